@@ -1,0 +1,91 @@
+import type { TypedEventTarget } from 'main-event'
+import type { AbortOptions } from '@libp2p/interface'
+import type { AgentRecord, Epoch } from './agent-record.ts'
+import type { Service } from './runtime.ts'
+
+export type UnavailableReason =
+  | 'no-view'
+  | 'no-quorum'
+  | 'pinned-peer-absent'
+  | 'merging'
+  | 'paused'
+
+/** Result of `claim`. */
+export type ClaimResult =
+  | { readonly status: 'claimed'; readonly epoch: Epoch }
+  /** Nobody has it, and placement says that another peer should. */
+  | { readonly status: 'redirect'; readonly peer: string }
+  /** It runs elsewhere. */
+  | { readonly status: 'conflict'; readonly owner: string; readonly epoch: Epoch }
+  | { readonly status: 'unavailable'; readonly reason: UnavailableReason }
+  /** The question was sent and no answer came: ask again. */
+  | { readonly status: 'unknown' }
+
+/** Result of `find`. `fresh` is computed from the agreed view or asked of the home; `cached` is not. */
+export type FindResult =
+  | { readonly status: 'local'; readonly freshness: 'fresh' }
+  | { readonly status: 'remote'; readonly peer: string; readonly freshness: 'fresh' | 'cached' }
+  | {
+      readonly status: 'migrating'
+      readonly from: string
+      readonly to: string
+      readonly freshness: 'fresh' | 'cached'
+    }
+  | { readonly status: 'not-found'; readonly freshness: 'fresh' | 'cached' }
+
+/** What the registry knows of an agent. */
+export interface AgentDescriptor extends AgentRecord {
+  readonly location: FindResult
+  readonly epoch: Epoch | undefined
+  readonly home: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export type RegistryChange =
+  | {
+      readonly type: 'registered'
+      readonly id: string
+      readonly peer: string
+      readonly reason: string
+    }
+  | {
+      readonly type: 'moved'
+      readonly id: string
+      readonly from: string
+      readonly peer: string
+      readonly reason: string
+    }
+  | {
+      readonly type: 'unregistered'
+      readonly id: string
+      readonly peer: string
+      readonly reason: string
+    }
+  | {
+      readonly type: 'conflicted'
+      readonly id: string
+      readonly peer: string
+      readonly reason: string
+    }
+
+export interface RegistryEvents {
+  change: CustomEvent<RegistryChange>
+}
+
+/** Who owns which agent, asked from anywhere. */
+export interface Registry extends TypedEventTarget<RegistryEvents>, Service {
+  claim(
+    agent: AgentRecord,
+    options?: AbortOptions & { readonly here?: boolean }
+  ): Promise<ClaimResult>
+  /** Claims the agent here and publishes its labels. */
+  register(
+    agent: AgentRecord & { readonly labels?: Readonly<Record<string, string>> },
+    options?: AbortOptions
+  ): Promise<ClaimResult>
+  unregister(id: string, options?: AbortOptions): Promise<boolean>
+  find(id: string, options?: AbortOptions): Promise<FindResult>
+  describe(id: string, options?: AbortOptions): Promise<AgentDescriptor | undefined>
+  /** Changes of agents whose id matches, `*` for one segment and `**` for any; ends with the signal. */
+  watch(pattern: string, options?: AbortOptions): AsyncIterable<RegistryChange>
+}

@@ -1,0 +1,57 @@
+import type { AbortOptions } from '@libp2p/interface'
+import type { Service } from './runtime.ts'
+
+/** Options of one call. */
+export interface CallOptions extends AbortOptions {
+  /** Milliseconds until the call fails with `DeadlineExceededError`. @default 5000 */
+  readonly timeoutMs?: number
+}
+
+/** What a handler is told about the request it serves. */
+export interface RpcContext {
+  /** PeerId (text) of the caller, proven by the connection. */
+  readonly peer: string
+  /** Fires when the caller cancelled, went away, or its deadline passed. */
+  readonly signal: AbortSignal
+  /** Milliseconds the caller still waits, as told by it when it sent the request. */
+  readonly remainingMs: number
+}
+
+export type RpcHandler = (
+  request: Uint8Array,
+  context: RpcContext
+) => Promise<Uint8Array> | Uint8Array
+export type RpcStreamHandler = (
+  request: Uint8Array,
+  context: RpcContext
+) => AsyncIterable<Uint8Array>
+
+export interface RpcHandlerOptions {
+  /** Requests of this method that may run at once; more are answered `OverloadedError`. @default 1024 */
+  readonly concurrencyMax?: number
+}
+
+/**
+ * Remote calls to peers by their PeerId (text). A call to the own peer runs the handler in process.
+ * Payloads are bytes; their format belongs to the method. Errors thrown by a handler reach the
+ * caller with `name`, `code`, `message` and the three facts of `MurmurationError`.
+ */
+export interface Rpc extends Service {
+  /** PeerId (text) of this peer. */
+  readonly peer: string
+  handle(method: string, handler: RpcHandler, options?: RpcHandlerOptions): void
+  handleStream(method: string, handler: RpcStreamHandler, options?: RpcHandlerOptions): void
+  unhandle(method: string): void
+  call(
+    peer: string,
+    method: string,
+    request: Uint8Array,
+    options?: CallOptions
+  ): Promise<Uint8Array>
+  stream(
+    peer: string,
+    method: string,
+    request: Uint8Array,
+    options?: CallOptions
+  ): AsyncIterable<Uint8Array>
+}

@@ -1,0 +1,48 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import { TallyReporter } from './tally.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * Three kinds of tests. `unit`: pure, virtual time. `mesh`: real sockets, disks or processes, one
+ * file after the other. `pack`: packages as users get them.
+ */
+export default defineConfig({
+  root,
+  test: {
+    reporters: ['default', new TallyReporter()],
+    projects: [
+      {
+        root,
+        test: {
+          name: 'unit',
+          include: ['{packages,examples,tooling}/*/test/**/*.test.ts'],
+          exclude: ['**/*.mesh.test.ts', '**/*.pack.test.ts', '**/node_modules/**'],
+          isolate: false,
+          testTimeout: 30_000
+        }
+      },
+      {
+        root,
+        test: {
+          name: 'mesh',
+          include: ['{packages,examples,tooling}/*/test/**/*.mesh.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000
+        }
+      },
+      {
+        root,
+        test: {
+          name: 'pack',
+          include: ['tooling/*/test/**/*.pack.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000
+        }
+      }
+    ]
+  }
+})
