@@ -1,1 +1,93 @@
-export {}
+/**
+ * Defining agents and running them: typed actions over replicated state, and references that work
+ * the same way wherever the agent runs.
+ *
+ * @packageDocumentation
+ */
+import type {
+  Clock,
+  Epoch,
+  LogSink,
+  Membership,
+  Partition,
+  Random,
+  Registry,
+  Rpc,
+  Service,
+  Signals
+} from '@murmuration/interface'
+import type { AbortOptions, Metrics } from '@libp2p/interface'
+import type { AgentRecord } from '@murmuration/interface'
+import type { State } from '@murmuration/state'
+import { ClusterAgents } from './agents.ts'
+import type { AgentType } from './define.ts'
+import type { AgentRef } from './reference.ts'
+
+export { defineAction, defineAgent } from './define.ts'
+export type {
+  ActionContext,
+  ActionDefinition,
+  AgentDefinition,
+  AgentType,
+  AnyAction,
+  HandlerContext,
+  SignalReaction
+} from './define.ts'
+export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
+export { Session } from './session.ts'
+export { jsonSchemaOf } from './tool.ts'
+export type { Tool } from './tool.ts'
+export { defaults } from './defaults.ts'
+
+export interface AgentComponents {
+  readonly rpc: Rpc
+  readonly membership: Membership
+  readonly state: State
+  readonly clock: Clock
+  readonly random: Random
+  readonly registry?: Registry | undefined
+  readonly signals?: Signals | undefined
+  readonly partition?: Partition | undefined
+  readonly metrics?: Metrics | undefined
+  readonly log?: LogSink | undefined
+}
+
+export interface AgentsInit {
+  /** The agent types this peer can run; equal on all members. */
+  readonly types: readonly AgentType[]
+  /** Requests waiting for one agent. @default 1024 */
+  readonly mailboxMax?: number
+  /** Agents running on this peer. @default 100000 */
+  readonly activationsMax?: number
+  /** Milliseconds without a request after which an agent leaves memory. @default 600000 */
+  readonly idleMs?: number
+}
+
+/** An agent that runs on this peer. */
+export interface RunningAgent {
+  readonly id: string
+  readonly epoch: Epoch
+  /** Requests it has handled since it was started here. */
+  readonly calls: number
+  /** Requests that wait or run. */
+  readonly waiting: number
+}
+
+/** Runs agents on this peer and gives references to agents anywhere. */
+export interface Agents extends Service {
+  agent<T extends AgentType>(type: T, key: string): AgentRef<T>
+  /** The same by id; the type must be one of this peer's. */
+  get(id: string): AgentRef<AgentType>
+  running(): readonly RunningAgent[]
+  /** Starts an agent here, as its owner. */
+  begin(record: AgentRecord, options?: AbortOptions): Promise<Epoch>
+  /** Stops an agent here; false if it did not run. */
+  end(id: string): boolean
+  epochOf(id: string): Epoch | undefined
+  /** How an agent is placed, by its id. */
+  recordOf(id: string): AgentRecord
+}
+
+export function createAgents(components: AgentComponents, init: AgentsInit): Agents {
+  return new ClusterAgents(components, init)
+}

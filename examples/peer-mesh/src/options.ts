@@ -1,0 +1,148 @@
+import { parseArgs } from 'node:util'
+
+/** When something happens: after so many milliseconds, or at a share of the feed. */
+export type Moment = { readonly atMs: number } | { readonly share: number }
+
+export type Fault =
+  | { readonly kind: 'kill' | 'stop'; readonly peer: number; readonly at: Moment }
+  | { readonly kind: 'pause'; readonly peer: number; readonly at: Moment; readonly forMs: number }
+
+export interface MeshOptions {
+  readonly peers: number
+  /** A path, or `-` for standard input; undefined: live metrics of this machine. */
+  readonly feed: string | undefined
+  /** End after so many milliseconds; undefined: at Ctrl-C, or at the end of the feed. */
+  readonly endAfterMs: number | undefined
+  readonly faults: readonly Fault[]
+  readonly report: string | undefined
+  /** Port of the page; 0 for any free one; undefined for none. */
+  readonly dashboard: number | undefined
+  readonly data: string | undefined
+}
+
+/** An option is wrong; the message is one clear sentence. */
+export class OptionError extends Error {
+  override readonly name = 'OptionError'
+}
+
+export const USAGE = `pnpm mesh [--peers 5] [--feed FILE|-] [--seconds N] [--kill 2@3s|2@50%] [--pause 3@5s+3s]
+          [--stop 4@5s] [--report FILE] [--dashboard PORT|off] [--data DIR]`
+
+const PEERS_MAX = 20
+
+export function parseOptions(args: readonly string[]): MeshOptions | 'help' {
+  const values = readArgs(args)
+  if (values.help === true) return 'help'
+  const peers = integer(values.peers ?? '5', '--peers', 1, PEERS_MAX)
+  const faults = [
+    ...(values.kill ?? []).map((text) => parseFault('kill', text, peers)),
+    ...(values.stop ?? []).map((text) => parseFault('stop', text, peers)),
+    ...(values.pause ?? []).map((text) => parsePause(text, peers))
+  ]
+  const feed = values.feed
+  if (feed === undefined && faults.some(({ at }) => 'share' in at)) {
+    throw new OptionError('A moment in percent needs --feed: without a feed there is no share of it.')
+  }
+  const seconds = values.seconds
+  return {
+    peers,
+    feed,
+    endAfterMs: seconds === undefined ? undefined : positive(seconds, '--seconds') * 1_000,
+    faults,
+    report: values.report,
+    dashboard: parseDashboard(values.dashboard, feed === undefined),
+    data: values.data
+  }
+}
+
+function readArgs(args: readonly string[]): {
+  readonly [name in 'peers' | 'feed' | 'seconds' | 'report' | 'dashboard' | 'data']?: string
+} & { readonly [name in 'kill' | 'pause' | 'stop']?: string[] } & { readonly help?: boolean } {
+  const text = { type: 'string' } as const
+  const list = { type: 'string', multiple: true } as const
+  try {
+    return parseArgs({
+      // pnpm passes a `--` through where the user typed one.
+      args: args.filter((arg) => arg !== '--'),
+      options: {
+        peers: text,
+        feed: text,
+        seconds: text,
+        report: text,
+        dashboard: text,
+        data: text,
+        kill: list,
+        pause: list,
+        stop: list,
+        help: { type: 'boolean', short: 'h' }
+      }
+    }).values
+  } catch (error) {
+    throw new OptionError(error instanceof Error ? error.message.split('. ')[0] + '.' : String(error))
+  }
+}
+
+function parseFault(kind: 'kill' | 'stop', text: string, peers: number): Fault {
+  const match = /^(\d+)@(.+)$/.exec(text)
+  if (match === null) throw new OptionError(`--${kind} ${text}: write PEER@TIME, like 2@3s or 2@50%.`)
+  const [, peer = '', at = ''] = match
+  return { kind, peer: integer(peer, `--${kind} ${text}: the peer`, 1, peers), at: moment(at, kind) }
+}
+
+function parsePause(text: string, peers: number): Fault {
+  const match = /^(\d+)@([^+]+)\+(.+)$/.exec(text)
+  if (match === null) throw new OptionError(`--pause ${text}: write PEER@TIME+TIME, like 3@5s+3s.`)
+  const [, peer = '', at = '', length = ''] = match
+  const forMs = duration(length)
+  if (forMs === undefined) throw new OptionError(`--pause ${text}: ${length} is no time, like 3s.`)
+  return {
+    kind: 'pause',
+    peer: integer(peer, `--pause ${text}: the peer`, 1, peers),
+    at: moment(at, 'pause'),
+    forMs
+  }
+}
+
+function moment(text: string, option: string): Moment {
+  const share = /^(\d+(?:\.\d+)?)%$/.exec(text)
+  if (share !== null) {
+    const percent = Number(share[1])
+    if (percent > 100) throw new OptionError(`--${option}: ${text} is more than the whole feed.`)
+    return { share: percent / 100 }
+  }
+  const atMs = duration(text)
+  if (atMs === undefined) {
+    throw new OptionError(`--${option}: ${text} is neither a time like 3s nor a share like 50%.`)
+  }
+  return { atMs }
+}
+
+function duration(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text)
+  if (match === null) return undefined
+  const unit = match[2] === 'ms' ? 1 : match[2] === 'm' ? 60_000 : 1_000
+  return Number(match[1]) * unit
+}
+
+function integer(text: string, what: string, min: number, max: number): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new OptionError(`${what} must be a whole number from ${min} to ${max}, not ${text}.`)
+  }
+  return value
+}
+
+function positive(text: string, what: string): number {
+  const value = Number(text)
+  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0) {
+    throw new OptionError(`${what} must be a positive number, not ${text}.`)
+  }
+  return value
+}
+
+/** With a feed the run is short and there is no page unless asked for. */
+function parseDashboard(text: string | undefined, live: boolean): number | undefined {
+  if (text === 'off') return undefined
+  if (text === undefined) return live ? 0 : undefined
+  return integer(text, '--dashboard', 0, 65_535)
+}

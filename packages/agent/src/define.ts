@@ -1,0 +1,163 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Draft, Schema } from '@murmuration/crdt'
+import { InvalidParametersError } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  Consistency,
+  Epoch,
+  PartitionPolicy,
+  PlacementPolicy,
+  Signal,
+  SignalInput
+} from '@murmuration/interface'
+import { agentId } from '@murmuration/identity'
+import { toolOf } from './tool.ts'
+import type { Tool } from './tool.ts'
+
+/** What a handler is given. */
+export interface HandlerContext<S extends Schema> {
+  /** The agent's state. Changes are recorded and committed together when the handler returns. */
+  readonly state: Draft<S>
+  readonly id: string
+  readonly key: string
+  /** Fencing token for effects outside the cluster: later owners have greater epochs. */
+  readonly epoch: Epoch
+  /** Fires when the caller went away or its deadline passed, or this peer lost the agent. */
+  readonly signal: AbortSignal
+  /** Publishes a signal once the changes of this handler are acknowledged; never before. */
+  emit(signal: SignalInput): void
+}
+
+/** What an action's handler is given. */
+export interface ActionContext<S extends Schema, I> extends HandlerContext<S> {
+  /** The validated input. */
+  readonly input: I
+}
+
+/** A typed operation of an agent: input and output schema (Standard Schema) and a handler. */
+export interface ActionDefinition<
+  S extends Schema,
+  I extends StandardSchemaV1,
+  O extends StandardSchemaV1
+> {
+  readonly input: I
+  readonly output: O
+  readonly description?: string
+  /** @default '1.0.0' */
+  readonly version?: string
+  /**
+   * Runs on the agent's owner, one at a time. If it throws, nothing is changed and the caller gets
+   * the error. With a changed state, a repeated call (same idempotency key) is answered from the
+   * first run; a handler that changes nothing may run again.
+   */
+  run(
+    context: ActionContext<S, StandardSchemaV1.InferOutput<I>>
+  ): StandardSchemaV1.InferInput<O> | Promise<StandardSchemaV1.InferInput<O>>
+}
+
+/** Any action of an agent with state `S`. */
+export type AnyAction<S extends Schema> = ActionDefinition<S, StandardSchemaV1, StandardSchemaV1>
+
+export type SignalReaction<S extends Schema> = (
+  signal: Signal,
+  context: HandlerContext<S>
+) => void | Promise<void>
+
+/** What `defineAgent` takes. */
+export interface AgentDefinition<
+  S extends Schema,
+  I extends Record<string, StandardSchemaV1>,
+  O extends Record<string, StandardSchemaV1>
+> {
+  /** Lower-case name; unique in its namespace. */
+  readonly type: string
+  /** @default 'default' */
+  readonly namespace?: string
+  /** CRDT fields: they merge. */
+  readonly state: S
+  readonly actions?: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
+  /** Handlers of signals by type pattern; run in the mailbox of each running agent. */
+  readonly on?: Readonly<Record<string, SignalReaction<S>>>
+  /** Level of calls and reads that do not say otherwise. @default 'eventual' */
+  readonly consistency?: Exclude<Consistency, 'strong'>
+  /** Copies of the state, 1 to 7. @default 3 */
+  readonly replicas?: number
+  /** @default 'pause-minority' */
+  readonly onPartition?: PartitionPolicy
+  /** `pinned`: the key is the PeerId of the peer that runs it. @default 'hash' */
+  readonly placement?: Exclude<PlacementPolicy, 'load'>
+  /** Agents with equal shard keys live on the same peers. @default the id */
+  readonly shardKey?: (key: string) => string
+}
+
+/** A defined agent type. */
+export interface AgentType<
+  S extends Schema = Schema,
+  I extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>,
+  O extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>
+> {
+  readonly type: string
+  readonly namespace: string
+  readonly state: S
+  readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
+  readonly on: Readonly<Record<string, SignalReaction<S>>>
+  readonly consistency: Exclude<Consistency, 'strong'>
+  readonly onPartition: PartitionPolicy
+  /** The id of the agent with this key. */
+  id(key: string): string
+  /** What other peers need to know to place it. */
+  record(key: string): AgentRecord
+  /** An action as a tool definition for language models. */
+  tool(action: keyof I & keyof O & string): Tool
+}
+
+/**
+ * Defines an agent type. The types of inputs, outputs and state are inferred.
+ *
+ * @throws InvalidParametersError when a name, the number of replicas or a policy is not valid
+ */
+export function defineAgent<
+  S extends Schema,
+  I extends Record<string, StandardSchemaV1>,
+  O extends Record<keyof I, StandardSchemaV1>
+>(definition: AgentDefinition<S, I, O>): AgentType<S, I, O> {
+  const { type, state, shardKey } = definition
+  const namespace = definition.namespace ?? 'default'
+  const replicas = definition.replicas ?? 3
+  const placement = definition.placement ?? 'hash'
+  // No action is given for a key that the definition lacks; the empty object is that map.
+  const actions = definition.actions ?? ({} as NonNullable<typeof definition.actions>)
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
+    throw new InvalidParametersError(`replicas of agent type ${type} must be 1 to 7, not ${replicas}`)
+  }
+  agentId(type, 'key', namespace) // Validates both names now and not at the first call.
+  return {
+    type,
+    namespace,
+    state,
+    actions,
+    on: definition.on ?? {},
+    consistency: definition.consistency ?? 'eventual',
+    onPartition: definition.onPartition ?? 'pause-minority',
+    id: (key) => agentId(type, key, namespace),
+    record: (key) => ({
+      id: agentId(type, key, namespace),
+      placement,
+      replicas,
+      ...(shardKey === undefined ? {} : { shardKey: shardKey(key) })
+    }),
+    tool: (action) => toolOf(`${type}.${action}`, actions[action])
+  }
+}
+
+/**
+ * Defines an action apart from its agent; inside `defineAgent` a plain object does. `state` is the
+ * schema of the agent, given only for its type.
+ */
+export function defineAction<
+  S extends Schema,
+  I extends StandardSchemaV1,
+  O extends StandardSchemaV1
+>(action: ActionDefinition<S, I, O> & { readonly state?: S }): ActionDefinition<S, I, O> {
+  return action
+}

@@ -1,0 +1,60 @@
+import { anything, boolean, bytes, integer, list, message, object, oneOf, optional, record, text } from '@murmuration/codec'
+import type { Infer } from '@murmuration/codec'
+
+const agent = object({
+  id: text({ max: 512 }),
+  shardKey: optional(text({ max: 512 })),
+  placement: oneOf('hash', 'pinned', 'load'),
+  replicas: integer({ min: 1, max: 7 })
+})
+
+const operation = object({
+  field: text({ max: 256 }),
+  name: text({ max: 64 }),
+  args: list(anything(), { max: 64 })
+})
+
+const key = object({
+  session: text({ max: 128 }),
+  sequence: integer({ min: 1 }),
+  lowest: integer({ min: 1 })
+})
+
+const epoch = object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })
+
+/** A call, update or signal on its way to the agent's owner. */
+export const WorkRequest = message({
+  agent,
+  kind: oneOf('call', 'update', 'signal'),
+  /** The view by which the sender chose this peer. */
+  view: integer({ min: 0 }),
+  action: optional(text({ max: 128 })),
+  input: optional(anything()),
+  operations: optional(list(operation, { max: 4_096 })),
+  key: optional(key),
+  ack: optional(oneOf('local', 'replicated', 'majority'))
+})
+export type WorkRequest = Infer<typeof WorkRequest>
+
+export const WorkReply = message({
+  /** `moved`: this peer does not own the agent in `view`. */
+  status: oneOf('done', 'moved'),
+  view: integer({ min: 0 }),
+  output: optional(anything()),
+  version: optional(record(integer({ min: 0 }), { max: 10_000 })),
+  epoch: optional(epoch),
+  copies: optional(integer({ min: 0, max: 7 })),
+  duplicate: optional(boolean()),
+  /** The document after an update, where it is small. */
+  document: optional(bytes({ max: 1_048_576 }))
+})
+export type WorkReply = Infer<typeof WorkReply>
+
+export const WatchRequest = message({ agent, view: integer({ min: 0 }) })
+export const WatchItem = message({
+  document: bytes({ max: 1_048_576 }),
+  epoch: optional(epoch)
+})
+
+/** What a committed action leaves to be told again: its output, under a key of its own. */
+export const StoredResult = message({ output: optional(anything()) })

@@ -1,0 +1,231 @@
+import { TypedEventEmitter } from 'main-event'
+import type { AbortOptions } from '@libp2p/interface'
+import type {
+  AgentDescriptor,
+  AgentRecord,
+  ClaimResult,
+  FindResult,
+  Registry,
+  RegistryChange,
+  RegistryEvents,
+  RpcContext,
+  Subscription,
+  UnavailableReason
+} from '@murmuration/interface'
+import { ChangeQueue } from './change-queue.ts'
+import { LocationCache } from './core/location-cache.ts'
+import { compilePattern } from './core/pattern.ts'
+import { defaults } from './defaults.ts'
+import type { RegistryComponents, RegistryInit } from './index.ts'
+import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
+
+const WHERE = 'registry.where'
+const REMOVE = 'registry.remove'
+/** Signals of this type carry changes to the watchers of other peers. */
+const CHANGE_TYPE = 'murmuration.registry.change'
+
+export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> implements Registry {
+  readonly #components: RegistryComponents
+  readonly #recordOf: (id: string) => AgentRecord
+  readonly #questionTimeoutMs: number
+  readonly #cache: LocationCache
+  readonly #labels = new Map<string, Readonly<Record<string, string>>>()
+  #subscription: Subscription | undefined
+
+  constructor(components: RegistryComponents, init: RegistryInit) {
+    super()
+    this.#components = components
+    this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
+    this.#questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
+    this.#cache = new LocationCache(init.locationsMax ?? defaults.locationsMax)
+  }
+
+  start(): void {
+    const { rpc, signals } = this.#components
+    rpc.handle(WHERE, (request) => this.#onWhere(request))
+    rpc.handle(REMOVE, async (request, context) => this.#onRemove(request, context))
+    this.#subscription = signals?.subscribe(CHANGE_TYPE, (signal, { author }) => {
+      const change = readChange(signal.data)
+      if (change === undefined || author === rpc.peer) return
+      this.#cache.forget(change.id)
+      this.safeDispatchEvent('change', { detail: change })
+    })
+  }
+
+  stop(): void {
+    this.#subscription?.close()
+    this.#components.rpc.unhandle(WHERE)
+    this.#components.rpc.unhandle(REMOVE)
+  }
+
+  async claim(
+    agent: AgentRecord,
+    options: AbortOptions & { readonly here?: boolean } = {}
+  ): Promise<ClaimResult> {
+    const placement = this.#components.placement()
+    if (placement === undefined) return unavailable('no-view')
+    const owner = placement.ownerOf(agent)
+    if (owner === undefined) return unavailable('pinned-peer-absent')
+    if (owner.peer === this.#components.rpc.peer) return this.#claimHere(agent, options)
+    const answer = await this.#where(owner.peer, agent, options)
+    if (answer === undefined) return { status: 'unknown' }
+    if (answer.running && answer.epoch !== undefined) {
+      return { status: 'conflict', owner: owner.peer, epoch: answer.epoch }
+    }
+    return { status: 'redirect', peer: owner.peer }
+  }
+
+  async #claimHere(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult> {
+    const running = this.#components.tenure.running(agent.id)
+    try {
+      const epoch = await this.#components.tenure.begin(agent, options)
+      if (running === undefined) this.#announce('registered', agent.id, 'claimed')
+      return { status: 'claimed', epoch }
+    } catch (error) {
+      const name = error instanceof Error ? error.name : ''
+      if (name === 'UnavailableError') return unavailable('no-quorum')
+      if (name === 'PausedError') return unavailable('paused')
+      // The view changed while the claim ran: the next one decides who owns it.
+      if (name === 'NotOwnerError') return { status: 'unknown' }
+      throw error
+    }
+  }
+
+  async register(
+    agent: AgentRecord & { readonly labels?: Readonly<Record<string, string>> },
+    options: AbortOptions = {}
+  ): Promise<ClaimResult> {
+    const result = await this.claim(agent, { ...options, here: true })
+    if (result.status === 'claimed' && agent.labels !== undefined) {
+      this.#labels.set(agent.id, agent.labels)
+    }
+    return result
+  }
+
+  async unregister(id: string, options: AbortOptions = {}): Promise<boolean> {
+    const { rpc, tenure } = this.#components
+    const agent = this.#recordOf(id)
+    this.#cache.forget(id)
+    const owner = this.#components.placement()?.ownerOf(agent)
+    if (owner === undefined) return false
+    if (owner.peer === rpc.peer) {
+      const ended = await tenure.end(id)
+      this.#labels.delete(id)
+      if (ended) this.#announce('unregistered', id, 'unregister')
+      return ended
+    }
+    const reply = await rpc.call(owner.peer, REMOVE, RemoveRequest.encode({ agent }), {
+      ...options,
+      timeoutMs: this.#questionTimeoutMs
+    })
+    return RemoveReply.decode(reply).removed
+  }
+
+  async find(id: string, options: AbortOptions = {}): Promise<FindResult> {
+    const { membership, rpc, tenure } = this.#components
+    const view = membership.view?.number ?? 0
+    if (tenure.running(id) !== undefined) return { status: 'local', freshness: 'fresh' }
+    const known = this.#cache.get(id, view)
+    if (known !== undefined) return known
+    const agent = this.#recordOf(id)
+    const owner = this.#components.placement()?.ownerOf(agent)
+    if (owner === undefined) return { status: 'not-found', freshness: 'fresh' }
+    if (owner.peer === rpc.peer) {
+      return tenure.held(id)
+        ? { status: 'local', freshness: 'fresh' }
+        : { status: 'not-found', freshness: 'fresh' }
+    }
+    const answer = await this.#where(owner.peer, agent, options)
+    // The owner is silent: the agreed view still says where the agent belongs.
+    if (answer === undefined) return { status: 'remote', peer: owner.peer, freshness: 'cached' }
+    if (!answer.running && !answer.held) return { status: 'not-found', freshness: 'fresh' }
+    const found = { status: 'remote', peer: owner.peer } as const
+    this.#cache.set(id, view, { ...found, freshness: 'cached' })
+    return { ...found, freshness: 'fresh' }
+  }
+
+  async describe(id: string, options: AbortOptions = {}): Promise<AgentDescriptor | undefined> {
+    const location = await this.find(id, options)
+    if (location.status === 'not-found') return undefined
+    const agent = this.#recordOf(id)
+    return {
+      ...agent,
+      location,
+      epoch: this.#components.tenure.running(id),
+      home: (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer),
+      labels: this.#labels.get(id) ?? {}
+    }
+  }
+
+  async *watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {
+    const wanted = compilePattern(pattern)
+    const queue = new ChangeQueue(defaults.watchQueueMax)
+    const onChange = (event: CustomEvent<RegistryChange>): void => {
+      if (wanted(event.detail.id)) queue.push(event.detail)
+    }
+    this.addEventListener('change', onChange)
+    try {
+      yield* queue.drain(options.signal)
+    } finally {
+      this.removeEventListener('change', onChange)
+    }
+  }
+
+  async #where(
+    peer: string,
+    agent: AgentRecord,
+    options: AbortOptions
+  ): Promise<WhereReply | undefined> {
+    try {
+      const reply = await this.#components.rpc.call(peer, WHERE, WhereRequest.encode({ agent }), {
+        ...options,
+        timeoutMs: this.#questionTimeoutMs
+      })
+      return WhereReply.decode(reply)
+    } catch (error) {
+      if (options.signal?.aborted === true) throw error
+      // A silent owner is an outcome of its own (`unknown`), not a failure of the question.
+      this.#components.log?.(`owner ${peer} did not answer for ${agent.id}: ${String(error)}`)
+      return undefined
+    }
+  }
+
+  #onWhere(request: Uint8Array): Uint8Array {
+    const { agent } = WhereRequest.decode(request)
+    const { tenure } = this.#components
+    const epoch = tenure.running(agent.id)
+    const held = tenure.held(agent.id)
+    return WhereReply.encode({
+      running: epoch !== undefined,
+      held,
+      ...(epoch === undefined ? {} : { epoch })
+    })
+  }
+
+  async #onRemove(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
+    const { agent } = RemoveRequest.decode(request)
+    const removed = await this.#components.tenure.end(agent.id)
+    if (removed) this.#announce('unregistered', agent.id, `unregister by ${context.peer}`)
+    return RemoveReply.encode({ removed })
+  }
+
+  #announce(type: 'registered' | 'unregistered', id: string, reason: string): void {
+    const change: RegistryChange = { type, id, peer: this.#components.rpc.peer, reason }
+    this.safeDispatchEvent('change', { detail: change })
+    const sent = this.#components.signals?.publish({ type: CHANGE_TYPE, data: change })
+    // Watchers elsewhere are a courtesy: a lost change costs them a fresh `find`, never correctness.
+    sent?.catch((error: unknown) => this.#components.log?.(`change not announced: ${String(error)}`))
+  }
+}
+
+function unavailable(reason: UnavailableReason): ClaimResult {
+  return { status: 'unavailable', reason }
+}
+
+function readChange(data: unknown): RegistryChange | undefined {
+  if (typeof data !== 'object' || data === null) return undefined
+  const { type, id, peer, reason } = data as Record<string, unknown> // checked field by field below
+  if (typeof id !== 'string' || typeof peer !== 'string' || typeof reason !== 'string') return undefined
+  if (type !== 'registered' && type !== 'unregistered' && type !== 'conflicted') return undefined
+  return { type, id, peer, reason }
+}
