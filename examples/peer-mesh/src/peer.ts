@@ -1,0 +1,125 @@
+import { createCluster } from '@murmuration/cluster'
+import type { Cluster } from '@murmuration/cluster'
+import { device, host } from './agents.ts'
+import { leaveSignalsToLauncher, readChildInit, tell } from './child.ts'
+import { parseDecimal } from './decimal.ts'
+import { HostSampler } from './host-sample.ts'
+import { Latencies } from './latency.ts'
+import type { FromPeer, HostSample, ToPeer } from './protocol.ts'
+
+/** One peer of the mesh: a process of its own, with its own key, port and disk. */
+const STATUS_INTERVAL_MS = 500
+const SAMPLE_INTERVAL_MS = 1_000
+
+const init = readChildInit()
+const send = (message: FromPeer): void => tell(message)
+leaveSignalsToLauncher()
+
+const latencies = new Latencies(500)
+let signals = 0
+let latest: HostSample | undefined
+
+async function main(): Promise<void> {
+  const cluster = await createCluster({
+    name: init.cluster,
+    secret: init.secret,
+    agents: [device, host],
+    listen: [init.listen],
+    bootstrap: init.bootstrap,
+    labels: { index: String(init.index) },
+    ...(init.dataDir === undefined ? {} : { dataDir: init.dataDir })
+  })
+  process.on('message', (message: ToPeer) => void end(cluster, message))
+  watch(cluster)
+  send({ kind: 'listening', index: init.index, peer: cluster.peerId, addresses: cluster.addresses })
+  await cluster.ready()
+  send({ kind: 'ready', index: init.index })
+  setInterval(() => report(cluster), STATUS_INTERVAL_MS)
+  if (init.live) await observe(cluster)
+}
+
+function watch(cluster: Cluster): void {
+  const tellView = (): void => {
+    const { view } = cluster
+    if (view === undefined) return
+    const members = view.members.map(({ peer }) => peer)
+    send({ kind: 'view', index: init.index, view: view.number, members, at: Date.now() })
+  }
+  cluster.membership.addEventListener('view', tellView)
+  tellView()
+  cluster.signals.subscribe('**', (signal) => {
+    signals++
+    const subject = signal.subject ?? ''
+    send({ kind: 'signal', index: init.index, type: signal.type, subject })
+  })
+}
+
+function report(cluster: Cluster): void {
+  const members = (cluster.view?.members ?? []).map(({ peer }) => peer)
+  const [p50, p95] = latencies.quantiles([0.5, 0.95])
+  send({
+    kind: 'status',
+    index: init.index,
+    peer: cluster.peerId,
+    view: cluster.view?.number ?? 0,
+    members,
+    reachable: members.filter(
+      (peer) => peer === cluster.peerId || cluster.membership.reachability(peer) === 'reachable'
+    ),
+    standing: cluster.partition.status,
+    agents: cluster.agents.running().map(({ id, calls, waiting }) => ({ id, calls, waiting })),
+    documents: cluster.state.stats().documents,
+    signals,
+    host: latest,
+    latency: { p50, p95 },
+    rssBytes: process.memoryUsage.rss()
+  })
+}
+
+/** Samples the machine once a second, for the host agent here and for devices anywhere. */
+async function observe(cluster: Cluster): Promise<void> {
+  const sampler = new HostSampler()
+  const own = cluster.agent(host, cluster.peerId)
+  for (let line = 1; ; line++) {
+    await new Promise((resolve) => setTimeout(resolve, SAMPLE_INTERVAL_MS))
+    try {
+      latest = await sampler.sample()
+      await own.call('observe', latest)
+      await Promise.all(Object.entries(latest).map((entry) => record(cluster, entry, line)))
+    } catch (error) {
+      // A call that failed while peers come and go: the next second brings the next sample.
+      process.stderr.write(`peer ${init.index}: ${String(error)}\n`)
+    }
+  }
+}
+
+async function record(
+  cluster: Cluster,
+  [metric, number]: readonly [string, number],
+  line: number
+): Promise<void> {
+  const value = parseDecimal(String(number)) ?? 0n
+  const time = BigInt(Date.now()) * 1_000_000n
+  const began = performance.now()
+  await cluster
+    .agent(device, `peer-${init.index}.${metric}`)
+    .call('record', { metric, value, time, line })
+  latencies.add(performance.now() - began)
+}
+
+async function end(cluster: Cluster, message: ToPeer): Promise<void> {
+  try {
+    if (message.kind === 'drain') await cluster.drain()
+    else await cluster.stop()
+    process.exit(0)
+  } catch (error) {
+    send({ kind: 'failed', index: init.index, reason: String(error) })
+    process.exit(1)
+  }
+}
+
+main().catch((error: unknown) => {
+  const reason = error instanceof Error ? error.message : String(error)
+  send({ kind: 'failed', index: init.index, reason })
+  setTimeout(() => process.exit(1), 100)
+})
