@@ -1,1 +1,117 @@
-export {}
+/**
+ * One peer of a cluster: keys, connections, membership, state, agents and signals, assembled.
+ *
+ * @packageDocumentation
+ */
+import type { AbortOptions, ComponentLogger, Metrics } from '@libp2p/interface'
+import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
+import type {
+  AgentRecord,
+  Discovery,
+  Member,
+  Membership,
+  Partition,
+  Registry,
+  Role,
+  Signals,
+  View
+} from '@murmuration/interface'
+import type { State } from '@murmuration/state'
+import { startCluster } from './start.ts'
+
+export { defaults } from './defaults.ts'
+
+/** Membership by certificate: the root key stays offline. */
+export interface CertificateIdentity {
+  /** Raw Ed25519 public key of the root (32 bytes); two while it is being rotated. */
+  readonly rootPublicKey: Uint8Array | readonly Uint8Array[]
+  /** Certificate of this peer, made by `issueCertificate` of `@murmuration/identity`. */
+  readonly certificate: Uint8Array
+}
+
+export interface ClusterInit {
+  /** Name of the cluster; peers of other names are refused. Lower-case letters, digits, `-`. */
+  readonly name: string
+  /**
+   * Whoever has the secret may join. Two while it is being changed. Without a secret or an identity the
+   * peer listens on loopback only.
+   */
+  readonly secret?: string | { readonly current: string; readonly next?: string }
+  readonly identity?: CertificateIdentity
+  /**
+   * Encrypts everything, handshakes included, with a key that the secret yields: a second lock. All
+   * peers must agree, and the secret cannot be changed without a stop. @default false
+   */
+  readonly privateNetwork?: boolean
+  /** Agent types; equal on all members. @default [] */
+  readonly agents?: readonly AgentType[]
+  /** Multiaddrs to listen on. @default all interfaces with credentials, loopback without */
+  readonly listen?: readonly string[]
+  /** Multiaddrs of peers to join. @default none: this peer founds the cluster unless `mdns` is on */
+  readonly bootstrap?: readonly string[]
+  /** Finds peers on the local network by multicast. @default false */
+  readonly mdns?: boolean
+  /** Where keys and state are kept. @default nowhere: everything is lost when the process ends */
+  readonly dataDir?: string
+  /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
+  readonly role?: Role
+  /** Shown to other members; the label `zone` keeps replicas apart. @default {} */
+  readonly labels?: Readonly<Record<string, string>>
+  /** Share of agents relative to other members, 1 to 1000. @default 100 */
+  readonly weight?: number
+  /** `false`: the same program without network or ports. @default MURMURATION_MODE !== 'single' */
+  readonly distributed?: boolean
+  /** @default libp2p's logger: set `DEBUG=murmuration:*` */
+  readonly logger?: ComponentLogger
+  /** Factory of a libp2p metrics implementation, such as `prometheusMetrics()`. */
+  readonly metrics?: (components: { logger: ComponentLogger }) => Metrics
+}
+
+/** A running peer. */
+export interface Cluster extends AsyncDisposable {
+  readonly name: string
+  readonly mode: 'single' | 'distributed'
+  /** PeerId as text. */
+  readonly peerId: string
+  /** Where this peer can be dialled, PeerId included. */
+  readonly addresses: readonly string[]
+  /** The newest agreed view; undefined until this peer has one. */
+  readonly view: View | undefined
+  members(): readonly Member[]
+  /** Resolves when this peer can serve: it is in the view, or follows one (edge). */
+  ready(options?: AbortOptions): Promise<void>
+  /** A reference; nothing is sent. */
+  agent<T extends AgentType>(type: T, key: string): AgentRef<T>
+  /** The same by id, in both modes. */
+  getAgent(id: string): AgentRef<AgentType>
+  readonly agents: Agents
+  readonly registry: Registry
+  readonly signals: Signals
+  readonly state: State
+  readonly membership: Membership
+  readonly partition: Partition
+  /** Undefined in single mode. */
+  readonly discovery: Discovery | undefined
+  readonly placement: ClusterPlacement
+  /** Leaves the view, hands everything over, then stops. */
+  drain(options?: AbortOptions & { readonly timeoutMs?: number }): Promise<void>
+  /** Stops without leaving: the peer may come back with its data directory. */
+  stop(): Promise<void>
+}
+
+/** Where agents belong by the current view. */
+export interface ClusterPlacement {
+  /** PeerIds (text) of the replicas, the owner first where it is one of them. */
+  homeOf(agent: string | AgentRecord): readonly string[]
+  ownerOf(agent: string | AgentRecord): string | undefined
+}
+
+/**
+ * Starts a peer. Resolves once it runs; `ready()` tells when it can serve.
+ *
+ * @throws InvalidParametersError when an option is wrong, StorageError when the data directory cannot
+ * be used, `ListenError` when an address is taken
+ */
+export function createCluster(init: ClusterInit): Promise<Cluster> {
+  return startCluster(init)
+}

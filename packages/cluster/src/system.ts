@@ -1,12 +1,11 @@
 import type { Clock, Random } from '@murmuration/interface'
 
-/** The real clock. Timers do not keep the process alive: the sockets of the peer do. */
+/** The real clock. Its timers keep the process alive until the peer is stopped. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule(delayMs, task) {
     const timer = setTimeout(task, delayMs)
-    timer.unref()
     return () => clearTimeout(timer)
   }
 }

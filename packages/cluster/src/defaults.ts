@@ -1,0 +1,13 @@
+/** What a peer does when it is not told otherwise. */
+export const defaults = Object.freeze({
+  /** Share of agents relative to other members: room to go down and up. */
+  weight: 100,
+  /** Milliseconds that `drain` waits for others to take over; then it stops anyway and says so. */
+  drainTimeoutMs: 10_000,
+  /** Milliseconds between two looks at whether the others have taken over. */
+  drainPollMs: 50,
+  /** Milliseconds between two looks at whether this peer is ready. */
+  readyPollMs: 20,
+  /** Milliseconds between closing a mute connection and dialling anew. */
+  reconnectSettleMs: 250
+})

@@ -1,0 +1,153 @@
+import type { AbortOptions } from '@libp2p/interface'
+import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
+import { AbortedError } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  Discovery,
+  Member,
+  Membership,
+  Partition,
+  Registry,
+  Rpc,
+  Signals,
+  View
+} from '@murmuration/interface'
+import type { State } from '@murmuration/state'
+import type { Closers } from './closers.ts'
+import { defaults } from './defaults.ts'
+import { drain } from './drain.ts'
+import type { Cluster, ClusterPlacement } from './index.ts'
+import type { Node } from './node.ts'
+import type { Settings } from './settings.ts'
+import { systemClock as clock } from './system.ts'
+
+/** The started parts of a peer. */
+export interface PeerParts {
+  readonly settings: Settings
+  readonly peer: string
+  readonly node: Node | undefined
+  readonly rpc: Rpc
+  readonly membership: Membership
+  readonly state: State
+  readonly signals: Signals
+  readonly partition: Partition
+  readonly agents: Agents
+  readonly registry: Registry
+  readonly discovery: Discovery | undefined
+}
+
+export class Peer implements Cluster {
+  readonly #parts: PeerParts
+  readonly #closers: Closers
+  readonly placement: ClusterPlacement
+  #stopped = false
+
+  constructor(parts: PeerParts, closers: Closers) {
+    this.#parts = parts
+    this.#closers = closers
+    const recordOf = (agent: string | AgentRecord): AgentRecord =>
+      typeof agent === 'string' ? parts.agents.recordOf(agent) : agent
+    this.placement = {
+      homeOf: (agent) => {
+        const home = parts.state.placement()?.homeOf(recordOf(agent)) ?? []
+        return home.map(({ peer }) => peer)
+      },
+      ownerOf: (agent) => parts.state.placement()?.ownerOf(recordOf(agent))?.peer
+    }
+  }
+
+  get name(): string {
+    return this.#parts.settings.name
+  }
+
+  get mode(): 'single' | 'distributed' {
+    return this.#parts.node === undefined ? 'single' : 'distributed'
+  }
+
+  get peerId(): string {
+    return this.#parts.peer
+  }
+
+  get addresses(): readonly string[] {
+    return this.#parts.node?.libp2p.getMultiaddrs().map(String) ?? []
+  }
+
+  get view(): View | undefined {
+    return this.#parts.membership.view
+  }
+
+  get agents(): Agents {
+    return this.#parts.agents
+  }
+
+  get registry(): Registry {
+    return this.#parts.registry
+  }
+
+  get signals(): Signals {
+    return this.#parts.signals
+  }
+
+  get state(): State {
+    return this.#parts.state
+  }
+
+  get membership(): Membership {
+    return this.#parts.membership
+  }
+
+  get partition(): Partition {
+    return this.#parts.partition
+  }
+
+  get discovery(): Discovery | undefined {
+    return this.#parts.discovery
+  }
+
+  members(): readonly Member[] {
+    return this.view?.members ?? []
+  }
+
+  agent<T extends AgentType>(type: T, key: string): AgentRef<T> {
+    return this.#parts.agents.agent(type, key)
+  }
+
+  getAgent(id: string): AgentRef<AgentType> {
+    return this.#parts.agents.get(id)
+  }
+
+  async ready(options: AbortOptions = {}): Promise<void> {
+    while (!this.#isReady()) {
+      if (options.signal?.aborted === true) throw new AbortedError('this peer was not ready in time')
+      if (this.#stopped) throw new AbortedError('this peer has stopped')
+      await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
+    }
+  }
+
+  #isReady(): boolean {
+    const { view } = this
+    if (view === undefined) return false
+    if (this.#parts.settings.role === 'member') {
+      return view.members.some(({ peer }) => peer === this.peerId)
+    }
+    const connected = new Set(this.#parts.discovery?.connected())
+    return view.members.some(({ peer }) => connected.has(peer))
+  }
+
+  async drain(options: AbortOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
+    try {
+      await drain(this.#parts, options)
+    } finally {
+      await this.stop()
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#closers.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}

@@ -1,0 +1,70 @@
+import { InvalidParametersError } from '@murmuration/interface'
+import type { Role } from '@murmuration/interface'
+import { defaults } from './defaults.ts'
+import type { ClusterInit } from './index.ts'
+
+/** The options of a peer, checked and filled in. */
+export interface Settings extends ClusterInit {
+  readonly agents: NonNullable<ClusterInit['agents']>
+  readonly listen: readonly string[]
+  readonly bootstrap: readonly string[]
+  readonly mdns: boolean
+  readonly role: Role
+  readonly labels: Readonly<Record<string, string>>
+  readonly weight: number
+  readonly distributed: boolean
+  readonly privateNetwork: boolean
+  /** Whether others have to prove that they belong to the cluster. */
+  readonly guarded: boolean
+}
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
+const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/
+
+export function settingsOf(init: ClusterInit): Settings {
+  if (!NAME.test(init.name)) {
+    throw new InvalidParametersError(
+      `name must be 1 to 63 lower-case letters, digits or "-", not ${JSON.stringify(init.name)}`
+    )
+  }
+  if (init.secret !== undefined && init.identity !== undefined) {
+    throw new InvalidParametersError('give a secret or an identity, not both')
+  }
+  const weight = init.weight ?? defaults.weight
+  if (!Number.isInteger(weight) || weight < 1 || weight > 1_000) {
+    throw new InvalidParametersError(`weight must be a whole number from 1 to 1000, not ${weight}`)
+  }
+  const guarded = init.secret !== undefined || init.identity !== undefined
+  const role = init.role ?? 'member'
+  const bootstrap = init.bootstrap ?? []
+  const mdns = init.mdns ?? false
+  const distributed = init.distributed ?? process.env.MURMURATION_MODE !== 'single'
+  if (distributed && role !== 'member' && bootstrap.length === 0 && !mdns) {
+    throw new InvalidParametersError(`a peer of role ${role} needs bootstrap addresses or mdns`)
+  }
+  return {
+    ...init,
+    agents: init.agents ?? [],
+    listen: listenOn(init.listen, guarded),
+    bootstrap,
+    mdns,
+    role,
+    labels: init.labels ?? {},
+    weight,
+    distributed,
+    privateNetwork: init.privateNetwork ?? false,
+    guarded
+  }
+}
+
+/** Without credentials everybody who reaches a port may come in, so it must be a port of loopback. */
+function listenOn(listen: readonly string[] | undefined, guarded: boolean): readonly string[] {
+  if (listen === undefined) return [guarded ? '/ip4/0.0.0.0/tcp/0' : '/ip4/127.0.0.1/tcp/0']
+  const open = listen.find((address) => !LOOPBACK.test(address))
+  if (!guarded && open !== undefined) {
+    throw new InvalidParametersError(
+      `${open} is open to other machines: give the cluster a secret or an identity first`
+    )
+  }
+  return listen
+}
