@@ -26,7 +26,12 @@ export const device = defineAgent({
   actions: {
     record: {
       description: 'Adds one reading of this device.',
-      input: z.object({ metric: z.string(), value: z.bigint(), time: z.bigint(), line: z.number().int() }),
+      input: z.object({
+        metric: z.string(),
+        value: z.bigint(),
+        time: z.bigint(),
+        line: z.number().int()
+      }),
       output: z.number(),
       run({ input, state, key, emit }) {
         state.count.increment(1)

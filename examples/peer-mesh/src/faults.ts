@@ -37,7 +37,9 @@ export function scheduleFaults(mesh: Mesh, faults: readonly Fault[]): ScheduledF
     async settled() {
       const late = Date.now() + SETTLE_MAX_MS
       const pending = (): boolean =>
-        mesh.failovers.some(({ detectedMs, servedAgainMs }) => detectedMs === null || servedAgainMs === null)
+        mesh.failovers.some(
+          ({ detectedMs, servedAgainMs }) => detectedMs === null || servedAgainMs === null
+        )
       while (pending() && Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }

@@ -53,9 +53,11 @@ export function parseLine(text: string, line: number): Reading | BadLine | undef
   }
   if (!(fields.value instanceof NumberText)) return { line, reason: 'value is not a number' }
   const exact = parseDecimal(fields.value.text)
-  if (exact === undefined) return { line, reason: `value ${fields.value.text.slice(0, 40)} is too long` }
+  if (exact === undefined)
+    return { line, reason: `value ${fields.value.text.slice(0, 40)} is too long` }
   const time = parseTime(fields.time)
-  if (time === undefined) return { line, reason: 'time is neither an ISO 8601 text nor milliseconds' }
+  if (time === undefined)
+    return { line, reason: 'time is neither an ISO 8601 text nor milliseconds' }
   return { line, device, metric, value: exact, time }
 }
 
@@ -67,7 +69,8 @@ function keepNumberText(_key: string, value: unknown, context?: { source?: strin
   return typeof value === 'number' ? new NumberText(context?.source ?? String(value)) : value
 }
 
-const ISO = /^(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:?\d{2})?$/
+const ISO =
+  /^(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:?\d{2})?$/
 
 /** Nanoseconds since 1970 of an ISO 8601 text (UTC where it names no zone) or of milliseconds. */
 function parseTime(value: unknown): bigint | undefined {

@@ -7,7 +7,8 @@ import { Mesh } from './mesh.ts'
 import { OptionError, parseOptions, USAGE } from './options.ts'
 import type { MeshOptions } from './options.ts'
 import type { FeedResult } from './protocol.ts'
-import { reportText, writeReport } from './report.ts'
+import { writeReport } from './report.ts'
+import type { Report } from './report.ts'
 import { Terminal } from './terminal.ts'
 import { checkWritable } from './writable.ts'
 
@@ -46,7 +47,11 @@ async function run(
   })
   broken.catch(() => undefined) // It is raced below; before that nobody waits for it.
   try {
-    await Promise.race([mesh.start(), broken, interrupted.then(() => Promise.reject(new Interrupted()))])
+    await Promise.race([
+      mesh.start(),
+      broken,
+      interrupted.then(() => Promise.reject(new Interrupted()))
+    ])
     if (dashboard !== undefined) terminal.note(`the mesh as a picture: ${dashboard.url}`)
     const result = new Promise<FeedResult>((resolve) => mesh.once('result', resolve))
     const faults = scheduleFaults(mesh, options.faults)
@@ -96,7 +101,7 @@ const NOTHING: FeedResult = {
   errors: []
 }
 
-function summary(report: Parameters<typeof reportText>[0], live: boolean): string {
+function summary(report: Report, live: boolean): string {
   const { result, failovers, seconds, peers } = report
   const { acknowledged, retried, rejected } = result.updates
   const lines = [

@@ -10,7 +10,14 @@ import { readSecret } from './secret.ts'
 import { spawnChild } from './spawn.ts'
 import type { Child } from './spawn.ts'
 
-export type PeerCondition = 'starting' | 'up' | 'paused' | 'killed' | 'stopping' | 'stopped' | 'failed'
+export type PeerCondition =
+  | 'starting'
+  | 'up'
+  | 'paused'
+  | 'killed'
+  | 'stopping'
+  | 'stopped'
+  | 'failed'
 
 export interface MeshPeer {
   readonly index: number
@@ -48,7 +55,10 @@ const END_MAX_MS = 5_000
 export class Mesh extends EventEmitter<MeshEvents> {
   readonly peers = new Map<number, MeshPeer>()
   readonly #options: MeshOptions
-  readonly #failovers = new Map<number, { atMs: number; detectedMs: number | null; servedAgainMs: number | null }>()
+  readonly #failovers = new Map<
+    number,
+    { atMs: number; detectedMs: number | null; servedAgainMs: number | null }
+  >()
   #feeder: Child | undefined
   #temporary: string | undefined
   #ending = false
@@ -112,8 +122,11 @@ export class Mesh extends EventEmitter<MeshEvents> {
     if (this.#ending) return
     this.#ending = true
     const peers = [...this.peers.values()]
-    const children = [this.#feeder, ...peers.map(({ child }) => child)].filter((child) => child !== undefined)
-    for (const { child, condition } of peers) if (condition === 'paused') child.process.kill('SIGCONT')
+    const children = [this.#feeder, ...peers.map(({ child }) => child)].filter(
+      (child) => child !== undefined
+    )
+    for (const { child, condition } of peers)
+      if (condition === 'paused') child.process.kill('SIGCONT')
     for (const child of children) if (child.process.connected) child.process.send({ kind: 'end' })
     const force = setTimeout(() => this.kill(), END_MAX_MS)
     await Promise.all(children.map(({ ended }) => ended))
@@ -190,7 +203,9 @@ export class Mesh extends EventEmitter<MeshEvents> {
     while (!whole() && !this.#ending) {
       if (Date.now() > late) {
         const missing = [...this.peers.keys()].filter((index) => !this.#ready.has(index))
-        throw new Error(`the peers did not agree on one view in time (not ready: ${missing.join(', ')})`)
+        throw new Error(
+          `the peers did not agree on one view in time (not ready: ${missing.join(', ')})`
+        )
       }
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
@@ -223,7 +238,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
   #onView(from: MeshPeer, view: Extract<FromPeer, { kind: 'view' }>): void {
     for (const [index, failover] of this.#failovers) {
       const gone = this.peers.get(index)?.peer ?? ''
-      if (failover.detectedMs !== null || index === from.index || view.members.includes(gone)) continue
+      if (failover.detectedMs !== null || index === from.index || view.members.includes(gone))
+        continue
       failover.detectedMs = Math.max(0, view.at - failover.atMs)
       this.emit('note', `view ${view.view} without peer ${index} after ${failover.detectedMs} ms`)
     }
@@ -244,7 +260,10 @@ export class Mesh extends EventEmitter<MeshEvents> {
         const failover = this.#failovers.get(message.index)
         if (failover === undefined || failover.servedAgainMs !== null) return
         failover.servedAgainMs = Math.max(0, message.at - failover.atMs)
-        this.emit('note', `an agent of peer ${message.index} served again after ${failover.servedAgainMs} ms`)
+        this.emit(
+          'note',
+          `an agent of peer ${message.index} served again after ${failover.servedAgainMs} ms`
+        )
         return
       }
       case 'result':
@@ -262,7 +281,10 @@ export class Mesh extends EventEmitter<MeshEvents> {
     peer.condition = expected ? 'stopped' : 'failed'
     if (this.#ending) return
     const text = peer.child.errorText().trim().split('\n').at(-1) ?? ''
-    this.emit('note', expected ? `peer ${peer.index} has stopped` : `peer ${peer.index} ended: ${text}`)
+    this.emit(
+      'note',
+      expected ? `peer ${peer.index} has stopped` : `peer ${peer.index} ended: ${text}`
+    )
     this.emit('status')
   }
 

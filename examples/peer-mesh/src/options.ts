@@ -41,7 +41,9 @@ export function parseOptions(args: readonly string[]): MeshOptions | 'help' {
   ]
   const feed = values.feed
   if (feed === undefined && faults.some(({ at }) => 'share' in at)) {
-    throw new OptionError('A moment in percent needs --feed: without a feed there is no share of it.')
+    throw new OptionError(
+      'A moment in percent needs --feed: without a feed there is no share of it.'
+    )
   }
   const seconds = values.seconds
   return {
@@ -78,15 +80,22 @@ function readArgs(args: readonly string[]): {
       }
     }).values
   } catch (error) {
-    throw new OptionError(error instanceof Error ? error.message.split('. ')[0] + '.' : String(error))
+    throw new OptionError(
+      error instanceof Error ? error.message.split('. ')[0] + '.' : String(error)
+    )
   }
 }
 
 function parseFault(kind: 'kill' | 'stop', text: string, peers: number): Fault {
   const match = /^(\d+)@(.+)$/.exec(text)
-  if (match === null) throw new OptionError(`--${kind} ${text}: write PEER@TIME, like 2@3s or 2@50%.`)
+  if (match === null)
+    throw new OptionError(`--${kind} ${text}: write PEER@TIME, like 2@3s or 2@50%.`)
   const [, peer = '', at = ''] = match
-  return { kind, peer: integer(peer, `--${kind} ${text}: the peer`, 1, peers), at: moment(at, kind) }
+  return {
+    kind,
+    peer: integer(peer, `--${kind} ${text}: the peer`, 1, peers),
+    at: moment(at, kind)
+  }
 }
 
 function parsePause(text: string, peers: number): Fault {

@@ -46,8 +46,19 @@ export type FromPeer =
     }
   /** It is in the view. */
   | { readonly kind: 'ready'; readonly index: number }
-  | { readonly kind: 'view'; readonly index: number; readonly view: number; readonly members: readonly string[]; readonly at: number }
-  | { readonly kind: 'signal'; readonly index: number; readonly type: string; readonly subject: string }
+  | {
+      readonly kind: 'view'
+      readonly index: number
+      readonly view: number
+      readonly members: readonly string[]
+      readonly at: number
+    }
+  | {
+      readonly kind: 'signal'
+      readonly index: number
+      readonly type: string
+      readonly subject: string
+    }
   | { readonly kind: 'failed'; readonly index: number; readonly reason: string }
 
 export type ToPeer = { readonly kind: 'drain' } | { readonly kind: 'end' }
@@ -63,7 +74,15 @@ export interface DeviceResult {
 
 export type FromFeeder =
   | { readonly kind: 'ready'; readonly index: 0 }
-  | { readonly kind: 'progress'; readonly lines: number; readonly applied: number; readonly total: number | undefined; readonly perSecond: number; readonly p50: number; readonly p95: number }
+  | {
+      readonly kind: 'progress'
+      readonly lines: number
+      readonly applied: number
+      readonly total: number | undefined
+      readonly perSecond: number
+      readonly p50: number
+      readonly p95: number
+    }
   | { readonly kind: 'bad-line'; readonly line: number; readonly reason: string }
   /** An agent of a killed peer answered again, from its new owner. */
   | { readonly kind: 'served'; readonly index: number; readonly at: number }
@@ -72,8 +91,17 @@ export type FromFeeder =
 
 export interface FeedResult {
   readonly devices: Readonly<Record<string, DeviceResult>>
-  readonly updates: { readonly acknowledged: number; readonly retried: number; readonly rejected: number }
-  readonly calls: { readonly count: number; readonly p50: number; readonly p95: number; readonly p99: number }
+  readonly updates: {
+    readonly acknowledged: number
+    readonly retried: number
+    readonly rejected: number
+  }
+  readonly calls: {
+    readonly count: number
+    readonly p50: number
+    readonly p95: number
+    readonly p99: number
+  }
   readonly badLines: readonly { readonly line: number; readonly reason: string }[]
   readonly errors: readonly string[]
 }

@@ -51,4 +51,4 @@ export function reportText({ peers, result, failovers, errors, seconds }: Report
 }
 
 /** `JSON.rawJSON` is in V8 since 11.4; TypeScript's library does not know it yet. */
-const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
+const raw = (JSON as unknown as { rawJSON: (this: void, text: string) => unknown }).rawJSON

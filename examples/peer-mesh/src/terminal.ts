@@ -13,7 +13,7 @@ const PLAIN_PROGRESS_MS = 2_000
 export class Terminal {
   readonly #mesh: Mesh
   readonly #feed: boolean
-  readonly #drawing = process.stderr.isTTY === true
+  readonly #drawing = process.stderr.isTTY
   readonly #notes: string[] = []
   readonly #timer: NodeJS.Timeout | undefined
   #progress: Progress | undefined
@@ -52,7 +52,8 @@ export class Terminal {
 
   #draw(): void {
     const lines = [...this.#table()]
-    if (this.#feed && this.#progress !== undefined) lines.push(bar(this.#progress), progressText(this.#progress))
+    if (this.#feed && this.#progress !== undefined)
+      lines.push(bar(this.#progress), progressText(this.#progress))
     lines.push('', ...this.#notes)
     const width = process.stderr.columns ?? 100
     const up = this.#height === 0 ? '' : `\u001B[${this.#height}A`
@@ -63,7 +64,19 @@ export class Terminal {
   *#table(): Iterable<string> {
     yield styleText(
       'bold',
-      row('peer', 'condition', 'view', 'sees', 'agents', 'docs', 'cpu %', 'mem %', 'signals', 'call p50/p95 ms', 'rss MB')
+      row(
+        'peer',
+        'condition',
+        'view',
+        'sees',
+        'agents',
+        'docs',
+        'cpu %',
+        'mem %',
+        'signals',
+        'call p50/p95 ms',
+        'rss MB'
+      )
     )
     for (const { index, condition, status } of this.#mesh.peers.values()) {
       const shown = row(
@@ -76,10 +89,14 @@ export class Terminal {
         status?.host?.cpu.toFixed(0) ?? '-',
         status?.host?.memory.toFixed(0) ?? '-',
         String(status?.signals ?? 0),
-        status === undefined ? '-' : `${status.latency.p50.toFixed(1)}/${status.latency.p95.toFixed(1)}`,
+        status === undefined
+          ? '-'
+          : `${status.latency.p50.toFixed(1)}/${status.latency.p95.toFixed(1)}`,
         status === undefined ? '-' : (status.rssBytes / 1e6).toFixed(0)
       )
-      yield condition === 'up' ? shown : styleText(condition === 'starting' ? 'yellow' : 'red', shown)
+      yield condition === 'up'
+        ? shown
+        : styleText(condition === 'starting' ? 'yellow' : 'red', shown)
     }
   }
 }

@@ -72,9 +72,13 @@ export class Activation {
   }
 
   call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
-    const definition = Object.hasOwn(this.type.actions, action) ? this.type.actions[action] : undefined
+    const definition = Object.hasOwn(this.type.actions, action)
+      ? this.type.actions[action]
+      : undefined
     if (definition === undefined) {
-      return Promise.reject(new UnknownAgentError(`agent type ${this.type.type} has no action ${action}`))
+      return Promise.reject(
+        new UnknownAgentError(`agent type ${this.type.type} has no action ${action}`)
+      )
     }
     return this.#once(options, async (emitted) => {
       const valid = await validate(definition.input, input, `input of ${this.type.type}.${action}`)

@@ -22,7 +22,9 @@ export class ClusterAgents implements Agents {
     this.#components = components
     this.#types = init.types
     this.#host = new AgentHost(components, init)
-    const name = Array.from(components.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0'))
+    const name = Array.from(components.random.bytes(12), (byte) =>
+      byte.toString(16).padStart(2, '0')
+    )
     const session = new Session(name.join(''))
     this.#router = new Router(components, this.#host, session)
     this.#parts = { components, router: this.#router, session, echoes: new Map() }
@@ -82,7 +84,8 @@ export class ClusterAgents implements Agents {
   #typeOf(id: string): { readonly type: AgentType; readonly key: string } {
     const { namespace, type: name, key } = parseAgentId(id)
     const type = this.#types.find((each) => each.type === name && each.namespace === namespace)
-    if (type === undefined) throw new UnknownAgentError(`this peer does not define ${namespace}/${name}`)
+    if (type === undefined)
+      throw new UnknownAgentError(`this peer does not define ${namespace}/${name}`)
     return { type, key }
   }
 }

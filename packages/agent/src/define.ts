@@ -25,7 +25,7 @@ export interface HandlerContext<S extends Schema> {
   /** Fires when the caller went away or its deadline passed, or this peer lost the agent. */
   readonly signal: AbortSignal
   /** Publishes a signal once the changes of this handler are acknowledged; never before. */
-  emit(signal: SignalInput): void
+  readonly emit: (signal: SignalInput) => void
 }
 
 /** What an action's handler is given. */
@@ -128,7 +128,9 @@ export function defineAgent<
   // No action is given for a key that the definition lacks; the empty object is that map.
   const actions = definition.actions ?? ({} as NonNullable<typeof definition.actions>)
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
-    throw new InvalidParametersError(`replicas of agent type ${type} must be 1 to 7, not ${replicas}`)
+    throw new InvalidParametersError(
+      `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
+    )
   }
   agentId(type, 'key', namespace) // Validates both names now and not at the first call.
   return {

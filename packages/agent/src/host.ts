@@ -94,7 +94,8 @@ export class AgentHost {
   async #begin(record: AgentRecord, options: AbortOptions): Promise<Activation> {
     const { namespace, type: name, key } = parseAgentId(record.id)
     const type = this.#types.get(`${namespace}/${name}`)
-    if (type === undefined) throw new UnknownAgentError(`this peer does not define ${namespace}/${name}`)
+    if (type === undefined)
+      throw new UnknownAgentError(`this peer does not define ${namespace}/${name}`)
     const owned = await this.#components.state.own(record, options)
     const activation = new Activation({
       type,
@@ -142,7 +143,9 @@ export class AgentHost {
       const options = { signal: activation.owned.signal, timeoutMs: defaults.callTimeoutMs }
       activation.signal(signal, [reaction], options).catch((error: unknown) => {
         // At most once: the bus does not know of agents' failures, so they are told here.
-        this.#components.log?.(`a reaction of ${type.type} to ${signal.type} failed: ${String(error)}`)
+        this.#components.log?.(
+          `a reaction of ${type.type} to ${signal.type} failed: ${String(error)}`
+        )
       })
     }
   }
@@ -239,6 +242,8 @@ export class AgentHost {
 
   #emit(signal: Parameters<NonNullable<AgentComponents['signals']>['publish']>[0]): void {
     const sent = this.#components.signals?.publish(signal)
-    sent?.catch((error: unknown) => this.#components.log?.(`signal not published: ${String(error)}`))
+    sent?.catch((error: unknown) =>
+      this.#components.log?.(`signal not published: ${String(error)}`)
+    )
   }
 }

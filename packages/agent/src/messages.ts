@@ -1,4 +1,16 @@
-import { anything, boolean, bytes, integer, list, message, object, oneOf, optional, record, text } from '@murmuration/codec'
+import {
+  anything,
+  boolean,
+  bytes,
+  integer,
+  list,
+  message,
+  object,
+  oneOf,
+  optional,
+  record,
+  text
+} from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
 
 const agent = object({

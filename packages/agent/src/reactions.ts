@@ -2,7 +2,10 @@ import type { Schema } from '@murmuration/crdt'
 import type { AgentType, SignalReaction } from './define.ts'
 
 /** The reactions of a type to a signal type: `*` stands for one segment, `**` for any number. */
-export function reactionsTo(type: AgentType, signalType: string): readonly SignalReaction<Schema>[] {
+export function reactionsTo(
+  type: AgentType,
+  signalType: string
+): readonly SignalReaction<Schema>[] {
   const given = signalType.split('.')
   return Object.entries(type.on)
     .filter(([pattern]) => matches(pattern.split('.'), given))

@@ -30,6 +30,8 @@ export interface WorkCallOptions extends AbortOptions {
   /** @default 'replicated' */
   readonly ack?: AckLevel
   readonly consistency?: Consistency
+  /** Told before each repetition, with what ended the attempt before it. */
+  readonly onRetry?: (cause: unknown) => void
 }
 
 export interface ReadOptions extends AbortOptions {
@@ -53,7 +55,9 @@ export interface UpdateResult {
 type Input<T, K extends keyof T> = T[K] extends { readonly input: infer I extends StandardSchemaV1 }
   ? StandardSchemaV1.InferInput<I>
   : never
-type Output<T, K extends keyof T> = T[K] extends { readonly output: infer O extends StandardSchemaV1 }
+type Output<T, K extends keyof T> = T[K] extends {
+  readonly output: infer O extends StandardSchemaV1
+}
   ? StandardSchemaV1.InferOutput<O>
   : never
 
@@ -73,7 +77,10 @@ export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions'>> {
    * Runs `change` here on a draft of the state; the recorded operations travel to the owner.
    * `change` must be pure: it may run again.
    */
-  update(change: (draft: Draft<T['state']>) => void, options?: WorkCallOptions): Promise<UpdateResult>
+  update(
+    change: (draft: Draft<T['state']>) => void,
+    options?: WorkCallOptions
+  ): Promise<UpdateResult>
   /** The state now and after each change, at most every 50 ms; ends with the signal. */
   watch(options?: AbortOptions): AsyncIterable<StateReading<Value<T['state']>>>
   /** Stops the agent where it runs; its state stays. The next request starts it again. */
@@ -89,7 +96,11 @@ export interface ReferenceParts {
 }
 
 /** Makes references that share one session and one router. */
-export function makeReference(parts: ReferenceParts, type: AgentType, key: string): AgentRef<AgentType> {
+export function makeReference(
+  parts: ReferenceParts,
+  type: AgentType,
+  key: string
+): AgentRef<AgentType> {
   return new Reference(parts, type, type.record(key))
 }
 
@@ -200,11 +211,15 @@ class Reference implements AgentRef<AgentType> {
   ): Promise<Routed> {
     const { router, session } = this.#parts
     const key = options.idempotencyKey ?? session.open()
-    const { signal, ack, timeoutMs = defaults.callTimeoutMs } = options
+    const { signal, ack, onRetry, timeoutMs = defaults.callTimeoutMs } = options
     try {
       return await router.perform(
         { ...work, agent: this.#record, view: 0, key, ...(ack === undefined ? {} : { ack }) },
-        { timeoutMs, ...(signal === undefined ? {} : { signal }) }
+        {
+          timeoutMs,
+          ...(signal === undefined ? {} : { signal }),
+          ...(onRetry === undefined ? {} : { onRetry })
+        }
       )
     } finally {
       if (options.idempotencyKey === undefined) session.confirm(key.sequence)

@@ -17,6 +17,7 @@ import type { Session } from './session.ts'
 /** Limits of one piece of work, retries included. */
 export interface RouteOptions extends AbortOptions {
   readonly timeoutMs: number
+  readonly onRetry?: (cause: unknown) => void
 }
 
 /** What came back, from wherever the agent runs. */
@@ -74,6 +75,7 @@ export class Router {
         sentOnce ||= error instanceof MurmurationError && error.outcomeUnknown
         last = error
       }
+      options.onRetry?.(last)
       await this.#pause(attempts, deadline, options.signal)
     }
   }
@@ -190,7 +192,9 @@ function tooLate(
 ): MurmurationError {
   const why = cause instanceof Error ? `: ${cause.message}` : ''
   return sentOnce
-    ? new DeadlineExceededError(`${agent.id} did not answer within ${timeoutMs} ms${why}`, { cause })
+    ? new DeadlineExceededError(`${agent.id} did not answer within ${timeoutMs} ms${why}`, {
+        cause
+      })
     : new UnavailableError(`${agent.id} was not available within ${timeoutMs} ms${why}`, { cause })
 }
 

@@ -43,7 +43,9 @@ export async function validate<T extends StandardSchemaV1>(
   if (result instanceof Promise) result = await result
   if (result.issues === undefined) return result.value
   const issues = result.issues.slice(0, 3).map((issue) => {
-    const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part))
+    const path = (issue.path ?? []).map((part) =>
+      String(typeof part === 'object' ? part.key : part)
+    )
     return `${path.join('.') || 'value'}: ${issue.message}`
   })
   throw new SchemaError(`${what} does not match its schema: ${issues.join('; ')}`)

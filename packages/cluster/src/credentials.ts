@@ -24,7 +24,10 @@ export async function credentialsOf(
     })
   }
   if (identity !== undefined) {
-    const keys = identity.rootPublicKey instanceof Uint8Array ? [identity.rootPublicKey] : identity.rootPublicKey
+    const keys =
+      identity.rootPublicKey instanceof Uint8Array
+        ? [identity.rootPublicKey]
+        : identity.rootPublicKey
     const rootPublicKey = keys.map((raw) => peerIdFromPublicKey(publicKeyFromRaw(raw)).toString())
     return credentialsFromCertificate({
       cluster,
@@ -36,6 +39,9 @@ export async function credentialsOf(
   return openCredentials({ cluster, privateKey, roles: [role] })
 }
 
-function bothOf(secret: { readonly current: string; readonly next?: string }): string | { current: string; next: string } {
+function bothOf(secret: {
+  readonly current: string
+  readonly next?: string
+}): string | { current: string; next: string } {
   return secret.next === undefined ? secret.current : { current: secret.current, next: secret.next }
 }

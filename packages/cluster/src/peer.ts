@@ -118,7 +118,8 @@ export class Peer implements Cluster {
 
   async ready(options: AbortOptions = {}): Promise<void> {
     while (!this.#isReady()) {
-      if (options.signal?.aborted === true) throw new AbortedError('this peer was not ready in time')
+      if (options.signal?.aborted === true)
+        throw new AbortedError('this peer was not ready in time')
       if (this.#stopped) throw new AbortedError('this peer has stopped')
       await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
     }

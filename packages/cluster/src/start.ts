@@ -53,7 +53,8 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   if (settings.distributed && !settings.guarded) {
     log('no secret and no identity: listening on loopback only, and everybody there may join')
   }
-  if (settings.dataDir === undefined) log('no dataDir: keys and state are lost when this process ends')
+  if (settings.dataDir === undefined)
+    log('no dataDir: keys and state are lost when this process ends')
   const rpc = node?.rpc ?? createLocalRpc({ peer })
   const discovery = node === undefined ? undefined : openDiscovery(settings, node, rpc)
   const shared = { rpc, clock, random, logger, ...metricsOf(node) }
@@ -62,7 +63,8 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   await start(closers, membership)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
-  const ownerOf = (id: string): string | undefined => state.placement()?.ownerOf(agents.recordOf(id))?.peer
+  const ownerOf = (id: string): string | undefined =>
+    state.placement()?.ownerOf(agents.recordOf(id))?.peer
   const signals = createSignals(
     {
       peer,
@@ -108,7 +110,20 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     await start(closers, discovery)
     discovery.offer(offersOf(settings.agents), settings.labels)
   }
-  return { settings, peer, node, rpc, membership, state, signals, partition, agents, registry, discovery, ownerOf }
+  return {
+    settings,
+    peer,
+    node,
+    rpc,
+    membership,
+    state,
+    signals,
+    partition,
+    agents,
+    registry,
+    discovery,
+    ownerOf
+  }
 }
 
 async function openData(
@@ -146,7 +161,11 @@ async function openNetwork(
   return node
 }
 
-function openDiscovery(settings: Settings, node: Node, rpc: Rpc): ReturnType<typeof createDiscovery> {
+function openDiscovery(
+  settings: Settings,
+  node: Node,
+  rpc: Rpc
+): ReturnType<typeof createDiscovery> {
   return createDiscovery(
     { ...componentsOf(node.libp2p), rpc, clock, random },
     {
@@ -165,7 +184,11 @@ function openMembership(
   discovery: ReturnType<typeof createDiscovery> | undefined
 ): Membership {
   const { store, ...shared } = parts
-  const components = { ...shared, store: store.sub('membership/'), ...(discovery === undefined ? {} : { discovery }) }
+  const components = {
+    ...shared,
+    store: store.sub('membership/'),
+    ...(discovery === undefined ? {} : { discovery })
+  }
   if (settings.role !== 'member') return createViewFollower(components, { cluster: settings.name })
   return createMembership(components, {
     cluster: settings.name,
@@ -200,7 +223,9 @@ function metricsOf(node: Node | undefined): { readonly metrics?: Metrics } {
 
 /** A shard key of a signal is placed as an agent with that shard key would be. */
 function ownerOfShard(key: string, state: State): string | undefined {
-  return state.placement()?.ownerOf({ id: `shard/shard/${key}`, shardKey: key, placement: 'hash', replicas: 1 })?.peer
+  return state
+    .placement()
+    ?.ownerOf({ id: `shard/shard/${key}`, shardKey: key, placement: 'hash', replicas: 1 })?.peer
 }
 
 function logSink(
@@ -212,7 +237,10 @@ function logSink(
   return (message, fields = {}) => log('%s %o', message, { ...common(), ...fields })
 }
 
-async function start(closers: Closers, service: { start(): unknown; stop(): unknown }): Promise<void> {
+async function start(
+  closers: Closers,
+  service: { start(): unknown; stop(): unknown }
+): Promise<void> {
   closers.add(async () => {
     await service.stop()
   })

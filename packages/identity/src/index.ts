@@ -1,1 +1,55 @@
-export {}
+/**
+ * Who a peer is and who may come in: keys, agent ids, signed envelopes, certificates, and admission
+ * inside the libp2p connection upgrade.
+ *
+ * @packageDocumentation
+ */
+export { loadOrCreateKey } from './key-file.ts'
+export { agentId, parseAgentId } from './core/agent-id.ts'
+export type { AgentIdParts } from './core/agent-id.ts'
+export {
+  isSelfCertifying,
+  issueCertificate,
+  issueDelegate,
+  peerOf,
+  verifyCertificate
+} from './certificates.ts'
+export type { IssueDelegateInit, IssueInit, KeyName, VerifyOptions } from './certificates.ts'
+export { readCertificate } from './core/certificate.ts'
+export type { Certificate, CertificateInit, VerifiedCertificate } from './core/certificate.ts'
+export { createOpener, createSealer } from './sealing.ts'
+export type {
+  Envelope,
+  Opener,
+  OpenerInit,
+  OpenOptions,
+  OpenResult,
+  Sealer,
+  SealerInit,
+  SealInit
+} from './sealing.ts'
+export {
+  credentialsFromCertificate,
+  credentialsFromSecret,
+  openCredentials
+} from './credentials.ts'
+export type {
+  CertificateCredentials,
+  CertificateCredentialsInit,
+  ClusterSecret,
+  Credentials,
+  OpenCredentialsInit,
+  SecretCredentials,
+  SecretCredentialsInit
+} from './credentials.ts'
+export { admission, admissionPrefix, notAdmittedError } from './admission.ts'
+export type {
+  Admission,
+  AdmissionInit,
+  EncrypterComponents,
+  EncrypterFactory
+} from './admission.ts'
+export type { Admitted } from './admitted.ts'
+export { privateNetwork } from './private-network.ts'
+export { InsecureKeyFileError, InvalidCertificateError } from './errors.ts'
+export type { CertificateFault } from './errors.ts'

@@ -1,1 +1,10 @@
-export {}
+/**
+ * Weighted rendezvous hashing of agents over the members of a view.
+ *
+ * @packageDocumentation
+ */
+export { createPlacement } from './core/placement.ts'
+export type { Placement } from './core/placement.ts'
+export { planRebalance } from './core/rebalance.ts'
+export type { AgentMove, RebalancePlan } from './core/rebalance.ts'
+export { slotOf } from './core/slot.ts'

@@ -214,7 +214,9 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     this.safeDispatchEvent('change', { detail: change })
     const sent = this.#components.signals?.publish({ type: CHANGE_TYPE, data: change })
     // Watchers elsewhere are a courtesy: a lost change costs them a fresh `find`, never correctness.
-    sent?.catch((error: unknown) => this.#components.log?.(`change not announced: ${String(error)}`))
+    sent?.catch((error: unknown) =>
+      this.#components.log?.(`change not announced: ${String(error)}`)
+    )
   }
 }
 
@@ -225,7 +227,8 @@ function unavailable(reason: UnavailableReason): ClaimResult {
 function readChange(data: unknown): RegistryChange | undefined {
   if (typeof data !== 'object' || data === null) return undefined
   const { type, id, peer, reason } = data as Record<string, unknown> // checked field by field below
-  if (typeof id !== 'string' || typeof peer !== 'string' || typeof reason !== 'string') return undefined
+  if (typeof id !== 'string' || typeof peer !== 'string' || typeof reason !== 'string')
+    return undefined
   if (type !== 'registered' && type !== 'unregistered' && type !== 'conflicted') return undefined
   return { type, id, peer, reason }
 }

@@ -1,1 +1,22 @@
-export {}
+/**
+ * A signal bus of signed CloudEvents between peers.
+ *
+ * @packageDocumentation
+ */
+export { createSignals } from './signals.ts'
+export { signals } from './service.ts'
+export type {
+  SignalsConnectionManager,
+  SignalsServiceComponents,
+  SignalsServiceInit
+} from './service.ts'
+export type { SignalBus, SignalsComponents, SignalsInit } from './components.ts'
+export type { CounterName, RejectReason, SignalCounters } from './counters.ts'
+export { gossipDefaults, gossipOptions, gossipsubGossip } from './gossipsub.ts'
+export type { GossipOptionsInit, GossipsubGossipInit } from './gossipsub.ts'
+export type { Gossip, GossipMessage, Verdict } from './gossip.ts'
+export { createSignalSigner } from './signer.ts'
+export type { OpenedEnvelope, SignalSigner, SignalSignerInit } from './signer.ts'
+export { fromJSON, toJSON } from './core/json.ts'
+export type { SignalJson } from './core/json.ts'
+export { decodeSignal, encodeSignal } from './core/wire.ts'

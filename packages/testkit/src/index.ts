@@ -1,1 +1,117 @@
-export {}
+/**
+ * A deterministic simulator for protocols and agents: virtual time, seeded randomness, a network
+ * and disks that fail on demand. One seed is one run.
+ *
+ * @packageDocumentation
+ */
+import type { Clock, Random, Rpc, Store } from '@murmuration/interface'
+import type { NetworkConditions } from './network.ts'
+import type { SimulatedLinks } from './simulated-links.ts'
+import type { UnsyncedFate } from './simulated-disk.ts'
+import { DeterministicSimulation } from './simulation.ts'
+
+export type { DialResult, NetworkConditions } from './network.ts'
+export { createRandom, integerBetween, pick } from './random.ts'
+export { findFailingSeed, runSeeds, SeedFailure } from './seeds.ts'
+export type { SeedRuns } from './seeds.ts'
+export type { UnsyncedFate } from './simulated-disk.ts'
+export { testClock } from './simulation.ts'
+export type { SimulatedLinks }
+
+/** Options of {@link createSimulation}. */
+export interface SimulationInit {
+  /** Everything random follows from it. */
+  readonly seed: number
+  /** Keeps a line for each message and fault in `simulation.trace`. @default false */
+  readonly trace?: boolean
+  /** How the network treats messages at first. */
+  readonly network?: Partial<NetworkConditions>
+  /** Shortest and longest time of a synced write, in milliseconds. @default [0.05, 0.3] */
+  readonly diskMs?: readonly [number, number]
+}
+
+/** What one life of a node runs on. All of it dies with a crash; the next life gets new ones. */
+export interface SimulatedNode {
+  /** Its name, which is also its PeerId as text. */
+  readonly name: string
+  /** 1 for the first life, then rising with each restart. */
+  readonly life: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly rpc: Rpc
+  /** Its connections: the part of `Discovery` that protocols use, and `probe`. */
+  readonly links: SimulatedLinks
+  readonly store: Store
+}
+
+/** How a node ends. */
+export interface CrashOptions {
+  /**
+   * True: the whole machine is gone, so connections stay open and silent, and dialling it finds
+   * silence. False: the process died, its sockets close and dialling it is refused. @default false
+   */
+  readonly machine?: boolean
+  /** What becomes of writes that were not synced. @default 'some' */
+  readonly unsynced?: UnsyncedFate
+}
+
+/** A run: nodes, time and faults. Nothing happens except inside `run`, `until` and `wait`. */
+export interface Simulation {
+  readonly seed: number
+  /** Randomness for the test itself: schedules of faults, choices of nodes. */
+  readonly random: Random
+  /** Virtual milliseconds since the start. */
+  readonly now: number
+  /** What happened, where `trace` was asked for. */
+  readonly trace: readonly string[]
+  /** Adds a line to the trace. */
+  log(line: string): void
+  /** The present life of a node; starts one where there is none. */
+  node(name: string): SimulatedNode
+  isRunning(name: string): boolean
+  /** Ends a node at once. Its disk stays; `node(name)` starts it again. */
+  crash(name: string, options?: CrashOptions): void
+  /** Empties the disk of a node that is down. */
+  wipe(name: string): void
+  /** While true, the disk of the node refuses writes with `StorageError`. */
+  failWrites(name: string, failing: boolean): void
+  /** Moves the wall clock of a node, never its monotonic one. */
+  skew(name: string, skewMs: number): void
+  /** Stops a node as SIGSTOP does: its timers and messages wait. */
+  pause(name: string): void
+  resume(name: string): void
+  /** Changes how messages are treated from now on. */
+  conditions(conditions: Partial<NetworkConditions>): void
+  /** Drops messages of one direction, silently. */
+  block(from: string, to: string): void
+  unblock(from: string, to: string): void
+  /** Drops all messages between nodes of different sides, silently. */
+  split(...sides: readonly (readonly string[])[]): void
+  /** Ends all blocks and splits. */
+  heal(): void
+  /** Closes the connection of two nodes; both hear of it. */
+  disconnect(a: string, b: string): void
+  /** Runs a task of the test at a later virtual time; the returned function cancels it. */
+  after(delayMs: number, task: () => void): () => void
+  /** Lets so much virtual time pass. */
+  run(durationMs: number): Promise<void>
+  /** Runs until the condition holds; false if it did not within the time. */
+  until(done: () => boolean, withinMs: number): Promise<boolean>
+  /** Runs until the promise settles, and gives its value or throws its error. @default 60,000 ms */
+  wait<T>(promise: Promise<T>, withinMs?: number): Promise<T>
+}
+
+/**
+ * Makes a simulation. Two runs with the same seed and the same code are equal, event by event.
+ *
+ * @example
+ * ```ts
+ * const simulation = createSimulation({ seed: 7 })
+ * const [a, b] = [simulation.node('a'), simulation.node('b')]
+ * b.rpc.handle('echo', (bytes) => bytes)
+ * const answer = await simulation.wait(a.rpc.call('b', 'echo', Uint8Array.of(1)))
+ * ```
+ */
+export function createSimulation(init: SimulationInit): Simulation {
+  return new DeterministicSimulation(init)
+}

@@ -17,10 +17,15 @@ export function run(
 ): Promise<Run> {
   return new Promise((resolve) => {
     const env = { ...process.env, NO_COLOR: '1' }
-    execFile(command, [...args], { cwd, env, timeout: timeoutMs, maxBuffer: 2 ** 24 }, (error, out, err) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
-      const late = error?.killed === true ? `\nended after ${timeoutMs} ms` : ''
-      resolve({ code, output: `${out}${err}${late}` })
-    })
+    execFile(
+      command,
+      [...args],
+      { cwd, env, timeout: timeoutMs, maxBuffer: 2 ** 24 },
+      (error, out, err) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
+        const late = error?.killed === true ? `\nended after ${timeoutMs} ms` : ''
+        resolve({ code, output: `${out}${err}${late}` })
+      }
+    )
   })
 }

@@ -7,7 +7,9 @@ import { run } from '../src/run.ts'
 import { snippetsOf } from '../src/snippets.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const packages = globSync('packages/*/package.json', { cwd: root }).map((path) => basename(join(path, '..'))).toSorted()
+const packages = globSync('packages/*/package.json', { cwd: root })
+  .map((path) => basename(join(path, '..')))
+  .toSorted()
 
 const INSTALL_MAX_MS = 120_000
 
@@ -20,7 +22,11 @@ describe('packed packages', () => {
     const built = await run('pnpm', ['run', 'build'], root, INSTALL_MAX_MS)
     expect(built.code, built.output).toBe(0)
     for (const name of packages) {
-      const packed = await run('pnpm', ['pack', '--pack-destination', folder], join(root, 'packages', name))
+      const packed = await run(
+        'pnpm',
+        ['pack', '--pack-destination', folder],
+        join(root, 'packages', name)
+      )
       expect(packed.code, packed.output).toBe(0)
       tarballs.set(`@murmuration/${name}`, join(folder, `murmuration-${name}-0.1.0.tgz`))
     }
@@ -38,7 +44,12 @@ describe('packed packages', () => {
       writeFileSync(join(project, 'package.json'), JSON.stringify(manifest(name, code, tarballs)))
       writeFileSync(join(project, 'pnpm-workspace.yaml'), workspace(tarballs))
       writeFileSync(join(project, 'example.ts'), code)
-      const args = ['install', '--prefer-offline', '--ignore-workspace-root-check', '--no-frozen-lockfile']
+      const args = [
+        'install',
+        '--prefer-offline',
+        '--ignore-workspace-root-check',
+        '--no-frozen-lockfile'
+      ]
       const installed = await run('pnpm', args, project, INSTALL_MAX_MS)
       expect(installed.code, installed.output).toBe(0)
       const { code: status, output } = await run(process.execPath, ['example.ts'], project)
@@ -63,7 +74,9 @@ function manifest(name: string, code: string, tarballs: ReadonlyMap<string, stri
 /** The version of the workspace's catalog, as a user would choose it. */
 function catalog(name: string): string {
   const text = readFileSync(join(root, 'pnpm-workspace.yaml'), 'utf8')
-  const line = text.split('\n').find((each) => each.trim().replaceAll("'", '').startsWith(`${name}: `))
+  const line = text
+    .split('\n')
+    .find((each) => each.trim().replaceAll("'", '').startsWith(`${name}: `))
   if (line === undefined) throw new Error(`${name} is in no catalog: an example may not need it`)
   return line.split(': ')[1] ?? ''
 }
@@ -71,5 +84,12 @@ function catalog(name: string): string {
 /** The packages are not in a registry yet, so their references to each other lead to the tarballs. */
 function workspace(tarballs: ReadonlyMap<string, string>): string {
   const overrides = [...tarballs].map(([name, path]) => `  '${name}': 'file:${path}'`)
-  return ['packages: ["."]', 'allowBuilds: { classic-level: true }', 'pmOnFail: ignore', 'overrides:', ...overrides, ''].join('\n')
+  return [
+    'packages: ["."]',
+    'allowBuilds: { classic-level: true }',
+    'pmOnFail: ignore',
+    'overrides:',
+    ...overrides,
+    ''
+  ].join('\n')
 }

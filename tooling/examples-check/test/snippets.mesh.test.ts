@@ -8,7 +8,10 @@ import { snippetsOf } from '../src/snippets.ts'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 /** Inside this package, so that the examples find every package of the workspace. */
 const folder = fileURLToPath(new URL('../.examples', import.meta.url))
-const pages = globSync(['README.md', 'docs/**/*.md', 'packages/*/README.md', 'examples/*/README.md'], { cwd: root }).toSorted()
+const pages = globSync(
+  ['README.md', 'docs/**/*.md', 'packages/*/README.md', 'examples/*/README.md'],
+  { cwd: root }
+).toSorted()
 
 describe('examples in the documentation', () => {
   beforeAll(() => mkdirSync(folder, { recursive: true }))
@@ -17,7 +20,10 @@ describe('examples in the documentation', () => {
   for (const page of pages) {
     for (const { line, code } of snippetsOf(join(root, page))) {
       it(`${page}:${line} runs`, async () => {
-        const file = join(folder, `${relative('.', page).replaceAll(/[^a-z0-9]+/gi, '-')}-${line}.ts`)
+        const file = join(
+          folder,
+          `${relative('.', page).replaceAll(/[^a-z0-9]+/gi, '-')}-${line}.ts`
+        )
         writeFileSync(file, code)
         const { code: status, output } = await run(process.execPath, [file], folder)
         expect(status, output).toBe(0)

@@ -39,7 +39,7 @@ export function checkLayers(files: readonly SourceFile[]): Problem[] {
 }
 
 function judge(own: string, specifier: string): string | undefined {
-  if (/^@chainsafe\/libp2p-/.test(specifier)) return `${specifier} was renamed to @libp2p/*`
+  if (specifier.startsWith('@chainsafe/libp2p-')) return `${specifier} was renamed to @libp2p/*`
   if (specifier.startsWith('../../')) {
     return specifier.includes('packages/') || /^(\.\.\/){3,}/.test(specifier)
       ? `${specifier} reaches out of the package`

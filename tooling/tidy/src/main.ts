@@ -7,7 +7,9 @@ import { checkTexts } from './text-rules.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const files = sourceFiles(root)
-const problems = [checkLayers, checkCores, checkManifests, checkTexts].flatMap((check) => check(files))
+const problems = [checkLayers, checkCores, checkManifests, checkTexts].flatMap((check) =>
+  check(files)
+)
 for (const { path, message } of problems) process.stderr.write(`${path}: ${message}\n`)
 process.stdout.write(`tidy: ${files.length} files, ${problems.length} problems\n`)
 process.exitCode = problems.length === 0 ? 0 : 1

@@ -15,7 +15,9 @@ interface Manifest {
 
 /** Package files that differ from how all packages here look, and packages without a README. */
 export function checkManifests(files: readonly SourceFile[]): Problem[] {
-  const readmes = new Map(files.filter(({ path }) => path.endsWith('README.md')).map((file) => [file.path, file.text]))
+  const readmes = new Map(
+    files.filter(({ path }) => path.endsWith('README.md')).map((file) => [file.path, file.text])
+  )
   return files
     .filter(({ path }) => /^packages\/[^/]+\/package\.json$/.test(path))
     .flatMap(({ path, text }) => {
@@ -33,12 +35,17 @@ function* faults(folder: string, manifest: Manifest, readme: string): Iterable<s
   if (manifest.sideEffects !== false) yield 'sideEffects is not false'
   if (manifest.engines?.node !== '>=22') yield 'engines.node is not >=22'
   const description = manifest.description ?? ''
-  if (!description.endsWith('and nothing else.')) yield 'the description does not end "and nothing else."'
+  if (!description.endsWith('and nothing else.'))
+    yield 'the description does not end "and nothing else."'
   if (readme === '') yield 'there is no README.md'
   else if (!readme.includes(description)) yield 'README.md does not say the description'
   if (!/^```ts\n/m.test(readme)) yield 'README.md has no example'
-  const own = Object.keys(manifest.exports ?? {}).toSorted().join()
-  const published = Object.keys(manifest.publishConfig?.exports ?? {}).toSorted().join()
+  const own = Object.keys(manifest.exports ?? {})
+    .toSorted()
+    .join()
+  const published = Object.keys(manifest.publishConfig?.exports ?? {})
+    .toSorted()
+    .join()
   if (own !== published) yield 'exports and publishConfig.exports differ'
   for (const [name, range] of Object.entries(manifest.dependencies ?? {})) {
     const wanted = name.startsWith('@murmuration/') ? 'workspace:^' : 'catalog:'

@@ -15,7 +15,10 @@ export interface Problem {
 
 /** Files that git tracks or would track, as they stand in the working tree. */
 export function sourceFiles(root: string): SourceFile[] {
-  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8'
+  })
   return listed
     .split('\n')
     .filter((path) => /\.(ts|md|json|html|ya?ml)$/.test(path) && path !== 'pnpm-lock.yaml')

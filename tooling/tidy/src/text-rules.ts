@@ -5,10 +5,26 @@ const RULES: readonly {
   readonly pattern: RegExp
   readonly message: string
 }[] = [
-  { files: /\.ts$/, pattern: /\b(describe|it|test)\.(skip|only|todo)\(/, message: 'a test is skipped, focused or empty' },
-  { files: /./, pattern: /(?:^|[\s'"`(])\/(?:home|root|work|Users)\/[a-z]/m, message: 'a path of one machine' },
-  { files: /packages\/[^/]+\/src\/.*\.ts$/, pattern: /\b(not implemented|FIXME|XXX)\b/i, message: 'it reads like unfinished work' },
-  { files: /packages\/[^/]+\/src\/.*\.ts$/, pattern: /^export default /m, message: 'a default export' }
+  {
+    files: /\.ts$/,
+    pattern: /\b(describe|it|test)\.(skip|only|todo)\(/,
+    message: 'a test is skipped, focused or empty'
+  },
+  {
+    files: /./,
+    pattern: /(?:^|[\s'"`(])\/(?:home|root|work|Users)\/[a-z]/m,
+    message: 'a path of one machine'
+  },
+  {
+    files: /packages\/[^/]+\/src\/.*\.ts$/,
+    pattern: /\b(not implemented|FIXME|XXX)\b/i,
+    message: 'it reads like unfinished work'
+  },
+  {
+    files: /packages\/[^/]+\/src\/.*\.ts$/,
+    pattern: /^export default /m,
+    message: 'a default export'
+  }
 ]
 
 /** Text that must not stand in the repository. */
@@ -16,6 +32,8 @@ export function checkTexts(files: readonly SourceFile[]): Problem[] {
   return files
     .filter(({ path }) => !path.startsWith('tooling/tidy/'))
     .flatMap(({ path, text }) =>
-      RULES.filter(({ files: where, pattern }) => where.test(path) && pattern.test(text)).map(({ message }) => ({ path, message }))
+      RULES.filter(({ files: where, pattern }) => where.test(path) && pattern.test(text)).map(
+        ({ message }) => ({ path, message })
+      )
     )
 }

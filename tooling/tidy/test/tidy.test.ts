@@ -4,7 +4,8 @@ import { checkLayers } from '../src/layers.ts'
 import { checkManifests } from '../src/manifests.ts'
 import { checkTexts } from '../src/text-rules.ts'
 
-const messages = (problems: readonly { readonly message: string }[]): string[] => problems.map(({ message }) => message)
+const messages = (problems: readonly { readonly message: string }[]): string[] =>
+  problems.map(({ message }) => message)
 const file = (path: string, text: string): { path: string; text: string } => ({ path, text })
 
 describe('layers', () => {
@@ -19,7 +20,9 @@ describe('layers', () => {
   })
 
   it('accepts imports downwards', () => {
-    expect(checkLayers([file('packages/state/src/a.ts', "import { x } from '@murmuration/crdt'")])).toEqual([])
+    expect(
+      checkLayers([file('packages/state/src/a.ts', "import { x } from '@murmuration/crdt'")])
+    ).toEqual([])
   })
 })
 
@@ -37,7 +40,9 @@ describe('cores', () => {
 
 describe('manifests', () => {
   it('refuses a package without README, licence and sentence', () => {
-    const found = messages(checkManifests([file('packages/x/package.json', '{"name":"@murmuration/x"}')]))
+    const found = messages(
+      checkManifests([file('packages/x/package.json', '{"name":"@murmuration/x"}')])
+    )
     expect(found).toContain('there is no README.md')
     expect(found).toContain('licence is not Apache-2.0 OR MIT')
   })
@@ -45,7 +50,12 @@ describe('manifests', () => {
 
 describe('texts', () => {
   it('refuses skipped tests and paths of one machine', () => {
-    const found = messages(checkTexts([file('packages/x/test/a.test.ts', 'it.skip("x")'), file('docs/a.md', 'see /home/me/x')]))
+    const found = messages(
+      checkTexts([
+        file('packages/x/test/a.test.ts', 'it.skip("x")'),
+        file('docs/a.md', 'see /home/me/x')
+      ])
+    )
     expect(found).toEqual(['a test is skipped, focused or empty', 'a path of one machine'])
   })
 })

@@ -1,4 +1,10 @@
-import type { PartitionPolicy, PartitionStatus, Reachability, Verdict, View } from '@murmuration/interface'
+import type {
+  PartitionPolicy,
+  PartitionStatus,
+  Reachability,
+  Verdict,
+  View
+} from '@murmuration/interface'
 
 /**
  * How a peer stands in a split, counted over the members of the last agreed view and never over

@@ -1,0 +1,304 @@
+import type { Context } from './context.ts'
+import { writerOf } from './context.ts'
+import { valueKey } from './values.ts'
+
+/** Type tags of the format. `presence` and `baseline` belong to counters that live in maps. */
+export const tags = {
+  lww: 1,
+  register: 2,
+  min: 3,
+  max: 4,
+  flag: 5,
+  presence: 6,
+  baseline: 7,
+  set: 8,
+  counter: 9,
+  bigCounter: 10,
+  list: 11
+} as const
+
+export type Tag = (typeof tags)[keyof typeof tags]
+export type EntriesTag = Exclude<Tag, 8 | 9 | 10 | 11>
+
+/** An exact integer: a number while it is safe, a bigint beyond. */
+export type Sum = number | bigint
+
+export function addSums(a: Sum, b: Sum): Sum {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const sum = a + b
+    if (Number.isSafeInteger(sum)) return sum
+  }
+  return toSum(BigInt(a) + BigInt(b))
+}
+
+/** The one representation of an integer. */
+export function toSum(value: Sum): Sum {
+  if (typeof value === 'number') return value
+  const small = Number(value)
+  return Number.isSafeInteger(small) ? small : value
+}
+
+/** One living write of a register-like field. Stamps are 0 where the type has none. */
+export interface Entry {
+  readonly dot: number
+  readonly time: number
+  readonly tick: number
+  readonly value: unknown
+}
+
+interface FieldBase {
+  readonly key: string
+  readonly path: readonly string[]
+  /** Dots removed here whose own updates have not arrived. */
+  pending: number[] | undefined
+}
+
+export interface EntriesField extends FieldBase {
+  readonly shape: 'entries'
+  readonly tag: EntriesTag
+  entries: Entry[]
+}
+
+export interface SetField extends FieldBase {
+  readonly shape: 'set'
+  readonly tag: 8
+  /** Dot to the key of its element. */
+  readonly dots: Map<number, string>
+  readonly elements: Map<string, { readonly value: unknown; dots: number[] }>
+}
+
+export interface CounterField extends FieldBase {
+  readonly shape: 'counter'
+  readonly tag: 9 | 10
+  /** Per writer (by place) the sum of its increments up to the prefix of the context. */
+  readonly sums: Map<number, Sum>
+  /** Increments above a hole. */
+  readonly extras: Map<number, Sum>
+}
+
+/** A later place for a list element. Positions are [digit, dot, digit, dot …]. */
+export interface Move {
+  readonly dot: number
+  readonly time: number
+  readonly tick: number
+  readonly position: readonly number[]
+}
+
+export interface ListElement {
+  readonly dot: number
+  readonly value: unknown
+  readonly position: readonly number[]
+  moves: readonly Move[]
+  /** The position of the winning move, or the first one. */
+  current: readonly number[]
+}
+
+export interface ListField extends FieldBase {
+  readonly shape: 'list'
+  readonly tag: 11
+  readonly elements: Map<number, ListElement>
+  /** Moves of elements whose insertion has not arrived. */
+  readonly ghosts: Map<number, readonly Move[]>
+  /** Elements in order; undefined until asked for. */
+  order: ListElement[] | undefined
+}
+
+export type Field = EntriesField | SetField | CounterField | ListField
+
+/** Same path, other type: another field. So replicas with other schemas never clash. */
+export function fieldKey(path: readonly string[], tag: Tag): string {
+  const last = String.fromCharCode(tag)
+  return path.length === 1 ? `${path[0]}\0${last}` : `${path.join('\0')}\0${last}`
+}
+
+export function createField(key: string, path: readonly string[], tag: Tag): Field {
+  const base = { key, path, pending: undefined }
+  switch (tag) {
+    case tags.set:
+      return { ...base, shape: 'set', tag, dots: new Map(), elements: new Map() }
+    case tags.counter:
+    case tags.bigCounter:
+      return { ...base, shape: 'counter', tag, sums: new Map(), extras: new Map() }
+    case tags.list:
+      return {
+        ...base,
+        shape: 'list',
+        tag,
+        elements: new Map(),
+        ghosts: new Map(),
+        order: undefined
+      }
+    case tags.lww:
+    case tags.register:
+    case tags.min:
+    case tags.max:
+    case tags.flag:
+    case tags.presence:
+    case tags.baseline:
+      return { ...base, shape: 'entries', tag, entries: [] }
+  }
+}
+
+export function cloneField(field: Field): Field {
+  const pending = field.pending?.slice()
+  switch (field.shape) {
+    case 'entries':
+      return { ...field, pending, entries: field.entries.slice() }
+    case 'set': {
+      const elements: SetField['elements'] = new Map()
+      for (const [key, { value, dots }] of field.elements) {
+        elements.set(key, { value, dots: dots.slice() })
+      }
+      return { ...field, pending, dots: new Map(field.dots), elements }
+    }
+    case 'counter':
+      return { ...field, pending, sums: new Map(field.sums), extras: new Map(field.extras) }
+    case 'list': {
+      const elements: ListField['elements'] = new Map()
+      for (const [dot, element] of field.elements) elements.set(dot, { ...element })
+      return { ...field, pending, elements, ghosts: new Map(field.ghosts), order: undefined }
+    }
+  }
+}
+
+/** Whether nothing needs to be kept. Removals that wait for their updates need to be. */
+export function isEmpty(field: Field): boolean {
+  if (field.pending !== undefined) return false
+  switch (field.shape) {
+    case 'entries':
+      return field.entries.length === 0
+    case 'set':
+      return field.dots.size === 0
+    case 'counter':
+      return field.sums.size === 0 && field.extras.size === 0
+    case 'list':
+      return field.elements.size === 0 && field.ghosts.size === 0
+  }
+}
+
+export function addToSet(field: SetField, dot: number, value: unknown): void {
+  const key = valueKey(value)
+  const element = field.elements.get(key)
+  if (element === undefined) field.elements.set(key, { value, dots: [dot] })
+  else element.dots.push(dot)
+  field.dots.set(dot, key)
+}
+
+function removeFromSet(field: SetField, dot: number): boolean {
+  const key = field.dots.get(dot)
+  if (key === undefined) return false
+  field.dots.delete(dot)
+  const element = field.elements.get(key)
+  if (element === undefined) return true
+  element.dots = element.dots.filter((other) => other !== dot)
+  if (element.dots.length === 0) field.elements.delete(key)
+  return true
+}
+
+/** Removes what a dot wrote; `element` says whose move it may be. True if it was there. */
+export function removeDot(
+  field: Field,
+  dot: number,
+  context: Context,
+  element: number | undefined
+): boolean {
+  switch (field.shape) {
+    case 'entries': {
+      const index = field.entries.findIndex((entry) => entry.dot === dot)
+      if (index < 0) return false
+      field.entries.splice(index, 1)
+      return true
+    }
+    case 'set':
+      return removeFromSet(field, dot)
+    case 'counter':
+      // Increments are sums: they are compensated, never removed.
+      return false
+    case 'list': {
+      if (field.elements.delete(dot)) {
+        if (field.order !== undefined) {
+          const index = field.order.findIndex((other) => other.dot === dot)
+          if (index >= 0) field.order.splice(index, 1)
+        }
+        return true
+      }
+      field.ghosts.delete(dot)
+      return element !== undefined && removeMove(field, dot, context, element)
+    }
+  }
+}
+
+function removeMove(field: ListField, dot: number, context: Context, owner: number): boolean {
+  const element = field.elements.get(owner)
+  const moves = element === undefined ? field.ghosts.get(owner) : element.moves
+  if (moves === undefined || !moves.some((move) => move.dot === dot)) return false
+  const left = moves.filter((move) => move.dot !== dot)
+  if (element !== undefined) {
+    element.moves = left
+    element.current = currentPosition(element, context)
+    field.order = undefined
+  } else if (left.length === 0) field.ghosts.delete(owner)
+  else field.ghosts.set(owner, left)
+  return true
+}
+
+/** Finds the element whose move a dot is; only needed when nothing names it. */
+export function findMoved(field: ListField, dot: number): number | undefined {
+  for (const element of field.elements.values()) {
+    if (element.moves.some((move) => move.dot === dot)) return element.dot
+  }
+  for (const [owner, moves] of field.ghosts) {
+    if (moves.some((move) => move.dot === dot)) return owner
+  }
+  return undefined
+}
+
+/** The entry or move with the highest (time, tick, writer, counter). */
+export function latest<T extends { dot: number; time: number; tick: number }>(
+  items: readonly T[],
+  context: Context
+): T | undefined {
+  let best = items[0]
+  for (let i = 1; i < items.length; i++) {
+    const item = items[i]
+    if (item === undefined || best === undefined) continue
+    const order =
+      item.time - best.time || item.tick - best.tick || context.compare(item.dot, best.dot)
+    if (order > 0) best = item
+  }
+  return best
+}
+
+export function currentPosition(element: ListElement, context: Context): readonly number[] {
+  return latest(element.moves, context)?.position ?? element.position
+}
+
+/** Adds an increment: into the prefix sum, or beside it while there is a hole below. */
+export function addIncrement(
+  field: CounterField,
+  dot: number,
+  increment: Sum,
+  context: Context
+): void {
+  const writer = writerOf(dot)
+  if (context.hasPrefix(dot)) {
+    field.sums.set(writer, addSums(field.sums.get(writer) ?? 0, increment))
+  } else field.extras.set(dot, increment)
+}
+
+/** Moves increments whose hole is filled into the prefix sums. */
+export function foldExtras(field: CounterField, context: Context): void {
+  for (const [dot, increment] of field.extras) {
+    if (!context.hasPrefix(dot)) continue
+    field.extras.delete(dot)
+    addIncrement(field, dot, increment, context)
+  }
+}
+
+/** The sum of all increments. */
+export function counterTotal(field: CounterField): Sum {
+  let total: Sum = 0
+  for (const sum of field.sums.values()) total = addSums(total, sum)
+  for (const increment of field.extras.values()) total = addSums(total, increment)
+  return total
+}

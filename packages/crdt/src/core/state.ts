@@ -1,0 +1,228 @@
+import { Context, counterOf, writerOf } from './context.ts'
+import type { Field, ListField, Sum, Tag } from './fields.ts'
+import {
+  addIncrement,
+  addToSet,
+  cloneField,
+  createField,
+  currentPosition,
+  findMoved,
+  foldExtras,
+  isEmpty,
+  removeDot
+} from './fields.ts'
+import { insertElement } from './positions.ts'
+
+/** What an effect does besides removing: nothing, write an entry, or move a list element. */
+export type EffectKind = 0 | 1 | 2
+
+/** One change of one field. `dot` is 0 where nothing is written. */
+export interface Effect {
+  readonly key: string
+  readonly path: readonly string[]
+  readonly tag: Tag
+  kind: EffectKind
+  dot: number
+  readonly value: unknown
+  /** Of an inserted or moved list element. */
+  readonly position: readonly number[] | undefined
+  /** The element that is moved. */
+  readonly element: number | undefined
+  removed: readonly number[]
+}
+
+/** One update: a run of dots of one writer, and what they did. */
+export interface Update {
+  readonly writer: number
+  readonly first: number
+  readonly count: number
+  readonly time: number
+  readonly tick: number
+  readonly effects: readonly Effect[]
+}
+
+/** Fields and causal context; an overlay reads through to its base and writes copies. */
+export class State {
+  context: Context
+  /** In an overlay null hides a field of the base. */
+  readonly fields: Map<string, Field | null> = new Map()
+  /** Keys of fields with removals that wait for their updates. */
+  readonly pending: Set<string>
+  readonly #base: State | undefined
+
+  constructor(base?: State) {
+    this.#base = base
+    this.context = base === undefined ? new Context() : new Context(base.context)
+    this.pending = new Set(base?.pending)
+  }
+
+  get(key: string): Field | undefined {
+    const own = this.fields.get(key)
+    if (own !== undefined) return own ?? undefined
+    return this.#base?.get(key)
+  }
+
+  forWrite(key: string, path: readonly string[], tag: Tag): Field {
+    const own = this.fields.get(key)
+    if (own !== undefined && own !== null) return own
+    const base = own === null ? undefined : this.#base?.get(key)
+    const field = base === undefined ? createField(key, path, tag) : cloneField(base)
+    this.fields.set(key, field)
+    return field
+  }
+
+  /** After a change: forgets an empty field, and notes pending removals. */
+  settle(field: Field): void {
+    if (field.pending === undefined) {
+      if (this.pending.size > 0) this.pending.delete(field.key)
+      if (!isEmpty(field)) return
+      if (this.#base === undefined) this.fields.delete(field.key)
+      else this.fields.set(field.key, null)
+    } else this.pending.add(field.key)
+  }
+
+  *all(): Generator<Field> {
+    for (const field of this.fields.values()) if (field !== null) yield field
+    if (this.#base === undefined) return
+    for (const field of this.#base.all()) if (!this.fields.has(field.key)) yield field
+  }
+
+  clone(): State {
+    const copy = new State()
+    copy.context = new Context(this.context)
+    for (const field of this.all()) copy.fields.set(field.key, cloneField(field))
+    for (const key of this.pending) copy.pending.add(key)
+    return copy
+  }
+
+  /** A view of this state that takes writes and leaves this state as it is. */
+  overlay(): State {
+    return new State(this)
+  }
+
+  /** Writes an overlay into its base. */
+  commit(): void {
+    const base = this.#base
+    if (base === undefined) return
+    for (const [key, field] of this.fields) {
+      if (field === null) base.fields.delete(key)
+      else base.fields.set(key, field)
+    }
+    base.context = this.context
+    base.pending.clear()
+    for (const key of this.pending) base.pending.add(key)
+  }
+}
+
+/** Applies an update that was checked before. False if it was known already. Never throws. */
+export function applyUpdate(state: State, update: Update): boolean {
+  const { context } = state
+  const { writer, first, effects } = update
+  const last = first + update.count - 1
+  if (update.count === 0 || context.covers(writer, first, last)) return false
+  // Dots that were forgotten before their update came have no effect any more.
+  let known: Set<number> | undefined
+  if (context.highest(writer) >= first) {
+    known = new Set(effects.map(({ dot }) => dot).filter((dot) => context.has(dot)))
+  }
+  const filled = context.add(writer, first, last)
+  for (const effect of effects) {
+    const field = state.forWrite(effect.key, effect.path, effect.tag)
+    for (const dot of effect.removed) removeFrom(field, dot, context, effect.element)
+    if (effect.kind !== 0 && !known?.has(effect.dot)) write(field, effect, update, context)
+    state.settle(field)
+  }
+  if (filled) foldCounters(state)
+  if (state.pending.size > 0) purgePending(state)
+  return true
+}
+
+/** Removes a dot here, now or when its update arrives. */
+function removeFrom(field: Field, dot: number, context: Context, element?: number): void {
+  if (removeDot(field, dot, context, element) || context.has(dot)) return
+  if (field.pending === undefined) field.pending = [dot]
+  else if (!field.pending.includes(dot)) field.pending.push(dot)
+}
+
+function write(field: Field, effect: Effect, update: Update, context: Context): void {
+  const { dot, value } = effect
+  if (field.pending?.includes(dot)) return
+  switch (field.shape) {
+    case 'entries':
+      field.entries.push({ dot, time: update.time, tick: update.tick, value })
+      return
+    case 'set':
+      addToSet(field, dot, value)
+      return
+    case 'counter':
+      // The decoder and the planner let only integers through.
+      addIncrement(field, dot, value as Sum, context)
+      return
+    case 'list':
+      if (effect.kind === 2) writeMove(field, effect, update, context)
+      else {
+        const position = effect.position ?? []
+        const moves = field.ghosts.get(dot) ?? []
+        field.ghosts.delete(dot)
+        const element = { dot, value, position, moves, current: position }
+        element.current = currentPosition(element, context)
+        insertElement(field, element, context)
+      }
+  }
+}
+
+function writeMove(field: ListField, effect: Effect, update: Update, context: Context): void {
+  const owner = effect.element ?? 0
+  const { time, tick } = update
+  const move = { dot: effect.dot, time, tick, position: effect.position ?? [] }
+  const element = field.elements.get(owner)
+  if (element !== undefined) {
+    element.moves = [...element.moves, move]
+    element.current = currentPosition(element, context)
+    field.order = undefined
+  } else if (!context.has(owner) && !field.pending?.includes(owner)) {
+    field.ghosts.set(owner, [...(field.ghosts.get(owner) ?? []), move])
+  }
+}
+
+/** After holes were filled: brings counters to their one form. */
+export function foldCounters(state: State): void {
+  for (const field of state.all()) {
+    if (field.shape !== 'counter' || field.extras.size === 0) continue
+    const own = state.forWrite(field.key, field.path, field.tag)
+    if (own.shape === 'counter') foldExtras(own, state.context)
+  }
+}
+
+/** Drops pending removals whose updates are in the context by now. */
+export function purgePending(state: State): void {
+  const { context } = state
+  for (const key of [...state.pending]) {
+    const field = state.get(key)
+    if (field?.pending === undefined || !field.pending.some((dot) => context.has(dot))) continue
+    const own = state.forWrite(key, field.path, field.tag)
+    const left = own.pending?.filter((dot) => !context.has(dot))
+    own.pending = left === undefined || left.length === 0 ? undefined : left
+    state.settle(own)
+  }
+}
+
+/** Makes dots seen and their writes gone. */
+export function forgetDots(state: State, dots: readonly number[]): void {
+  const { context } = state
+  let filled = false
+  for (const dot of dots) {
+    const writer = writerOf(dot)
+    const counter = counterOf(dot)
+    if (!context.has(dot) && context.add(writer, counter, counter)) filled = true
+  }
+  for (const field of [...state.fields.values()]) {
+    if (field === null || field.shape === 'counter') continue
+    for (const dot of dots) {
+      removeDot(field, dot, context, field.shape === 'list' ? findMoved(field, dot) : undefined)
+    }
+    state.settle(field)
+  }
+  if (filled) foldCounters(state)
+  if (state.pending.size > 0) purgePending(state)
+}

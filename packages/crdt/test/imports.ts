@@ -1,0 +1,2 @@
+export type { Operation } from '@murmuration/interface'
+export * from '../src/index.ts'

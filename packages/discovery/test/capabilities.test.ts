@@ -1,0 +1,195 @@
+import { DeadlineExceededError, PeerUnavailableError } from '@murmuration/interface'
+import type { Discovery, OfferedAction } from '@murmuration/interface'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createDiscovery } from '../src/index.ts'
+import { createPeers, FakeNode, FakeRpc } from './fake-node.ts'
+import { createSeededRandom, createVirtualClock } from './virtual-time.ts'
+
+const peers = await createPeers(4)
+const [a = '', b = '', c = '', d = ''] = peers
+const add: OfferedAction = { name: 'station.add', version: '1.0.0', description: 'adds' }
+const schema = { type: 'object', properties: { n: { type: 'number' } } }
+const running: Discovery[] = []
+
+/** Peers that are all connected to each other, in memory. */
+async function setUp() {
+  const clock = createVirtualClock()
+  const network = new Map<string, FakeRpc>()
+  const members = await Promise.all(
+    peers.map(async (peer, index) => {
+      const node = new FakeNode(peer)
+      for (const other of peers.filter((one) => one !== peer)) node.connect(other)
+      const rpc = new FakeRpc(peer, network)
+      const { peerId, events, connectionManager, peerStore, addressManager, logger } = node
+      const parts = { peerId, events, connectionManager, peerStore, addressManager, logger }
+      const random = createSeededRandom(index)
+      const discovery = createDiscovery({ ...parts, rpc, clock, random })
+      await discovery.start()
+      running.push(discovery)
+      return { node, rpc, discovery }
+    })
+  )
+  const [first, second, third] = members
+  if (first === undefined || second === undefined || third === undefined)
+    throw new Error('no peers')
+  return { clock, network, members, first, second, third }
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map(async (discovery) => discovery.stop()))
+})
+
+describe('actions', () => {
+  it('merges equal actions of all peers, the own one included, and orders them', async () => {
+    const { first, second, third } = await setUp()
+    first.discovery.offer([add])
+    second.discovery.offer([
+      { ...add, inputSchema: schema },
+      { name: 'a.b', version: '2' }
+    ])
+    third.discovery.offer([{ ...add, version: '1.1.0' }])
+    expect(await first.discovery.actions()).toEqual({
+      answers: [
+        { name: 'a.b', version: '2', peers: [b] },
+        { ...add, inputSchema: schema, peers: [a, b] },
+        { ...add, version: '1.1.0', peers: [c] }
+      ],
+      silent: []
+    })
+  })
+
+  it('gives what came and names who was silent, within the timeout of one peer', async () => {
+    const { clock, first, second, network } = await setUp()
+    second.discovery.offer([add])
+    first.rpc.before = async (peer) => {
+      if (peer === c) await new Promise(() => {})
+      if (peer === d) throw new PeerUnavailableError('gone')
+    }
+    network.get(b)?.handlers.get('discovery.offers')
+    const asked = first.discovery.actions({ timeoutMs: 250 })
+    await clock.advance(250)
+    const { answers, silent } = await asked
+    expect(answers.map(({ name, peers: by }) => [name, by])).toEqual([['station.add', [b]]])
+    expect(silent).toEqual([c, d])
+  })
+
+  it('counts nonsense and deadlines as silence', async () => {
+    const { first, network } = await setUp()
+    network.get(b)?.handle('discovery.offers', () => Uint8Array.of(1, 2, 3))
+    network.get(c)?.handle('discovery.offers', () => {
+      throw new DeadlineExceededError('late')
+    })
+    expect((await first.discovery.actions()).silent).toEqual([b, c])
+  })
+
+  it('takes a peer that does not know the method for one that offers nothing', async () => {
+    const { first, network } = await setUp()
+    network.get(b)?.handlers.clear()
+    expect(await first.discovery.actions()).toEqual({ answers: [], silent: [] })
+  })
+
+  it('names a kept peer without a connection as silent at once', async () => {
+    const { first } = await setUp()
+    const [stranger = ''] = await createPeers(1)
+    first.discovery.keep([{ peer: stranger, addresses: [] }])
+    expect((await first.discovery.actions()).silent).toEqual([stranger])
+  })
+
+  it('rejects with AbortedError when the signal fires', async () => {
+    const { clock, first } = await setUp()
+    first.rpc.before = async () => new Promise(() => {})
+    const controller = new AbortController()
+    const asked = expect(
+      first.discovery.actions({ signal: controller.signal })
+    ).rejects.toMatchObject({ name: 'AbortedError' })
+    await clock.advance(10)
+    controller.abort()
+    await asked
+  })
+
+  it('does not send an unchanged offer twice, and sees every change', async () => {
+    const { first, second } = await setUp()
+    const actions = Array.from({ length: 100 }, (_, index) => ({
+      ...add,
+      name: `station.a${index}`
+    }))
+    second.discovery.offer(actions)
+    await first.discovery.actions()
+    const before = first.rpc.bytes
+    expect((await first.discovery.actions()).answers).toHaveLength(100)
+    expect(first.rpc.bytes - before).toBeLessThan(300)
+    second.discovery.offer([add])
+    expect((await first.discovery.actions()).answers).toHaveLength(1)
+    second.discovery.offer([])
+    expect((await first.discovery.actions()).answers).toEqual([])
+  })
+
+  it('forgets the offer of an earlier life of a peer', async () => {
+    const { clock, network, first, members } = await setUp()
+    members[1]?.discovery.offer([add])
+    expect((await first.discovery.actions()).answers).toHaveLength(1)
+    await members[1]?.discovery.stop()
+    const node = new FakeNode(b)
+    const { peerId, events, connectionManager, peerStore, addressManager, logger } = node
+    const parts = { peerId, events, connectionManager, peerStore, addressManager, logger }
+    const rpc = new FakeRpc(b, network)
+    const again = createDiscovery({ ...parts, rpc, clock, random: createSeededRandom(99) })
+    await again.start()
+    running.push(again)
+    expect((await first.discovery.actions()).answers).toEqual([])
+  })
+})
+
+describe('offer', () => {
+  it('refuses what is too long, unnamed, twice or not to be encoded, and keeps the old offer', async () => {
+    const { first } = await setUp()
+    first.discovery.offer([add])
+    const wrong: OfferedAction[][] = [
+      [{ ...add, name: '' }],
+      [add, { ...add }],
+      [{ ...add, name: 'x'.repeat(300) }],
+      [{ ...add, inputSchema: () => {} }],
+      Array.from({ length: 1_025 }, (_, index) => ({ name: `n${index}`, version: '1' })),
+      Array.from({ length: 1_000 }, (_, index) => ({
+        name: `n${index}`,
+        version: '1',
+        description: 'x'.repeat(4_000)
+      }))
+    ]
+    for (const actions of wrong) {
+      expect(() => first.discovery.offer(actions)).toThrow()
+    }
+    expect(() => first.discovery.offer([add], { zone: 'x'.repeat(300) })).toThrow(/zone/)
+    expect((await first.discovery.actions()).answers).toEqual([{ ...add, peers: [a] }])
+  })
+
+  it('is not changed by changing the object afterwards', async () => {
+    const { first } = await setUp()
+    const labels: Record<string, string> = { zone: 'north' }
+    first.discovery.offer([], labels)
+    labels['zone'] = 'south'
+    const found = await first.discovery.findCapablePeers([], { labels: { zone: 'north' } })
+    expect(found.answers).toEqual([a])
+  })
+})
+
+describe('findCapablePeers', () => {
+  it('finds the peers that offer all of the actions and have all of the labels', async () => {
+    const { first, second, third } = await setUp()
+    const remove = { name: 'station.remove', version: '1.0.0' }
+    first.discovery.offer([add, remove], { zone: 'north', disk: 'ssd' })
+    second.discovery.offer([add, remove], { zone: 'south', disk: 'ssd' })
+    third.discovery.offer([add], { zone: 'north' })
+    const ask = async (names: string[], labels?: Record<string, string>) =>
+      (await first.discovery.findCapablePeers(names, labels ? { labels } : {})).answers
+    expect(await ask(['station.add'])).toEqual([a, b, c])
+    expect(await ask(['station.add', 'station.remove'])).toEqual([a, b])
+    expect(await ask(['station.add'], { zone: 'north' })).toEqual([a, c])
+    expect(await ask(['station.add', 'station.remove'], { zone: 'north', disk: 'ssd' })).toEqual([
+      a
+    ])
+    expect(await ask(['station.add'], { toString: 'x' })).toEqual([])
+    expect(await ask([])).toEqual(peers)
+    expect(await ask(['station.fly'])).toEqual([])
+  })
+})

@@ -1,0 +1,191 @@
+import { peerDiscoverySymbol } from '@libp2p/interface'
+import type { PeerDiscovery, PeerDiscoveryEvents } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { DiscoveryStrategy, FoundPeer } from '@murmuration/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { TypedEventEmitter } from 'main-event'
+import { describe, expect, it } from 'vitest'
+import { bootstrap, fixed, mdns } from '../src/index.ts'
+import type { BootstrapInit, StrategyComponents } from '../src/index.ts'
+import { createLogger, createPeers } from './fake-node.ts'
+import { createSeededRandom, createVirtualClock } from './virtual-time.ts'
+
+const [self = '', b = '', c = ''] = await createPeers(3)
+const first = '/ip4/10.0.0.1/tcp/4001'
+const second = '/ip4/10.0.0.2/tcp/4001'
+
+/** A host for one strategy: who is up answers at an address. */
+function createHost() {
+  const clock = createVirtualClock()
+  const up = new Map<string, string>()
+  const dials: { at: number; address: string }[] = []
+  const found: FoundPeer[] = []
+  const state = { connected: [] as string[] }
+  const components: StrategyComponents = {
+    peer: self,
+    clock,
+    random: createSeededRandom(3),
+    logger: createLogger(),
+    addressManager: { getAddresses: () => [] },
+    connected: () => state.connected,
+    dial: async (address) => {
+      dials.push({ at: clock.monotonic(), address })
+      const peer = up.get(address)
+      if (peer === self) {
+        throw Object.assign(new Error('self'), { name: 'InvalidPeerIdError' })
+      }
+      if (peer === undefined) {
+        throw new Error('refused')
+      }
+      state.connected = [...new Set([...state.connected, peer])]
+      return peer
+    }
+  }
+  const start = async (strategy: DiscoveryStrategy): Promise<void> => {
+    await strategy.start((peer) => found.push(peer))
+  }
+  return { clock, up, dials, found, state, components, start }
+}
+
+async function startBootstrap(init: BootstrapInit, up: [string, string][] = []) {
+  const host = createHost()
+  for (const [address, peer] of up) host.up.set(address, peer)
+  const strategy = bootstrap(init)(host.components)
+  await host.start(strategy)
+  return { ...host, strategy }
+}
+
+describe('bootstrap', () => {
+  it('learns who answers at an address without a PeerId', async () => {
+    const { clock, found, strategy } = await startBootstrap({ addresses: [first] }, [[first, b]])
+    await clock.advance(1)
+    expect(found).toEqual([{ peer: b, addresses: [first] }])
+    await strategy.stop()
+  })
+
+  it('reports an address with a PeerId before it is reached', async () => {
+    const text = `${first}/p2p/${b}`
+    const { clock, found, strategy } = await startBootstrap({ addresses: [text] })
+    await clock.advance(1)
+    expect(found[0]).toEqual({ peer: b, addresses: [text] })
+    await strategy.stop()
+  })
+
+  it('dials with growing, jittered back-off until somebody is there', async () => {
+    const { clock, up, dials, state, strategy } = await startBootstrap({ addresses: [first] })
+    await clock.advance(60_000)
+    expect(dials.filter(({ at }) => at <= 1_000).length).toBeGreaterThanOrEqual(3)
+    const gaps = dials.slice(1).map(({ at }, index) => at - (dials[index]?.at ?? 0))
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(10_000)
+    expect(new Set(gaps).size).toBeGreaterThan(5)
+    up.set(first, b)
+    await clock.advance(10_000)
+    expect(state.connected).toEqual([b])
+    const count = dials.length
+    await clock.advance(20_000)
+    expect(dials).toHaveLength(count)
+    await strategy.stop()
+    expect(clock.timers).toBe(0)
+  })
+
+  it('starts again when this peer has no connection any more', async () => {
+    const { clock, dials, state, strategy } = await startBootstrap({ addresses: [first] }, [
+      [first, b]
+    ])
+    await clock.advance(5_000)
+    expect(dials).toHaveLength(1)
+    state.connected = []
+    await clock.advance(1_100)
+    expect(dials).toHaveLength(2)
+    expect(state.connected).toEqual([b])
+    await strategy.stop()
+  })
+
+  it('dials the missing ones of the list once in a while, though connected', async () => {
+    const { clock, up, found, dials, strategy } = await startBootstrap(
+      { addresses: [first, second], refreshMs: 30_000 },
+      [[first, b]]
+    )
+    await clock.advance(5_000)
+    up.set(second, c)
+    await clock.advance(50_000)
+    expect(found.map(({ peer }) => peer)).toEqual([b, c])
+    expect(dials.filter(({ address }) => address === first)).toHaveLength(1)
+    await strategy.stop()
+  })
+
+  it('leaves out its own address', async () => {
+    const { clock, dials, strategy } = await startBootstrap(
+      { addresses: [first, `${second}/p2p/${self}`] },
+      [[first, self]]
+    )
+    await clock.advance(60_000)
+    expect(dials.map(({ address }) => address)).toEqual([first])
+    await strategy.stop()
+  })
+
+  it('dials nothing after stop', async () => {
+    const { clock, dials, strategy } = await startBootstrap({ addresses: [first] })
+    await strategy.stop()
+    const count = dials.length
+    await clock.advance(60_000)
+    expect(dials).toHaveLength(count)
+  })
+
+  it('refuses an empty list, a long one, and what is no multiaddr', () => {
+    for (const addresses of [[], Array(65).fill(first), ['example.org:4001'], [`${first}/p2p/x`]]) {
+      expect(() => bootstrap({ addresses })).toThrow()
+    }
+  })
+})
+
+describe('mdns', () => {
+  it('reports what the module finds, between start and stop', async () => {
+    const calls: string[] = []
+    const names: string[] = []
+    class FakeMdns extends TypedEventEmitter<PeerDiscoveryEvents> implements PeerDiscovery {
+      readonly [peerDiscoverySymbol] = this
+      start(): void {
+        calls.push('start')
+      }
+      stop(): void {
+        calls.push('stop')
+      }
+    }
+    let module: FakeMdns | undefined
+    const strategy = mdns({
+      serviceTag: '_test._udp.local',
+      create: (init) => (components) => {
+        names.push(init.serviceTag, init.peerName)
+        expect(components.addressManager.getAddresses()).toEqual([])
+        module = new FakeMdns()
+        return module
+      }
+    })
+    const host = createHost()
+    const made = strategy(host.components)
+    await host.start(made)
+    const detail = { id: peerIdFromString(b), multiaddrs: [multiaddr(first)] }
+    module?.safeDispatchEvent('peer', { detail })
+    expect(host.found).toEqual([{ peer: b, addresses: [first] }])
+    await made.stop()
+    module?.safeDispatchEvent('peer', { detail })
+    expect(host.found).toHaveLength(1)
+    expect(calls).toEqual(['start', 'stop'])
+    expect(names[0]).toBe('_test._udp.local')
+    // One DNS label.
+    expect(names[1]).toMatch(/^[0-9a-f]{32}$/)
+  })
+
+  it('refuses an interval that would flood the network', () => {
+    expect(() => mdns({ intervalMs: 1 })).toThrow(/intervalMs/)
+  })
+})
+
+describe('fixed', () => {
+  it('reports its peers at once', async () => {
+    const host = createHost()
+    await host.start(fixed([{ peer: b, addresses: [first] }]))
+    expect(host.found).toEqual([{ peer: b, addresses: [first] }])
+  })
+})

@@ -1,0 +1,97 @@
+/**
+ * Milliseconds for the whole admission of one connection, inner handshake included. Higher keeps the
+ * slots of silent strangers occupied for longer; lower refuses members on slow links. Range: 500 to
+ * 30000; libp2p itself gives up after 10000 (inbound) and 6000 (outbound).
+ */
+export const timeoutMsDefault = 5_000
+
+/**
+ * Peers that can be admitted at one time. One entry holds a certificate (about 1 KiB) and ends with
+ * the peer's last connection. When it is full, further peers are refused.
+ */
+export const admittedMaxDefault = 16_384
+
+/** Bytes of one admission frame: two certificates, each with its delegate, fit with room. */
+export const frameBytesMax = 8_192
+
+/**
+ * Bytes that are kept of what a peer sends while its last frame is being checked. A member may send
+ * at once after it, so this must hold a burst; a stranger can occupy that much until the deadline.
+ */
+export const readBufferBytesMax = 1_048_576
+
+/** Certificates that are shown at once: one per root key of a rotation. */
+export const certificatesMax = 2
+
+/** Bytes of one certificate, the delegate's included. */
+export const certificateBytesMax = 2_048
+
+/** Root keys that are accepted at one time: the current one and the next. */
+export const rootsMax = 2
+
+/**
+ * Milliseconds that a refused connection stays open so that the other side can read why. Closing at
+ * once would throw the reason away with the unsent bytes.
+ */
+export const refusalLingerMs = 250
+
+/** UTF-8 bytes of a cluster name. */
+export const clusterBytesMax = 128
+
+/** Characters of a certificate's serial. */
+export const serialMax = 64
+
+/** UTF-8 bytes that a cluster secret has at least; it can be guessed offline (see README). */
+export const secretBytesMin = 16
+
+/** UTF-8 bytes that a cluster secret has at most. */
+export const secretBytesMax = 1_024
+
+/**
+ * Cost of turning a secret into keys: scrypt with N = 2^15, r = 8, p = 1 uses 32 MiB and about 0.1 s
+ * once per cluster, secret and process. Part of the format: another cost gives other keys.
+ */
+export const scryptCost: { readonly N: number; readonly r: number; readonly p: number } = {
+  N: 32_768,
+  r: 8,
+  p: 1
+}
+
+/** Derived secrets that are kept in memory, so that many nodes of one process pay once. */
+export const derivedSecretsMax = 16
+
+/**
+ * Milliseconds for which a self-issued certificate holds (30 days); it is issued again at half of
+ * that. Shorter gains nothing in secret mode: who has the secret can issue it again.
+ */
+export const selfIssuedTtlMs = 2_592_000_000
+
+/** Milliseconds by which a self-issued certificate begins in the past, for clocks that differ. */
+export const clockSkewMs = 300_000
+
+/** Revoked peers that are remembered, about 100 bytes each. More are refused, never forgotten. */
+export const revokedMax = 10_000
+
+/** Bytes of one sealed envelope as a whole, when opening and sealing. */
+export const envelopeBytesMaxDefault = 1_048_576
+
+/** Characters of an envelope's domain and payload type. */
+export const envelopeTextMax = 128
+
+/**
+ * Verified envelopes that are remembered by hash, about 150 bytes each, so that copies of a message
+ * cost one hash and no verification (16 instead of 190 µs to open one).
+ */
+export const verifiedCacheMaxDefault = 4_096
+
+/** Public keys whose prepared form is kept (about 1 KiB each). */
+export const keyCacheMax = 1_024
+
+/**
+ * Envelopes of one batch that are verified at the same time. The thread pool of Node has 4 threads;
+ * more only wait inside it.
+ */
+export const verifyParallel = 16
+
+/** Bytes of a key file that are read at most; ours has 68. */
+export const keyFileBytesMax = 4_096

@@ -1,0 +1,57 @@
+import type { Member, PlacementParameters, Random, SelfIdentity } from '@murmuration/interface'
+import type { Detector } from './detector.ts'
+import type { History, StoredHistory } from './history.ts'
+import type { Candidate, Standing } from './messages.ts'
+import type { Outbox } from './outbox.ts'
+import type { Rules } from './rules.ts'
+import type { Timers } from './timers.ts'
+
+/** What a member's record says about it, beside who it is. */
+export interface Profile {
+  readonly addresses: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly weight: number
+}
+
+/** What the state machine is told once. */
+export interface MachineConfig {
+  readonly self: SelfIdentity
+  readonly cluster: string
+  readonly placement: PlacementParameters
+  /** Whether to make a cluster where the store knows none. */
+  readonly found: boolean
+  readonly random: Random
+  /** May change while it runs; the record in the view then follows. */
+  readonly profile: () => Profile
+  /** Peers that may know the cluster: configured ones and connected ones. */
+  readonly contacts: () => readonly string[]
+  /** Whether this peer has the role of a member. */
+  readonly isAllowed: (peer: string) => boolean
+  readonly rules: Rules
+}
+
+/** What the parts of the state machine share. */
+export interface Context {
+  readonly config: MachineConfig
+  readonly self: SelfIdentity
+  readonly rules: Rules
+  readonly outbox: Outbox
+  readonly timers: Timers
+  readonly history: History
+  readonly detector: Detector
+  /** This peer's record in the newest view. */
+  readonly member: Member | undefined
+  /** It is the only member of its view. */
+  readonly isAlone: boolean
+  readonly isLeaving: boolean
+  standing(): Standing
+  candidate(): Candidate
+  /** Looks at where the sender of a message stands, and follows or warns. */
+  meet(from: string, standing: Standing, now: number): void
+  /** Asks a peer for newer views. */
+  pull(from: string): void
+  /** Takes over decided views; false if they do not fit. */
+  adopt(chain: StoredHistory, now: number): boolean
+  /** Something that might need a new view has changed. */
+  consider(now: number): void
+}

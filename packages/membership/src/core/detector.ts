@@ -1,0 +1,292 @@
+import type { Reachability, View } from '@murmuration/interface'
+import {
+  accusationsMax,
+  accusationTtlMs,
+  fullMeshMax,
+  removeAfterMs,
+  suspectAfterMs
+} from '../defaults.ts'
+import { edgesOf } from './edges.ts'
+import type { Edges } from './edges.ts'
+import type { Accusation } from './messages.ts'
+
+/** What a probe of a peer found. `refused`: its machine answers, and nothing listens there. */
+export type ProbeResult = 'alive' | 'refused' | 'unknown'
+
+/** What this peer knows of one that it watches. */
+interface Watched {
+  heardAt: number
+  refused: boolean
+}
+
+interface Charge {
+  readonly kind: Accusation['kind']
+  readonly at: number
+}
+
+export interface ReachabilityChange {
+  readonly peer: string
+  readonly reachability: Reachability
+}
+
+/**
+ * Judges which members of a view are gone: by silence, and by refused connections. It only counts
+ * evidence; what follows from it is decided by a view.
+ */
+export class Detector {
+  readonly #self: string
+  #peers: readonly string[] = []
+  #edges: Edges | undefined
+  #watched = new Map<string, Watched>()
+  /** By accused, then by accuser. This peer's own charges are not among them. */
+  readonly #charges = new Map<string, Map<string, Charge>>()
+  #shown = new Map<string, Reachability>()
+  /** Members heard since this view was adopted, at this view or a later one. */
+  #confirmed = new Set<string>()
+  /** What was not heard before is no evidence: the time of the start, or of the last stall. */
+  #trustedSince: number
+
+  constructor(self: string, now: number) {
+    this.#self = self
+    this.#trustedSince = now
+  }
+
+  /** The members to send heartbeats to. */
+  get watched(): readonly string[] {
+    return [...this.#watched.keys()]
+  }
+
+  /** This peer and the members that it heard at this view. */
+  get confirmed(): ReadonlySet<string> {
+    return this.#confirmed
+  }
+
+  /** Takes over a new view. What is known of those who stay, stays. */
+  track(view: View, now: number): void {
+    const before = this.#watched
+    const edges = edgesOf(view)
+    this.#peers = view.members.map(({ peer }) => peer).filter((peer) => peer !== this.#self)
+    this.#edges = edges
+    this.#watched = new Map()
+    for (const peer of edges.watchedBy(this.#self)) {
+      const member = view.members.find((other) => other.peer === peer)
+      const known = member?.since === view.number ? undefined : before.get(peer)
+      this.#watched.set(peer, known ?? { heardAt: now, refused: false })
+    }
+    for (const peer of this.#charges.keys()) {
+      if (!this.#peers.includes(peer)) {
+        this.#charges.delete(peer)
+      }
+    }
+    this.#confirmed = new Set([this.#self])
+  }
+
+  /** A message of this member came. True if it was not known to be reachable. */
+  heard(peer: string, isAtThisView: boolean, now: number): boolean {
+    if (isAtThisView && this.#peers.includes(peer)) {
+      this.#confirmed.add(peer)
+    }
+    const watched = this.#watched.get(peer)
+    if (watched !== undefined) {
+      watched.heardAt = now
+      watched.refused = false
+    }
+    return (this.#shown.get(peer) ?? 'reachable') !== 'reachable'
+  }
+
+  /**
+   * This peer's own event loop stood still: the silence that it saw meanwhile was its own. All
+   * verdicts start anew.
+   */
+  stalled(now: number): void {
+    this.#trustedSince = now
+    this.#charges.clear()
+    for (const watched of this.#watched.values()) {
+      watched.refused = false
+    }
+  }
+
+  /** True if this is news that others should hear at once. */
+  probed(peer: string, result: ProbeResult): boolean {
+    const watched = this.#watched.get(peer)
+    if (watched === undefined || result === 'unknown') {
+      return false
+    }
+    const isNews = result === 'refused' && !watched.refused
+    watched.refused = result === 'refused'
+    return isNews
+  }
+
+  /** Watched members whose port is closed: to be probed again, for they may come back. */
+  refused(): readonly string[] {
+    return [...this.#watched].filter(([, { refused }]) => refused).map(([peer]) => peer)
+  }
+
+  /**
+   * Takes the accusations that a member sent. Its own replace what it said before. Returns the
+   * watched peers that it found closed and this peer did not: they deserve a probe.
+   */
+  learn(from: string, accusations: readonly Accusation[], now: number): readonly string[] {
+    for (const charges of this.#charges.values()) {
+      charges.delete(from)
+    }
+    const doubtful: string[] = []
+    for (const { by, peer, kind, ageMs } of accusations) {
+      const isRelayed = by !== from
+      if (by === this.#self || peer === this.#self || !this.#peers.includes(peer)) {
+        continue
+      }
+      if (isRelayed && (this.#peers.length < fullMeshMax || !this.#peers.includes(by))) {
+        continue
+      }
+      const charges = this.#charges.get(peer) ?? new Map<string, Charge>()
+      this.#charges.set(peer, charges)
+      const at = now - ageMs
+      if (at > (charges.get(by)?.at ?? Number.NEGATIVE_INFINITY)) {
+        charges.set(by, { kind, at })
+      }
+      if (kind === 'refused' && this.#watched.get(peer)?.refused === false) {
+        doubtful.push(peer)
+      }
+    }
+    return doubtful
+  }
+
+  /** What to tell others: the own accusations, and above full mesh those of others too. */
+  accusations(now: number): readonly Accusation[] {
+    const own: Accusation[] = []
+    for (const peer of this.#watched.keys()) {
+      const kind = this.#ownCharge(peer, now)
+      if (kind !== undefined) {
+        own.push({ by: this.#self, peer, kind, ageMs: 0 })
+      }
+    }
+    if (this.#peers.length < fullMeshMax) {
+      return own.slice(0, accusationsMax)
+    }
+    const relayed: Accusation[] = []
+    for (const [peer, charges] of this.#charges) {
+      for (const [by, { kind, at }] of charges) {
+        if (now - at <= accusationTtlMs) {
+          relayed.push({ by, peer, kind, ageMs: Math.max(0, Math.round(now - at)) })
+        }
+      }
+    }
+    return [...own, ...relayed].slice(0, accusationsMax)
+  }
+
+  /**
+   * The members that should be removed: two observers (one, where there is no more) found the port
+   * closed, or a majority of the observers that can be reached finds it silent.
+   */
+  removable(now: number): readonly string[] {
+    return this.#peers.filter((peer) => {
+      const observers = this.#edges?.observersOf(peer) ?? []
+      const charges = observers.map((by) => ({ by, kind: this.#chargeBy(by, peer, now) }))
+      const accusers = charges.filter(({ kind }) => kind !== undefined)
+      if (accusers.length === 0) {
+        return false
+      }
+      const refused = accusers.filter(({ kind }) => kind === 'refused')
+      if (refused.length >= Math.min(2, observers.length)) {
+        return true
+      }
+      const judges = observers.filter((by) => this.#isTrusted(by, now))
+      const guilty = accusers.filter(({ by }) => judges.includes(by))
+      return 2 * guilty.length > judges.length
+    })
+  }
+
+  /** Whether this peer vouches for a member that somebody wants to remove. */
+  vouchesFor(peer: string, now: number): boolean {
+    const watched = this.#watched.get(peer)
+    if (watched === undefined || watched.refused) {
+      return false
+    }
+    const observers = this.#edges?.observersOf(peer) ?? []
+    const refused = observers.filter((by) => this.#chargeBy(by, peer, now) === 'refused')
+    if (refused.length >= Math.min(2, observers.length)) {
+      return false
+    }
+    return this.#silence(watched, now) < suspectAfterMs
+  }
+
+  /** The members that can be reached, this peer included. */
+  reachablePeers(now: number): ReadonlySet<string> {
+    const reachable = this.#peers.filter((peer) => this.reachability(peer, now) === 'reachable')
+    return new Set([this.#self, ...reachable])
+  }
+
+  reachability(peer: string, now: number): Reachability {
+    if (peer === this.#self) {
+      return 'reachable'
+    }
+    if (!this.#peers.includes(peer)) {
+      return 'unreachable'
+    }
+    const watched = this.#watched.get(peer)
+    if (watched === undefined) {
+      return this.#hearsay(peer, now)
+    }
+    const silence = this.#silence(watched, now)
+    if (watched.refused || silence >= removeAfterMs) {
+      return 'unreachable'
+    }
+    return silence >= suspectAfterMs ? 'suspected' : 'reachable'
+  }
+
+  /** What changed in the reachability of members since the last time. */
+  changes(now: number): readonly ReachabilityChange[] {
+    const shown = new Map<string, Reachability>()
+    const changes: ReachabilityChange[] = []
+    for (const peer of this.#peers) {
+      const reachability = this.reachability(peer, now)
+      shown.set(peer, reachability)
+      if ((this.#shown.get(peer) ?? 'reachable') !== reachability) {
+        changes.push({ peer, reachability })
+      }
+    }
+    this.#shown = shown
+    return changes
+  }
+
+  /** Of a member that others watch: what they say, or nothing good if nobody can be heard. */
+  #hearsay(peer: string, now: number): Reachability {
+    const observers = this.#edges?.observersOf(peer) ?? []
+    const accusers = observers.filter((by) => this.#chargeBy(by, peer, now) !== undefined)
+    if (2 * accusers.length > observers.length) {
+      return 'unreachable'
+    }
+    const alone = [...this.#watched.values()].every(
+      (watched) => watched.refused || this.#silence(watched, now) >= suspectAfterMs
+    )
+    return alone ? 'suspected' : 'reachable'
+  }
+
+  #isTrusted(observer: string, now: number): boolean {
+    return this.reachability(observer, now) === 'reachable'
+  }
+
+  #chargeBy(by: string, peer: string, now: number): Accusation['kind'] | undefined {
+    if (by === this.#self) {
+      return this.#ownCharge(peer, now)
+    }
+    const charge = this.#charges.get(peer)?.get(by)
+    return charge !== undefined && now - charge.at <= accusationTtlMs ? charge.kind : undefined
+  }
+
+  #ownCharge(peer: string, now: number): Accusation['kind'] | undefined {
+    const watched = this.#watched.get(peer)
+    if (watched === undefined) {
+      return undefined
+    }
+    if (watched.refused) {
+      return 'refused'
+    }
+    return this.#silence(watched, now) >= removeAfterMs ? 'silent' : undefined
+  }
+
+  #silence({ heardAt }: Watched, now: number): number {
+    return now - Math.max(heardAt, this.#trustedSince)
+  }
+}

@@ -1,0 +1,355 @@
+import {
+  boolean,
+  bytes,
+  integer,
+  list,
+  message,
+  object,
+  oneOf,
+  optional,
+  record,
+  text
+} from '@murmuration/codec'
+import type { Message, Shape } from '@murmuration/codec'
+import type { Member, PlacementParameters, View } from '@murmuration/interface'
+import {
+  accusationsMax,
+  addressesMax,
+  addressMax,
+  labelsMax,
+  membersMax,
+  pageViewsMax,
+  textMax,
+  weightMax
+} from '../defaults.ts'
+
+/** Names one attempt to decide; unique for ever, because the proposer names its boot. */
+export interface Ballot {
+  readonly counter: number
+  /** `PeerId#incarnation#boot`. */
+  readonly proposer: string
+}
+
+/** What one instance decides: the next view, and which of the removed members asked for it. */
+export interface Decision {
+  readonly view: View
+  readonly left: readonly string[]
+}
+
+/** Where the sender of a message stands. It is part of every message, both ways. */
+export interface Standing {
+  readonly cluster: string
+  /** Tells apart clusters of one name that were founded twice. Empty without a view. */
+  readonly lineage: string
+  /** 0 without a view. */
+  readonly number: number
+  readonly settled: number
+  /** Members of its view, 0 where it is not one of them. */
+  readonly size: number
+  readonly incarnation: string
+  readonly boot: number
+}
+
+/** One member says of another that it is gone. */
+export interface Accusation {
+  readonly by: string
+  readonly peer: string
+  readonly kind: 'refused' | 'silent'
+  /** Milliseconds since the accuser confirmed it. */
+  readonly ageMs: number
+}
+
+/** A heartbeat and its answer. */
+export interface Beat {
+  readonly standing: Standing
+  /** One bit per member of the view, by position: it has reported the view as settled. */
+  readonly reports: Uint8Array
+  readonly accusations: readonly Accusation[]
+}
+
+export interface Prepare {
+  readonly standing: Standing
+  readonly number: number
+  readonly ballot: Ballot
+  /** Members that the proposer wants to remove against their will. */
+  readonly removes: readonly string[]
+}
+
+export interface Accept {
+  readonly standing: Standing
+  readonly number: number
+  readonly ballot: Ballot
+  readonly decision: Decision
+  /** Against their will; empty where the proposer had to take up an earlier proposal. */
+  readonly removes: readonly string[]
+}
+
+export interface AcceptedValue {
+  readonly ballot: Ballot
+  readonly decision: Decision
+}
+
+/** Answer to prepare and accept. */
+export interface Vote {
+  readonly standing: Standing
+  /** `veto`: not now, because it heard a peer that is to be removed. `elsewhere`: no voter here. */
+  readonly status: 'yes' | 'conflict' | 'veto' | 'elsewhere'
+  readonly promised?: Ballot
+  readonly accepted?: AcceptedValue
+}
+
+export interface Decided {
+  readonly standing: Standing
+  readonly decision: Decision
+}
+
+export interface Acknowledgement {
+  readonly standing: Standing
+}
+
+/** Asks for the views after a number, of the sender's lineage; else for all that are unsettled. */
+export interface Question {
+  readonly standing: Standing
+  readonly after: number
+}
+
+export interface Chain {
+  readonly standing: Standing
+  /** Consecutive views, the oldest first; not always all, see `standing.number`. */
+  readonly decisions: readonly Decision[]
+}
+
+/** A peer that wants to be a member, or a member whose record has changed. */
+export interface Candidate {
+  readonly peer: string
+  readonly incarnation: string
+  readonly addresses: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly weight: number
+  /** The highest view number that it has seen: its next view must be above. */
+  readonly after: number
+}
+
+export interface Join {
+  readonly standing: Standing
+  readonly candidate: Candidate
+  readonly placement: PlacementParameters
+  readonly lowest: number
+  readonly highest: number
+  /** Passed on by a member that has checked it. */
+  readonly forwarded: boolean
+}
+
+/** Why a join was refused. The first four need a person; the others pass by themselves. */
+export type RefusalReason =
+  | 'cluster-differs'
+  | 'placement-differs'
+  | 'protocol-differs'
+  | 'role-missing'
+  | 'identity-differs'
+  | 'incarnation-retired'
+  | 'too-far-ahead'
+  | 'too-many-unsettled'
+  | 'busy'
+
+const refusalReasons = [
+  'cluster-differs',
+  'placement-differs',
+  'protocol-differs',
+  'role-missing',
+  'identity-differs',
+  'incarnation-retired',
+  'too-far-ahead',
+  'too-many-unsettled',
+  'busy'
+] as const satisfies readonly RefusalReason[]
+
+export interface JoinAnswer {
+  readonly standing: Standing
+  /** `elsewhere`: the asked peer is no member now. */
+  readonly status: 'member' | 'pending' | 'refused' | 'elsewhere'
+  readonly reason?: RefusalReason
+  readonly explanation?: string
+}
+
+export interface Leave {
+  readonly standing: Standing
+  readonly peer: string
+}
+
+const name: Shape<string> = text({ max: textMax })
+const count: Shape<number> = integer({ min: 0 })
+
+const standing: Shape<Standing> = object({
+  cluster: name,
+  lineage: text({ max: 2 * textMax }),
+  number: count,
+  settled: count,
+  size: count,
+  incarnation: name,
+  boot: count
+})
+
+const ballot: Shape<Ballot> = object({ counter: count, proposer: text({ max: 3 * textMax }) })
+
+const addresses: Shape<readonly string[]> = list(text({ max: addressMax }), { max: addressesMax })
+const labels: Shape<Readonly<Record<string, string>>> = record(name, { max: labelsMax })
+const weight: Shape<number> = integer({ min: 1, max: weightMax })
+
+const member: Shape<Member> = object({
+  peer: name,
+  incarnation: name,
+  addresses,
+  labels,
+  weight,
+  since: count
+})
+
+const placement: Shape<PlacementParameters> = object({
+  hash: oneOf('sha256-hrw-1'),
+  slots: integer({ min: 1, max: 1 << 20 }),
+  zoneLabel: name
+})
+
+const view: Shape<View> = object({
+  cluster: name,
+  number: integer({ min: 1 }),
+  members: list(member, { max: membersMax }),
+  tieBreaker: name,
+  placement
+})
+
+const peers: Shape<readonly string[]> = list(name, { max: membersMax })
+const decision: Shape<Decision> = object({ view, left: peers })
+const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
+
+const accusation: Shape<Accusation> = object({
+  by: name,
+  peer: name,
+  kind: oneOf('refused', 'silent'),
+  ageMs: count
+})
+
+const candidate: Shape<Candidate> = object({
+  peer: name,
+  incarnation: name,
+  addresses,
+  labels,
+  weight,
+  after: count
+})
+
+export const Beat: Message<Beat> = message({
+  standing,
+  reports: bytes({ max: membersMax / 8 }),
+  accusations: list(accusation, { max: accusationsMax })
+})
+
+export const Prepare: Message<Prepare> = message({ standing, number: count, ballot, removes: peers })
+
+export const Accept: Message<Accept> = message({
+  standing,
+  number: count,
+  ballot,
+  decision,
+  removes: peers
+})
+
+export const Vote: Message<Vote> = message({
+  standing,
+  status: oneOf('yes', 'conflict', 'veto', 'elsewhere'),
+  promised: optional(ballot),
+  accepted: optional(acceptedValue)
+})
+
+export const Decided: Message<Decided> = message({ standing, decision })
+
+export const Acknowledgement: Message<Acknowledgement> = message({ standing })
+
+export const Question: Message<Question> = message({ standing, after: count })
+
+export const Chain: Message<Chain> = message({
+  standing,
+  decisions: list(decision, { max: pageViewsMax })
+})
+
+export const Join: Message<Join> = message({
+  standing,
+  candidate,
+  placement,
+  lowest: count,
+  highest: count,
+  forwarded: boolean()
+})
+
+export const JoinAnswer: Message<JoinAnswer> = message({
+  standing,
+  status: oneOf('member', 'pending', 'refused', 'elsewhere'),
+  reason: optional(oneOf(...refusalReasons)),
+  explanation: optional(text({ max: 1024 }))
+})
+
+export const Leave: Message<Leave> = message({ standing, peer: name })
+
+/** What is asked and answered under each name; the RPC method is `membership.` and the name. */
+export interface Exchanges {
+  readonly beat: readonly [Beat, Beat]
+  readonly prepare: readonly [Prepare, Vote]
+  readonly accept: readonly [Accept, Vote]
+  readonly decided: readonly [Decided, Acknowledgement]
+  readonly view: readonly [Question, Chain]
+  readonly join: readonly [Join, JoinAnswer]
+  readonly leave: readonly [Leave, Acknowledgement]
+}
+
+export type Method = keyof Exchanges
+
+/** The pair of codecs of each exchange. */
+export const exchanges: {
+  readonly [M in Method]: {
+    readonly request: Message<Exchanges[M][0]>
+    readonly answer: Message<Exchanges[M][1]>
+  }
+} = {
+  beat: { request: Beat, answer: Beat },
+  prepare: { request: Prepare, answer: Vote },
+  accept: { request: Accept, answer: Vote },
+  decided: { request: Decided, answer: Acknowledgement },
+  view: { request: Question, answer: Chain },
+  join: { request: Join, answer: JoinAnswer },
+  leave: { request: Leave, answer: Acknowledgement }
+}
+
+/** The promise and vote of this peer in one instance, as it is stored. */
+export interface AcceptorState {
+  readonly number: number
+  readonly promised: Ballot
+  readonly accepted?: AcceptedValue
+}
+
+export const StoredAcceptor: Message<AcceptorState> = message({
+  number: count,
+  promised: ballot,
+  accepted: optional(acceptedValue)
+})
+
+export const StoredDecision: Message<Decision> = message({ view, left: peers })
+
+/** The lineage of the stored views, and the oldest unsettled one. */
+export interface ChainHead {
+  readonly lineage: string
+  readonly settled: number
+}
+
+export const StoredHead: Message<ChainHead> = message({
+  lineage: text({ max: 2 * textMax }),
+  settled: count
+})
+
+/** This life of the store, and how often it was opened. */
+export interface StoredSelf {
+  readonly incarnation: string
+  readonly boot: number
+}
+
+export const StoredSelf: Message<StoredSelf> = message({ incarnation: name, boot: count })

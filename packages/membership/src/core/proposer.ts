@@ -1,0 +1,155 @@
+import type { View } from '@murmuration/interface'
+import { attemptMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
+import { compareBallots } from './acceptor.ts'
+import type { AcceptedValue, Ballot, Decision, Vote } from './messages.ts'
+import { acceptorsOf } from './quorum.ts'
+import type { Rules } from './rules.ts'
+
+/** One ballot of this peer, used for one value at most. */
+interface Attempt {
+  readonly view: View
+  readonly ballot: Ballot
+  readonly own: Decision
+  readonly removes: readonly string[]
+  readonly deadline: number
+  readonly yes: Set<string>
+  readonly no: Set<string>
+  phase: 'prepare' | 'accept'
+  /** The value with the highest ballot among the promises. */
+  earlier: AcceptedValue | undefined
+}
+
+/** What to do after a vote. */
+export type Step =
+  | { readonly type: 'wait' }
+  | {
+      readonly type: 'accept'
+      readonly ballot: Ballot
+      readonly decision: Decision
+      readonly removes: readonly string[]
+    }
+  | { readonly type: 'decided'; readonly decision: Decision }
+  | { readonly type: 'failed' }
+
+/** Drives one peer's attempts to decide the next view, one after the other. */
+export class Proposer {
+  readonly #name: string
+  readonly #rules: Rules
+  #attempt: Attempt | undefined
+  #counter = 0
+  #failures = 0
+  #quietUntil = 0
+
+  /** The name is `PeerId#incarnation#boot`: no ballot is ever used by two boots. */
+  constructor(name: string, rules: Rules) {
+    this.#name = name
+    this.#rules = rules
+  }
+
+  /** When the running attempt is given up. */
+  get deadline(): number | undefined {
+    return this.#attempt?.deadline
+  }
+
+  /** No attempt should begin before. */
+  get quietUntil(): number {
+    return this.#quietUntil
+  }
+
+  begin(view: View, own: Decision, removes: readonly string[], above: Ballot | undefined, now: number): Ballot {
+    this.#counter = Math.max(this.#counter, above?.counter ?? 0) + 1
+    const ballot: Ballot = { counter: this.#counter, proposer: this.#name }
+    this.#attempt = {
+      view,
+      ballot,
+      own,
+      removes,
+      deadline: now + attemptMs,
+      yes: new Set(),
+      no: new Set(),
+      phase: 'prepare',
+      earlier: undefined
+    }
+    return ballot
+  }
+
+  /** Counts a vote, or the absence of one. */
+  vote(
+    peer: string,
+    ballot: Ballot,
+    phase: Attempt['phase'],
+    vote: Omit<Vote, 'standing'> | undefined,
+    visible: ReadonlySet<string>
+  ): Step {
+    const attempt = this.#attempt
+    if (attempt === undefined || attempt.ballot !== ballot || attempt.phase !== phase) {
+      return { type: 'wait' }
+    }
+    if (vote?.status !== 'yes') {
+      this.#counter = Math.max(this.#counter, vote?.promised?.counter ?? 0)
+      // Our own ballot came twice, and the answer to the first copy is on its way.
+      const echoed =
+        vote?.promised !== undefined && compareBallots(vote.promised, attempt.ballot) === 0
+      if (!echoed) {
+        attempt.no.add(peer)
+      }
+      return this.#isHopeless(attempt) ? { type: 'failed' } : { type: 'wait' }
+    }
+    attempt.yes.add(peer)
+    if (phase === 'prepare' && this.#rules.takesUpEarlier) {
+      attempt.earlier = later(attempt.earlier, vote.accepted)
+    }
+    if (!this.#rules.isMajority(attempt.view, attempt.yes, visible)) {
+      return { type: 'wait' }
+    }
+    return phase === 'prepare' ? this.#toAccept(attempt) : this.#decided(attempt)
+  }
+
+  /** Gives up the running attempt; the next one waits a random time, twice as long each time. */
+  fail(now: number, random: number): void {
+    this.#attempt = undefined
+    const ceiling = Math.min(backoffMaxMs, backoffBaseMs * 2 ** this.#failures)
+    this.#failures = Math.min(this.#failures + 1, 10)
+    this.#quietUntil = now + random * ceiling
+  }
+
+  /** Another view was adopted: whatever was tried is over. */
+  cancel(): void {
+    this.#attempt = undefined
+    this.#counter = 0
+    this.#failures = 0
+    this.#quietUntil = 0
+  }
+
+  #toAccept(attempt: Attempt): Step {
+    attempt.phase = 'accept'
+    attempt.yes.clear()
+    attempt.no.clear()
+    const { ballot, earlier, own, removes } = attempt
+    return earlier === undefined
+      ? { type: 'accept', ballot, decision: own, removes }
+      : { type: 'accept', ballot, decision: earlier.decision, removes: [] }
+  }
+
+  #decided(attempt: Attempt): Step {
+    this.#attempt = undefined
+    this.#failures = 0
+    return { type: 'decided', decision: attempt.earlier?.decision ?? attempt.own }
+  }
+
+  #isHopeless({ view, no }: Attempt): boolean {
+    const left = acceptorsOf(view).filter(({ peer }) => !no.has(peer))
+    const possible = new Set(left.map(({ peer }) => peer))
+    return !this.#rules.isMajority(view, possible, possible)
+  }
+}
+
+function later(
+  a: AcceptedValue | undefined,
+  b: AcceptedValue | undefined
+): AcceptedValue | undefined {
+  if (a === undefined || b === undefined) {
+    return a ?? b
+  }
+  return compareBallots(a.ballot, b.ballot) >= 0 ? a : b
+}

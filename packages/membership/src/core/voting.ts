@@ -1,0 +1,298 @@
+import type { View } from '@murmuration/interface'
+import { batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
+import { Acceptor } from './acceptor.ts'
+import type { Admission } from './admission.ts'
+import type { Context } from './context.ts'
+import type { Accept, AcceptorState, Ballot, Candidate, Decision, Prepare, Vote } from './messages.ts'
+import { Proposer } from './proposer.ts'
+import type { Step } from './proposer.ts'
+import { acceptorsOf } from './quorum.ts'
+import { compareText, isEmpty, nextDecision } from './view-change.ts'
+import type { Change } from './view-change.ts'
+
+/** Decides the next view together with the other acceptors of the present one. */
+export class Voting {
+  readonly #context: Context
+  readonly #admission: Admission
+  readonly #acceptor: Acceptor
+  readonly #proposer: Proposer
+  /** Since when there is something to decide. */
+  #pendingSince: number | undefined
+  /** While true, this peer decides and votes nothing: it is on its way to another cluster. */
+  isFrozen = false
+
+  constructor(context: Context, admission: Admission, stored: AcceptorState | undefined) {
+    const { peer, incarnation, boot } = context.self
+    this.#context = context
+    this.#admission = admission
+    this.#acceptor = new Acceptor(stored)
+    this.#proposer = new Proposer(`${peer}#${incarnation}#${boot}`, context.rules)
+  }
+
+  onPrepare(from: string, { number, ballot, removes }: Prepare, now: number): Vote {
+    const standing = this.#context.standing()
+    const refusal = this.#refusal(from, number, removes, now)
+    if (refusal !== undefined) {
+      return { standing, status: refusal }
+    }
+    const answer = this.#acceptor.prepare(number, ballot)
+    if (answer.status === 'conflict') {
+      return { standing, status: 'conflict', promised: answer.promised }
+    }
+    if (this.#context.rules.promisesAreDurable) {
+      this.#context.outbox.write({ type: 'acceptor', state: answer.state })
+    }
+    const { accepted } = answer.state
+    return { standing, status: 'yes', ...(accepted && { accepted }) }
+  }
+
+  onAccept(from: string, accept: Accept, now: number): Vote {
+    const { number, ballot, decision, removes } = accept
+    const standing = this.#context.standing()
+    const refusal = this.#refusal(from, number, removes, now)
+    if (refusal !== undefined || decision.view.number !== number) {
+      return { standing, status: refusal ?? 'elsewhere' }
+    }
+    const answer = this.#acceptor.accept(number, ballot, decision)
+    if (answer.status === 'conflict') {
+      return { standing, status: 'conflict', promised: answer.promised }
+    }
+    this.#context.outbox.write({ type: 'acceptor', state: answer.state })
+    return { standing, status: 'yes' }
+  }
+
+  /** Plans a proposal if something is to be decided; the member that is first in order goes first. */
+  consider(now: number): void {
+    const { history, member, timers } = this.#context
+    const { view } = history
+    if (view === undefined || member === undefined || this.isFrozen) {
+      timers.clear('propose')
+      return
+    }
+    const change = this.#change(view, now)
+    if (isEmpty(change)) {
+      this.#pendingSince = undefined
+      timers.clear('propose')
+      return
+    }
+    if (this.#proposer.deadline === undefined) {
+      this.#pendingSince ??= now
+      const wait = batchMs + this.#rank(change, now) * rankDelayMs
+      timers.set('propose', Math.max(now, this.#pendingSince + wait, this.#proposer.quietUntil))
+    }
+  }
+
+  /** Proposes the next view, if this peer can reach enough others for it. */
+  propose(now: number): void {
+    const { detector, history, member, outbox, rules, timers } = this.#context
+    const { view } = history
+    if (view === undefined || member === undefined || this.#proposer.deadline !== undefined) {
+      return
+    }
+    const change = this.#change(view, now)
+    const reachable = detector.reachablePeers(now)
+    // Without a majority nothing can be decided; the next heartbeat looks again.
+    if (this.isFrozen || isEmpty(change) || !rules.isMajority(view, reachable, reachable)) {
+      return
+    }
+    const number = view.number + 1
+    const removes = change.remove
+    const above = this.#acceptor.promised(number)
+    const ballot = this.#proposer.begin(view, nextDecision(view, change), removes, above, now)
+    timers.set('attempt', this.#proposer.deadline ?? now)
+    outbox.count('attempts')
+    const standing = this.#context.standing()
+    this.#poll(view, 'prepare', { standing, number, ballot, removes }, now)
+  }
+
+  /** The running attempt took too long. */
+  expire(now: number): void {
+    if (this.#proposer.deadline !== undefined) {
+      this.#fail(now)
+    }
+  }
+
+  /** A new view holds: what was promised for it is over. */
+  adopted(): void {
+    this.#acceptor.forget()
+    this.#proposer.cancel()
+    this.#pendingSince = undefined
+    this.#context.timers.clear('attempt', 'propose')
+  }
+
+  /** Why this peer gives no vote, if so. */
+  #refusal(
+    from: string,
+    number: number,
+    removes: readonly string[],
+    now: number
+  ): 'elsewhere' | 'veto' | undefined {
+    const { detector, history, outbox, rules, self } = this.#context
+    const { view } = history
+    const own = view && acceptorsOf(view).find(({ peer }) => peer === self.peer)
+    const isHere =
+      own !== undefined &&
+      rules.isSelf(self, own) &&
+      history.number + 1 === number &&
+      history.view?.members.some(({ peer }) => peer === from) === true
+    if (!isHere || this.isFrozen) {
+      return 'elsewhere'
+    }
+    const vouchedFor = removes.find((peer) => peer === self.peer || detector.vouchesFor(peer, now))
+    if (vouchedFor !== undefined) {
+      outbox.count('vetoes')
+      outbox.log('info', `no vote for removing ${vouchedFor}, which was heard just now`)
+      return 'veto'
+    }
+    return undefined
+  }
+
+  #poll(view: View, phase: 'prepare' | 'accept', message: Prepare | Accept, now: number): void {
+    const { outbox, rules, self } = this.#context
+    const { ballot } = message
+    const acceptors = acceptorsOf(view)
+    for (const { peer, incarnation } of acceptors) {
+      if (peer === self.peer) {
+        continue
+      }
+      const done = (vote: Vote | undefined, later: number): void => {
+        if (vote !== undefined) {
+          this.#context.meet(peer, vote.standing, later)
+        }
+        // A vote of another life of this peer's store is no vote of the acceptor.
+        const voter = { peer, incarnation: vote?.standing.incarnation ?? '', boot: 0 }
+        const isValid = rules.isSelf(voter, { peer, incarnation })
+        this.#count(peer, ballot, phase, isValid ? vote : undefined, later)
+      }
+      if ('decision' in message) {
+        outbox.request(peer, 'accept', message, voteTimeoutMs, done)
+      } else {
+        outbox.request(peer, 'prepare', message, voteTimeoutMs, done)
+      }
+    }
+    if (acceptors.some(({ peer }) => peer === self.peer)) {
+      const vote =
+        'decision' in message
+          ? this.onAccept(self.peer, message, now)
+          : this.onPrepare(self.peer, message, now)
+      this.#count(self.peer, ballot, phase, vote, now)
+    }
+  }
+
+  #count(
+    peer: string,
+    ballot: Ballot,
+    phase: 'prepare' | 'accept',
+    vote: Vote | undefined,
+    now: number
+  ): void {
+    const visible = this.#context.detector.reachablePeers(now)
+    this.#follow(this.#proposer.vote(peer, ballot, phase, vote, visible), now)
+  }
+
+  #follow(step: Step, now: number): void {
+    const { history } = this.#context
+    const { view } = history
+    if (step.type === 'failed') {
+      this.#fail(now)
+    } else if (step.type === 'accept' && view !== undefined) {
+      const { ballot, decision, removes } = step
+      const standing = this.#context.standing()
+      const number = view.number + 1
+      this.#poll(view, 'accept', { standing, number, ballot, decision, removes }, now)
+    } else if (step.type === 'decided' && view !== undefined) {
+      this.#announce(view, step.decision, now)
+    }
+  }
+
+  #announce(before: View, decision: Decision, now: number): void {
+    const { history, outbox, self } = this.#context
+    const { lineage, settled } = history
+    if (!this.#context.adopt({ lineage, settled, decisions: [decision] }, now)) {
+      return
+    }
+    const members = [...before.members, ...decision.view.members]
+    const peers = new Set(members.map(({ peer }) => peer))
+    peers.delete(self.peer)
+    for (const peer of peers) {
+      const standing = this.#context.standing()
+      outbox.request(peer, 'decided', { standing, decision }, voteTimeoutMs, (answer, later) => {
+        if (answer !== undefined) {
+          this.#context.meet(peer, answer.standing, later)
+        }
+      })
+    }
+  }
+
+  #fail(now: number): void {
+    const { config, outbox, timers } = this.#context
+    outbox.count('attempts_failed')
+    timers.clear('attempt')
+    this.#proposer.fail(now, config.random.next())
+    this.consider(now)
+  }
+
+  /** This peer's place among the members that can propose. */
+  #rank(change: Change, now: number): number {
+    const { detector, self } = this.#context
+    const going = new Set([...change.remove, ...change.leave])
+    const order = [...detector.reachablePeers(now)]
+      .filter((peer) => peer === self.peer || !going.has(peer))
+      .toSorted(compareText)
+    return Math.min(rankMax, order.indexOf(self.peer))
+  }
+
+  #change(view: View, now: number): Change {
+    const { detector, rules, self } = this.#context
+    const leave = this.#admission.leavers(view, now)
+    const remove = detector
+      .removable(now)
+      .filter((peer) => peer !== self.peer && !leave.includes(peer))
+    const going = new Set([...leave, ...remove])
+    const waiting = this.#admission.candidates(now).filter((candidate) => {
+      const present = view.members.find(({ peer }) => peer === candidate.peer)
+      return !(present !== undefined && going.has(candidate.peer) && isSame(present, candidate))
+    })
+    const { confirmed } = detector
+    if (!rules.isMajority(view, confirmed, confirmed)) {
+      // Nobody comes in before a majority has been heard in this view.
+      return { join: [], remove, leave, advance: false }
+    }
+    const ready = waiting.filter(({ after }) => after <= view.number)
+    const join = limited(view, going, ready)
+    const advance = join.length === 0 && ready.length < waiting.length
+    return { join, remove, leave, advance }
+  }
+}
+
+/**
+ * Never more new members than old ones that stay, so that the old ones alone still decide the view
+ * after, even if none of the new ones ever arrives.
+ */
+function limited(
+  view: View,
+  going: ReadonlySet<string>,
+  ready: readonly Candidate[]
+): readonly Candidate[] {
+  const staying = new Map(
+    view.members.filter(({ peer }) => !going.has(peer)).map((member) => [member.peer, member])
+  )
+  let room = staying.size
+  return ready.filter((candidate) => {
+    const present = staying.get(candidate.peer)
+    if (present !== undefined && isSame(present, candidate)) {
+      return true
+    }
+    // A replaced member stays no longer, and a new one comes.
+    const cost = present === undefined ? 1 : 2
+    if (room < cost) {
+      return false
+    }
+    room -= cost
+    return true
+  })
+}
+
+function isSame(a: { readonly incarnation: string }, b: { readonly incarnation: string }): boolean {
+  return a.incarnation === b.incarnation
+}

@@ -1,0 +1,131 @@
+/**
+ * Every time and bound of this package. Times are in milliseconds. They belong together: a peer is
+ * removed for silence only after {@link removeAfterMs}, which leaves a margin over the 5 s stall
+ * that must never remove anyone plus one {@link beatMs}.
+ */
+
+/** Time between two heartbeats on one edge. Shorter finds silence sooner and costs more messages. */
+export const beatMs = 500
+
+/** Deadline of one heartbeat. Two beats may be on their way at once, so one loss costs no round. */
+export const beatTimeoutMs = 1000
+
+/** Silence after which a peer is shown as suspected, and within which an acceptor vouches for it. */
+export const suspectAfterMs = 3000
+
+/** Silence after which a peer is accused. 5 s of allowed stall, one beat, and 0.5 s of margin. */
+export const removeAfterMs = 6000
+
+/** How late the own timer may fire before this peer distrusts what it did not hear meanwhile. */
+export const lagMaxMs = 200
+
+/** How long an accusation counts after its accuser last confirmed it: four beats. */
+export const accusationTtlMs = 2000
+
+/** Accusations in one heartbeat. More are cut off; the rest travels with later ones. */
+export const accusationsMax = 256
+
+/** Everybody watches everybody up to so many members; above, the edges of an expander. */
+export const fullMeshMax = 11
+
+/** Rings of the expander, thus peers that each peer watches above {@link fullMeshMax}. */
+export const ringCount = 10
+
+/** Members that vote on the next view; above, so many are chosen by hashing. Odd. */
+export const acceptorsMax = 21
+
+/** How long changes are collected before a view is proposed. Longer makes fewer, larger changes. */
+export const batchMs = 100
+
+/** A member waits so much longer than the one before it (by PeerId) before it proposes. */
+export const rankDelayMs = 250
+
+/** Ranks that are told apart; later ones wait as long as the last. */
+export const rankMax = 8
+
+/** One attempt to decide a view; then another ballot is tried. */
+export const attemptMs = 1000
+
+/** Ceiling of the first back-off after a failed attempt; it doubles with each failure. */
+export const backoffBaseMs = 100
+
+/** Highest ceiling of the back-off. */
+export const backoffMaxMs = 2000
+
+/** Deadline of prepare and accept. */
+export const voteTimeoutMs = 1000
+
+/** Deadline of a question for views, of a join and of a leave. */
+export const askTimeoutMs = 2000
+
+/** Time between two requests to be admitted. */
+export const joinRetryMs = 1000
+
+/** Peers asked for admission at once. */
+export const joinTargetsMax = 3
+
+/** How long a request to join or leave is kept; longer than several retries. */
+export const candidateTtlMs = 5000
+
+/** Requests to join that wait. More are refused and come again. */
+export const candidatesMax = 1024
+
+/** Time between two requests of a leaving peer. */
+export const leaveRetryMs = 500
+
+/** How often a peer that is alone in its view looks for others. */
+export const meetMs = 5000
+
+/** How long a peer that is alone asks for admission elsewhere before it gives up. */
+export const moveMs = 10_000
+
+/** A peer that gave up waits so long before it decides views of its own again. */
+export const moveQuietMs = 6000
+
+/** How far a joiner's highest view number may be ahead; each step costs one view. */
+export const catchUpViewsMax = 256
+
+/** Unsettled views that are kept. At the bound joins are refused, for nothing may be dropped. */
+export const unsettledMax = 1000
+
+/** Views in one answer. */
+export const pageViewsMax = 64
+
+/** Members in all views of one answer together: keeps the answer below 1 MiB. */
+export const pageMembersMax = 2000
+
+/** Deadline of `catchUp` where no signal ends it sooner. */
+export const catchUpTimeoutMs = 10_000
+
+/** How often a follower outside the view asks for news. */
+export const followMs = 1000
+
+/** Time after which a failed write to the store is tried again. Nothing is answered meanwhile. */
+export const writeRetryMs = 1000
+
+/** Requests that wait for the store; more are answered `OverloadedError`. */
+export const backlogMax = 4096
+
+/** Members of a view. */
+export const membersMax = 4096
+
+/** Addresses of one member. */
+export const addressesMax = 16
+
+/** Labels of one member. */
+export const labelsMax = 32
+
+/** Length of a PeerId, incarnation, label or cluster name, in characters. */
+export const textMax = 256
+
+/** Length of one address, in characters. */
+export const addressMax = 512
+
+/** Share of agents that a member may ask for. */
+export const weightMax = 1000
+
+/** The protocol versions that this code speaks. */
+export const protocolVersions: { readonly lowest: number; readonly highest: number } = {
+  lowest: 1,
+  highest: 1
+}

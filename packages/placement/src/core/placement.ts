@@ -1,0 +1,155 @@
+import { InvalidParametersError } from '@murmuration/interface'
+import type { AgentRecord, Member, View } from '@murmuration/interface'
+import { membersMax, replicasMax, slotCacheMax, weightMax, weightMin } from '../defaults.ts'
+import { Ranking } from './ranking.ts'
+import { checkSlots, hashToSlot } from './slot.ts'
+
+/** Where the agents of one view are. Made by {@link createPlacement}. */
+export interface Placement {
+  readonly view: View
+  /** The slot of the agent's `shardKey`, or of its id if it has none. */
+  slotOf(agent: AgentRecord): number
+  /**
+   * The members that keep the agent's state: min(replicas, members) different ones, on different
+   * zones where possible. The first is the first in rank; the first R of a larger home are the home
+   * for R. Empty if the view has no members. Throws `InvalidParametersError` on bad `replicas`.
+   */
+  homeOf(agent: AgentRecord): readonly Member[]
+  /** {@link homeOf} of all agents of a slot. */
+  homeOfSlot(slot: number, replicas: number): readonly Member[]
+  /**
+   * The member that runs the agent: for `pinned` agents the one whose PeerId is the key part of the
+   * id, and undefined if it is not in the view; for others the first of its home.
+   */
+  ownerOf(agent: AgentRecord): Member | undefined
+}
+
+/** Dropped together with its view. */
+const placements = new WeakMap<View, Placement>()
+
+/**
+ * The placement of a view; the same one for the same object. Slots are ranked when they are first
+ * asked for. Throws `InvalidParametersError` on a view that cannot be placed: an unknown hash
+ * function, a bad number of slots, a peer twice, a weight out of 1 to 1000.
+ */
+export function createPlacement(view: View): Placement {
+  const known = placements.get(view)
+  if (known !== undefined) {
+    return known
+  }
+  checkView(view)
+  const placement = new Table(view)
+  placements.set(view, placement)
+  return placement
+}
+
+class Table implements Placement {
+  readonly view: View
+  readonly #slots: number
+  readonly #ranking: Ranking
+  readonly #byPeer: ReadonlyMap<string, Member>
+  /** The first members of each slot, as indices; valid where {@link #ranked} is 1. */
+  readonly #orders: Uint16Array
+  readonly #ranked: Uint8Array
+  /** Homes that were asked for, by replicas and slot. */
+  readonly #homes: (readonly Member[] | undefined)[][] = []
+  /** Slots of keys in two generations: when the young one is full it becomes the old one. */
+  #young = new Map<string, number>()
+  #old = new Map<string, number>()
+
+  constructor(view: View) {
+    this.view = view
+    this.#slots = view.placement.slots
+    this.#ranking = new Ranking(view.members, view.placement.zoneLabel)
+    this.#byPeer = new Map(view.members.map((member) => [member.peer, member]))
+    this.#orders = new Uint16Array(this.#slots * this.#ranking.width)
+    this.#ranked = new Uint8Array(this.#slots)
+  }
+
+  slotOf(agent: AgentRecord): number {
+    const key = agent.shardKey ?? agent.id
+    const young = this.#young.get(key)
+    if (young !== undefined) {
+      return young
+    }
+    const slot = this.#old.get(key) ?? hashToSlot(key, this.#slots)
+    if (this.#young.size >= slotCacheMax / 2) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(key, slot)
+    return slot
+  }
+
+  homeOf(agent: AgentRecord): readonly Member[] {
+    return this.homeOfSlot(this.slotOf(agent), agent.replicas)
+  }
+
+  homeOfSlot(slot: number, replicas: number): readonly Member[] {
+    return this.#homes[replicas]?.[slot] ?? this.#makeHome(slot, replicas)
+  }
+
+  ownerOf(agent: AgentRecord): Member | undefined {
+    if (agent.placement === 'pinned') {
+      return this.#byPeer.get(keyOf(agent.id))
+    }
+    return this.homeOf(agent)[0]
+  }
+
+  #makeHome(slot: number, replicas: number): readonly Member[] {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= this.#slots) {
+      throw new InvalidParametersError(`there is no slot ${slot}, only ${this.#slots}`)
+    }
+    if (!Number.isInteger(replicas) || replicas < 1 || replicas > replicasMax) {
+      throw new InvalidParametersError(`replicas must be a whole number of 1 to ${replicasMax}`)
+    }
+    const { width } = this.#ranking
+    const order = this.#orders.subarray(slot * width, (slot + 1) * width)
+    if (this.#ranked[slot] === 0) {
+      this.#ranking.rank(slot, order)
+      this.#ranked[slot] = 1
+    }
+    const home: Member[] = []
+    for (const index of order.subarray(0, replicas)) {
+      const member = this.view.members[index]
+      if (member !== undefined) {
+        home.push(member)
+      }
+    }
+    const homes = (this.#homes[replicas] ??= [])
+    homes[slot] = Object.freeze(home)
+    return home
+  }
+}
+
+/** The part of an agent's id after namespace and type. */
+function keyOf(id: string): string {
+  const type = id.indexOf('/') + 1
+  const key = type === 0 ? 0 : id.indexOf('/', type) + 1
+  if (key === 0) {
+    throw new InvalidParametersError('the id of an agent must be namespace/type/key')
+  }
+  return id.slice(key)
+}
+
+function checkView({ members, placement }: View): void {
+  if (placement.hash !== 'sha256-hrw-1') {
+    throw new InvalidParametersError('the hash function of the view is not known here')
+  }
+  checkSlots(placement.slots)
+  if (members.length > membersMax) {
+    throw new InvalidParametersError(`a view can have ${membersMax} members at most`)
+  }
+  const peers = new Set<string>()
+  for (const { peer, weight } of members) {
+    if (peers.has(peer)) {
+      throw new InvalidParametersError(`the peer ${peer} is in the view twice`)
+    }
+    peers.add(peer)
+    if (!(weight >= weightMin && weight <= weightMax)) {
+      throw new InvalidParametersError(
+        `the weight of ${peer} must be a number of ${weightMin} to ${weightMax}`
+      )
+    }
+  }
+}

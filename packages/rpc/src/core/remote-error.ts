@@ -1,0 +1,66 @@
+import { MurmurationError, RemoteHandlerError } from '@murmuration/interface'
+import { fixed } from '../defaults.ts'
+import type { FailureFrame } from './frames.ts'
+
+/** An error with the facts of `MurmurationError`, of whichever copy of the package. */
+interface FactualError extends Error {
+  readonly code: string
+  readonly retryable: boolean
+  readonly overloaded: boolean
+  readonly outcomeUnknown: boolean
+  readonly peer?: string
+}
+
+function isFactual(error: unknown): error is FactualError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    'retryable' in error &&
+    typeof error.retryable === 'boolean' &&
+    'overloaded' in error &&
+    typeof error.overloaded === 'boolean' &&
+    'outcomeUnknown' in error &&
+    typeof error.outcomeUnknown === 'boolean'
+  )
+}
+
+/** What a handler threw, as an error of Murmuration: others become `RemoteHandlerError`. */
+function asFactual(thrown: unknown): FactualError {
+  if (isFactual(thrown)) return thrown
+  const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+  // The handler got some way before it threw; what it did by then nobody knows.
+  return new RemoteHandlerError(text, { outcomeUnknown: true })
+}
+
+/** The frame that tells the caller what a handler threw. */
+export function failureFrame(id: number, thrown: unknown): FailureFrame {
+  const error = asFactual(thrown)
+  return {
+    type: 'failure',
+    id,
+    name: error.name.slice(0, fixed.errorWordMax),
+    code: error.code.slice(0, fixed.errorWordMax),
+    message: cut(error.message, fixed.errorMessageMax),
+    peer: typeof error.peer === 'string' ? error.peer.slice(0, fixed.errorWordMax) : '',
+    retryable: error.retryable,
+    overloaded: error.overloaded,
+    outcomeUnknown: error.outcomeUnknown
+  }
+}
+
+function cut(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max - 1)}…` : text
+}
+
+/** The error that `peer` sent. */
+export function errorFromFrame(frame: FailureFrame, peer: string): MurmurationError {
+  const error = new MurmurationError(frame.name, frame.message, {
+    code: frame.code,
+    retryable: frame.retryable,
+    overloaded: frame.overloaded,
+    outcomeUnknown: frame.outcomeUnknown
+  })
+  error.peer = frame.peer === '' ? peer : frame.peer
+  return error
+}

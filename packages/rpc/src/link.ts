@@ -1,0 +1,137 @@
+import type { Logger, Stream } from '@libp2p/interface'
+import { FrameReader } from './core/frame-reader.ts'
+import type { Frame } from './core/frames.ts'
+import type { Outbox } from './core/outbox.ts'
+import { fixed } from './defaults.ts'
+import type { Defer } from './end-of-turn.ts'
+
+export interface LinkInit {
+  readonly outbox: Outbox
+  readonly messageBytesMax: number
+  readonly closeTimeoutMs: number
+  readonly defer: Defer
+  readonly log: Logger
+  onFrame(frame: Frame): void
+  /** The outbox was emptied as far as it goes. */
+  onFlushed?(): void
+  /** Called once. */
+  onClose(reason: Error): void
+}
+
+/**
+ * Joins an outbox and a frame reader to a libp2p stream. Frames that are queued in one turn leave as
+ * one message; while the stream is full they stay in the outbox, which knows its bounds.
+ */
+export class Link {
+  readonly #init: LinkInit
+  readonly #reader: FrameReader
+  readonly #flush: () => void
+  #stream: Stream | undefined
+  #scheduled = false
+  #closed = false
+
+  constructor(init: LinkInit) {
+    this.#init = init
+    this.#reader = new FrameReader({
+      frameBytesMax: init.messageBytesMax + fixed.frameOverheadMax,
+      onFrame: (frame) => {
+        // A frame may end the link; what came behind it in the same bytes is of no interest.
+        if (!this.#closed) init.onFrame(frame)
+      }
+    })
+    this.#flush = () => {
+      this.#scheduled = false
+      this.#send()
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Sends and receives on `stream` from now on. */
+  attach(stream: Stream): void {
+    if (this.#closed) {
+      stream.abort(new Error('The stream is not needed any more'))
+      return
+    }
+    this.#stream = stream
+    stream.addEventListener('drain', () => this.#send())
+    stream.addEventListener('close', (event) => {
+      this.#close(event.error ?? new Error('The stream was closed'))
+    })
+    stream.addEventListener('remoteCloseWrite', () => {
+      this.end(new Error('The other side closed the stream'), true)
+    })
+    stream.addEventListener('message', (event) => {
+      this.#receive(event.data.subarray())
+    })
+    if (stream.status !== 'open') this.#close(new Error(`The stream is ${stream.status}`))
+    else this.wake()
+  }
+
+  /** Sends what is in the outbox, soon. */
+  wake(): void {
+    if (this.#scheduled || this.#stream === undefined) return
+    this.#scheduled = true
+    this.#init.defer(this.#flush)
+  }
+
+  /** Ends the stream: after what is queued has left if `flush` is set, else by a reset. */
+  end(reason: Error, flush: boolean): void {
+    if (this.#closed) return
+    if (flush) this.#send()
+    const stream = this.#stream
+    this.#close(reason)
+    if (stream === undefined) return
+    if (!flush) {
+      stream.abort(reason)
+      return
+    }
+    stream.close({ signal: AbortSignal.timeout(this.#init.closeTimeoutMs) }).catch((error) => {
+      this.#init.log.trace('reset a stream that does not close: %s', error)
+      stream.abort(reason)
+    })
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#closed) return
+    try {
+      this.#reader.push(bytes)
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error(String(error))
+      this.#init.log.error('reset a stream: %s', reason.message)
+      this.end(reason, false)
+    }
+  }
+
+  #send(): void {
+    const stream = this.#stream
+    const { outbox } = this.#init
+    if (stream === undefined || this.#closed) return
+    while (!stream.writableNeedsDrain) {
+      const bytes = outbox.peek()
+      if (bytes === undefined) break
+      if (stream.writeStatus !== 'writable') {
+        this.#close(new Error(`The stream is ${stream.writeStatus} for writing`))
+        return
+      }
+      // Counted as sent before it is tried: when sending fails, a part of it may have got away.
+      outbox.left()
+      try {
+        stream.send(bytes)
+      } catch (error) {
+        this.#close(error instanceof Error ? error : new Error(String(error)))
+        return
+      }
+      if (this.#closed) return
+    }
+    this.#init.onFlushed?.()
+  }
+
+  #close(reason: Error): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#init.onClose(reason)
+  }
+}

@@ -1,0 +1,43 @@
+import { noise } from '@libp2p/noise'
+import { identify } from '@libp2p/identify'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { yamux } from '@libp2p/yamux'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import type { Rpc } from '@murmuration/interface'
+import { createLibp2p } from 'libp2p'
+import { rpc } from '../src/index.ts'
+import type { RpcInit } from '../src/index.ts'
+
+export interface Node {
+  readonly libp2p: Libp2p
+  readonly rpc: Rpc
+  readonly peer: string
+}
+
+export interface NodeInit {
+  readonly rpc?: RpcInit
+  readonly privateKey?: PrivateKey
+  readonly port?: number
+  readonly encrypter?: 'tls' | 'noise'
+}
+
+/** A started node on loopback. */
+export async function startNode(init: NodeInit = {}): Promise<Node> {
+  const libp2p = await createLibp2p({
+    privateKey: init.privateKey ?? (await generateKeyPair('Ed25519')),
+    addresses: { listen: [`/ip4/127.0.0.1/tcp/${init.port ?? 0}`] },
+    transports: [tcp()],
+    connectionEncrypters: [init.encrypter === 'noise' ? noise() : tls()],
+    streamMuxers: [yamux()],
+    connectionManager: { inboundConnectionThreshold: 1_000, reconnectRetries: 0 },
+    services: { identify: identify(), rpc: rpc(init.rpc) }
+  })
+  return { libp2p, rpc: libp2p.services.rpc, peer: libp2p.peerId.toString() }
+}
+
+/** Tells `from` where `to` listens, so that it can be dialled by its PeerId. */
+export async function introduce(from: Node, to: Node): Promise<void> {
+  await from.libp2p.peerStore.merge(to.libp2p.peerId, { multiaddrs: to.libp2p.getMultiaddrs() })
+}

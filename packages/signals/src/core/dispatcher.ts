@@ -1,0 +1,249 @@
+import type {
+  Signal,
+  SignalContext,
+  SignalHandler,
+  SubscribeOptions,
+  Subscription
+} from '@murmuration/interface'
+import { InvalidParametersError, OverloadedError } from '@murmuration/interface'
+import { queueMaxDefault, subscriptionsMax } from '../defaults.ts'
+import { patternSegments, topicsOfPattern } from './pattern.ts'
+import { SubscriptionQueue } from './subscription-queue.ts'
+import { PatternTrie } from './trie.ts'
+
+/** What happened to one signal at the subscriptions of this peer. */
+export interface LocalOutcome {
+  /** Subscriptions whose queue took it. */
+  readonly delivered: number
+  /** Subscriptions that match but had no room for it. */
+  readonly dropped: number
+}
+
+/** How long a publisher may be held back by a full queue with policy `block`. */
+export interface Patience {
+  readonly wait: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface DispatcherEvents {
+  /** The first subscription that needs a topic came, or the last one went. */
+  topic(number: number, wanted: boolean): void
+  delivered(): void
+  dropped(pattern: string): void
+  /** A handler or filter threw. */
+  failed(pattern: string, error: unknown): void
+}
+
+interface Entry {
+  readonly order: number
+  readonly priority: number
+  readonly filter: ((signal: Signal) => boolean) | undefined
+  readonly pattern: string
+  readonly segments: readonly string[]
+  readonly queue: SubscriptionQueue<Delivered>
+  readonly release: () => void
+}
+
+interface Delivered {
+  readonly signal: Signal
+  readonly context: SignalContext
+}
+
+/** The subscriptions of one peer: who listens to what, and a queue for each. */
+export class Dispatcher {
+  readonly #events: DispatcherEvents
+  readonly #trie = new PatternTrie<Entry>()
+  readonly #entries = new Set<Entry>()
+  readonly #topics = new Map<number, number>()
+  #order = 0
+
+  constructor(events: DispatcherEvents) {
+    this.#events = events
+  }
+
+  /** Numbers of the topics that some subscription needs. */
+  topics(): readonly number[] {
+    return [...this.#topics.keys()]
+  }
+
+  listens(type: readonly string[]): boolean {
+    return this.#trie.match(type).size > 0
+  }
+
+  subscribe(pattern: string, handler: SignalHandler, options: SubscribeOptions): Subscription {
+    if (typeof handler !== 'function') {
+      throw new InvalidParametersError('handler must be a function')
+    }
+    const entry = this.#open(pattern, options)
+    const close = (): void => this.#close(entry, true)
+    void this.#run(entry, handler)
+    return {
+      pattern,
+      close,
+      get dropped() {
+        return entry.queue.dropped
+      }
+    }
+  }
+
+  iterate(pattern: string, options: SubscribeOptions): AsyncIterable<Signal> {
+    const entry = this.#open(pattern, options)
+    const iterator: AsyncIterator<Signal> = {
+      next: async () => {
+        const item = await entry.queue.take()
+        return item === undefined
+          ? { done: true, value: undefined }
+          : { done: false, value: item.signal }
+      },
+      return: async () => {
+        this.#close(entry, true)
+        return { done: true, value: undefined }
+      }
+    }
+    return { [Symbol.asyncIterator]: () => iterator }
+  }
+
+  /** Hands a signal to all subscriptions that match, those of high priority first. */
+  async dispatch(
+    type: readonly string[],
+    signal: Signal,
+    context: SignalContext,
+    patience: Patience
+  ): Promise<LocalOutcome> {
+    const matching = [...this.#trie.match(type)].toSorted(
+      (a, b) => b.priority - a.priority || a.order - b.order
+    )
+    let delivered = 0
+    let dropped = 0
+    const waiting: Promise<boolean>[] = []
+    const count = (taken: boolean): void => {
+      if (taken) {
+        delivered += 1
+        this.#events.delivered()
+      } else {
+        dropped += 1
+      }
+    }
+    for (const entry of matching) {
+      if (entry.queue.closed || !this.#wants(entry, signal)) {
+        continue
+      }
+      const taken = entry.queue.offer({ signal, context }, patience.wait, patience.signal)
+      if (typeof taken === 'boolean') {
+        count(taken)
+      } else {
+        waiting.push(taken)
+      }
+      if (entry.queue.failure !== undefined) {
+        this.#events.failed(entry.pattern, entry.queue.failure)
+        this.#close(entry, false)
+      }
+    }
+    for (const taken of await Promise.all(waiting)) {
+      count(taken)
+    }
+    return { delivered, dropped }
+  }
+
+  /** Ends all subscriptions; what waits in their queues is still handled. */
+  closeAll(): void {
+    for (const entry of this.#entries) {
+      this.#close(entry, false)
+    }
+  }
+
+  #wants(entry: Entry, signal: Signal): boolean {
+    try {
+      return entry.filter === undefined || entry.filter(signal)
+    } catch (error) {
+      this.#events.failed(entry.pattern, error)
+      return false
+    }
+  }
+
+  #open(pattern: string, options: SubscribeOptions): Entry {
+    const segments = patternSegments(pattern)
+    const queueMax = options.queueMax ?? queueMaxDefault
+    if (!Number.isSafeInteger(queueMax) || queueMax < 1) {
+      throw new InvalidParametersError('queueMax must be a positive integer')
+    }
+    const overflow = options.overflow ?? 'drop-oldest'
+    if (!['block', 'drop-oldest', 'drop-newest', 'error'].includes(overflow)) {
+      throw new InvalidParametersError(`overflow: '${overflow}' is no policy`)
+    }
+    const priority = options.priority ?? 0
+    if (!Number.isFinite(priority)) {
+      throw new InvalidParametersError('priority must be a finite number')
+    }
+    if (this.#entries.size >= subscriptionsMax) {
+      throw new OverloadedError(`a bus has at most ${subscriptionsMax} subscriptions`)
+    }
+    const entry: Entry = {
+      order: this.#order,
+      priority,
+      filter: options.filter,
+      pattern,
+      segments,
+      queue: new SubscriptionQueue(queueMax, overflow, () => this.#events.dropped(pattern)),
+      release: () => options.signal?.removeEventListener('abort', abort)
+    }
+    const abort = (): void => this.#close(entry, true)
+    this.#order += 1
+    this.#entries.add(entry)
+    this.#trie.add(segments, entry)
+    for (const topic of topicsOfPattern(segments)) {
+      this.#count(topic, 1)
+    }
+    if (options.signal?.aborted === true) {
+      abort()
+    } else {
+      options.signal?.addEventListener('abort', abort, { once: true })
+    }
+    return entry
+  }
+
+  #close(entry: Entry, discard: boolean): void {
+    entry.queue.close({ discard })
+    entry.release()
+    if (!this.#entries.delete(entry)) {
+      return
+    }
+    this.#trie.remove(entry.segments, entry)
+    for (const topic of topicsOfPattern(entry.segments)) {
+      this.#count(topic, -1)
+    }
+  }
+
+  #count(topic: number, change: 1 | -1): void {
+    const before = this.#topics.get(topic) ?? 0
+    const after = before + change
+    if (after === 0) {
+      this.#topics.delete(topic)
+    } else {
+      this.#topics.set(topic, after)
+    }
+    if (before === 0 || after === 0) {
+      this.#events.topic(topic, after > 0)
+    }
+  }
+
+  async #run(entry: Entry, handler: SignalHandler): Promise<void> {
+    for (;;) {
+      let item: Delivered | undefined
+      try {
+        item = await entry.queue.take()
+      } catch {
+        // The queue failed, which was reported when it happened.
+        return
+      }
+      if (item === undefined) {
+        return
+      }
+      try {
+        await handler(item.signal, item.context)
+      } catch (error) {
+        this.#events.failed(entry.pattern, error)
+      }
+    }
+  }
+}

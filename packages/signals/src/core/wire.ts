@@ -1,0 +1,81 @@
+import { bytes, decode, encode, integer, list, message, oneOf, text } from '@murmuration/codec'
+import type { Message } from '@murmuration/codec'
+import type { Signal } from '@murmuration/interface'
+import { MalformedMessageError } from '@murmuration/interface'
+import {
+  batchSignalsMax,
+  clusterBytesMax,
+  dataDepthMax,
+  messageBytesMax,
+  signalBytesMax,
+  signalItemsMax
+} from '../defaults.ts'
+import { checkSignal } from './event.ts'
+
+const signalLimits = {
+  bytesMax: signalBytesMax,
+  depthMax: dataDepthMax + 1,
+  itemsMax: signalItemsMax
+}
+
+/**
+ * The binary format of a signal: canonical CBOR of its attributes. Throws `InvalidParametersError`
+ * for `data` that the codec cannot carry, `MessageTooLargeError` above the limit.
+ */
+export function encodeSignal(signal: Signal): Uint8Array {
+  return encode(signal, signalLimits)
+}
+
+/** Reads {@link encodeSignal}; throws `MalformedMessageError`. */
+export function decodeSignal(frame: Uint8Array): Signal {
+  const value = decode(frame, signalLimits)
+  try {
+    return checkSignal(value)
+  } catch (cause) {
+    throw new MalformedMessageError(cause instanceof Error ? cause.message : 'not a signal', {
+      cause
+    })
+  }
+}
+
+/** Signals of one author on one channel, in their order; the payload of one signed envelope. */
+export interface Batch {
+  /** With `channel`, what the signature is good for. */
+  readonly cluster: string
+  /** The gossip topic, or the name that stands for one target peer. */
+  readonly channel: string
+  /** Process start of the author; sequences begin anew with each. */
+  readonly boot: number
+  /** Sequence of the first signal; the others follow without a gap. */
+  readonly first: number
+  /** Makes the bytes of a repetition differ, since gossip drops bytes that it has seen. */
+  readonly attempt: number
+  /** Each as of {@link encodeSignal}, at least one. */
+  readonly signals: readonly Uint8Array[]
+}
+
+export const Batch: Message<Batch> = message(
+  {
+    cluster: text({ max: clusterBytesMax }),
+    channel: text({ max: 1024 }),
+    boot: integer({ min: 0 }),
+    first: integer({ min: 1, max: 2 ** 52 }),
+    attempt: integer({ min: 0 }),
+    signals: list(bytes({ max: signalBytesMax }), { max: batchSignalsMax })
+  },
+  { bytesMax: messageBytesMax }
+)
+
+/** What became of one signal at the peer it was sent to. */
+export type Outcome = 'delivered' | 'no-subscription' | 'queue-full' | 'duplicate'
+
+/** The answer to a targeted batch: one outcome per signal. */
+export interface Delivery {
+  readonly outcomes: readonly Outcome[]
+}
+
+export const Delivery: Message<Delivery> = message({
+  outcomes: list(oneOf('delivered', 'no-subscription', 'queue-full', 'duplicate'), {
+    max: batchSignalsMax
+  })
+})

@@ -1,0 +1,69 @@
+import type { CounterGroup, Metrics } from '@libp2p/interface'
+
+/** Why a gossip message or delivery was not taken. */
+export type RejectReason =
+  | 'oversized'
+  | 'malformed'
+  | 'forged'
+  | 'other-cluster'
+  | 'other-channel'
+  | 'not-a-member'
+  | 'not-the-caller'
+  | 'too-old'
+  | 'from-the-future'
+  | 'replayed'
+  | 'overloaded'
+
+/** What is counted, each since the bus was made. */
+export type CounterName =
+  /** Signals published here. */
+  | 'published'
+  /** Signals put into the queue of a subscription, once for each. */
+  | 'delivered'
+  /** Signals lost to a full queue of a subscription. */
+  | 'queue-full'
+  /** Peers that a publication of this peer did not reach, as far as it knows. */
+  | 'unreached'
+  /** Handlers and filters that threw. */
+  | 'handler-error'
+  /** Signed messages sent, and sent again to late subscribers. */
+  | 'batch-sent'
+  | 'batch-resent'
+  /** Signed messages received and accepted. */
+  | 'batch-received'
+  /** Signed messages that came again because their author repeated them for others. */
+  | 'duplicate'
+  /** Signals of others noticed to be missing, given up, and come after that. */
+  | 'missing'
+  | 'lost'
+  | 'late'
+  /** Peers connected anew because nothing could be sent to them. */
+  | 'reconnect'
+  | `rejected:${RejectReason}`
+
+/** Values of all counters that are not 0. */
+export type SignalCounters = Readonly<Partial<Record<CounterName, number>>>
+
+/** Counts events, and tells a metrics service where there is one. */
+export class Counters {
+  readonly #values = new Map<CounterName, number>()
+  readonly #group: CounterGroup | undefined
+
+  constructor(metrics: Metrics | undefined) {
+    this.#group = metrics?.registerCounterGroup('murmuration_signals_total', {
+      label: 'event',
+      help: 'What happened to signals, by event'
+    })
+  }
+
+  count(name: CounterName, by = 1): void {
+    if (by > 0) {
+      this.#values.set(name, (this.#values.get(name) ?? 0) + by)
+      this.#group?.increment({ [name]: by })
+    }
+  }
+
+  snapshot(): SignalCounters {
+    return Object.fromEntries(this.#values)
+  }
+}

@@ -1,0 +1,34 @@
+/** What is to become of a gossip message. `reject` also counts against the peer that sent it on. */
+export type Verdict = 'accept' | 'ignore' | 'reject'
+
+/** A message as it came from a neighbour, not yet trusted. */
+export interface GossipMessage {
+  readonly topic: string
+  readonly bytes: Uint8Array
+  /** PeerId (text) of the neighbour it came from, who need not be the author. */
+  readonly from: string
+}
+
+/**
+ * All that signals need of a gossip protocol. Implement it to bring your own; the one over
+ * `@libp2p/gossipsub` is {@link gossipsubGossip}.
+ */
+export interface Gossip {
+  /** Sends to those who subscribe; returns the PeerIds (text) it was handed to, maybe none. */
+  publish(topic: string, bytes: Uint8Array): Promise<readonly string[]>
+  /** Idempotent. */
+  subscribe(topic: string): void
+  /** Idempotent. */
+  unsubscribe(topic: string): void
+  /** Other peers (text) that are known to subscribe to a topic. */
+  subscribers(topic: string): readonly string[]
+  /**
+   * Sets who judges messages of subscribed topics; only accepted ones are sent on. Messages of one
+   * neighbour come in order. Returns a function that takes it back.
+   */
+  onMessage(judge: (message: GossipMessage) => Promise<Verdict>): () => void
+  /** Tells when another peer subscribes to a topic. Returns a function that takes it back. */
+  onSubscribed(listener: (peer: string, topic: string) => void): () => void
+  /** Connected peers (text) that speak the protocol, but to which no stream is open. */
+  silent(): readonly string[]
+}

@@ -1,0 +1,162 @@
+import { TopicValidatorResult } from '@libp2p/gossipsub'
+import type { GossipSub, GossipsubOpts, Message, SubscriptionChangeData } from '@libp2p/gossipsub'
+import type { Connection, PeerId } from '@libp2p/interface'
+import { InvalidParametersError } from '@murmuration/interface'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { utf8ToBytes } from '@noble/hashes/utils.js'
+import { checkCluster, topicNames } from './core/pattern.ts'
+import { clusterDefault } from './defaults.ts'
+import type { Gossip, GossipMessage, Verdict } from './gossip.ts'
+
+/** Options of {@link gossipOptions}. */
+export interface GossipOptionsInit {
+  /** The same as `SignalsInit.cluster`. @default 'default' */
+  readonly cluster?: string
+}
+
+/**
+ * Options for `gossipsub(...)` that signals need, for a cluster of this name. Spread them to change
+ * some: `gossipsub({ ...gossipOptions({ cluster: 'shop' }), floodPublish: false })`. With other
+ * topics of your own on the same gossipsub, add them to `allowedTopics`.
+ */
+export function gossipOptions(init: GossipOptionsInit = {}): Partial<GossipsubOpts> {
+  return {
+    // Every batch is signed once by its author; a second signature of the same key adds nothing.
+    globalSignaturePolicy: 'StrictNoSign',
+    msgIdFn: messageId,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    // Authors send to all subscribers they know: shortest way, and no wait for the mesh to form.
+    floodPublish: true,
+    // Floodsub peers bypass scores and validators of the mesh.
+    fallbackToFloodsub: false,
+    // With the default weight, more than 13 peers behind one address silently lose everything.
+    scoreParams: { IPColocationFactorWeight: 0 },
+    allowedTopics: [...topicNames(checkCluster(init.cluster ?? clusterDefault))],
+    // Frames of several messages occur when a neighbour asks for missed ones; a frame above this
+    // ends the stream, so it must hold 16 messages of the largest size.
+    maxInboundDataLength: 4_194_304,
+    // Without a limit a slow neighbour fills the memory of all others. Above it the stream is
+    // aborted and the watchdog connects anew.
+    maxOutboundBufferSize: 8_388_608,
+    maxTopicBytesPerPeer: 65_536,
+    decodeRpcLimits: {
+      maxSubscriptions: 64,
+      maxMessages: 4096,
+      maxIhaveMessageIDs: 4096,
+      maxIwantMessageIDs: 4096,
+      maxIdontwantMessageIDs: 512,
+      maxControlMessages: 64,
+      maxPeerInfos: 16
+    },
+    // Edge peers may be reachable through a relay only.
+    runOnLimitedConnection: true
+  }
+}
+
+/** {@link gossipOptions} for the cluster name `default`. */
+export const gossipDefaults: Partial<GossipsubOpts> = gossipOptions()
+
+/**
+ * The id covers the topic too: otherwise a peer could send somebody's message on a wrong topic
+ * first, and the real one would then be dropped everywhere as already seen.
+ */
+function messageId(message: Message): Uint8Array {
+  return sha256
+    .create()
+    .update(utf8ToBytes(`${message.topic}\n`))
+    .update(message.data)
+    .digest()
+}
+
+const verdicts: Readonly<Record<Verdict, TopicValidatorResult>> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject
+}
+
+/** What {@link gossipsubGossip} needs. */
+export interface GossipsubGossipInit {
+  readonly pubsub: GossipSub
+  /** Open connections to a peer, as `libp2p.getConnections(peer)` gives them. */
+  readonly connections: (peer: PeerId) => readonly Connection[]
+}
+
+/**
+ * {@link Gossip} over `@libp2p/gossipsub`. Throws `InvalidParametersError` at `subscribe` where the
+ * options of that gossipsub do not allow the topic, since it would drop everything silently.
+ */
+export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
+  const { pubsub, connections } = init
+  let judge: ((message: GossipMessage) => Promise<Verdict>) | undefined
+  const validate = async (from: PeerId, message: Message): Promise<TopicValidatorResult> => {
+    const verdict = await judge?.({
+      topic: message.topic,
+      bytes: message.data,
+      from: from.toString()
+    })
+    return verdicts[verdict ?? 'ignore']
+  }
+  return {
+    publish: async (topic, bytes) => texts((await pubsub.publish(topic, bytes)).recipients),
+    subscribe: (topic) => {
+      checkAllowed(pubsub, topic)
+      pubsub.topicValidators.set(topic, validate)
+      pubsub.subscribe(topic)
+    },
+    unsubscribe: (topic) => {
+      pubsub.topicValidators.delete(topic)
+      // Once gossipsub has stopped it is in no topic any more, and throws.
+      if (pubsub.getTopics().includes(topic)) {
+        pubsub.unsubscribe(topic)
+      }
+    },
+    subscribers: (topic) => texts(pubsub.getSubscribers(topic)),
+    onMessage: (handler) => {
+      judge = handler
+      return () => {
+        judge = undefined
+      }
+    },
+    onSubscribed: (listener) => {
+      const forward = ({ detail }: CustomEvent<SubscriptionChangeData>): void => {
+        for (const { topic, subscribe } of detail.subscriptions) {
+          if (subscribe) {
+            listener(detail.peerId.toString(), topic)
+          }
+        }
+      }
+      pubsub.addEventListener('subscription-change', forward)
+      return () => pubsub.removeEventListener('subscription-change', forward)
+    },
+    silent: () => texts(pubsub.getPeers().filter((peer) => isSilent(pubsub, connections(peer))))
+  }
+}
+
+function texts(peers: readonly PeerId[]): string[] {
+  return peers.map((peer) => peer.toString())
+}
+
+/** Gossipsub keeps one outgoing stream per peer and does not open a new one when it closes. */
+function isSilent(pubsub: GossipSub, connections: readonly Connection[]): boolean {
+  const open = connections.filter(({ status }) => status === 'open')
+  return (
+    open.length > 0 &&
+    !open.some(({ streams }) =>
+      streams.some(
+        ({ direction, protocol, status }) =>
+          direction === 'outbound' && status === 'open' && pubsub.protocols.includes(protocol)
+      )
+    )
+  )
+}
+
+function checkAllowed(pubsub: GossipSub, topic: string): void {
+  // Not part of its interface, but a topic that is not in this set loses all messages unseen.
+  const allowed: unknown = 'allowedTopics' in pubsub ? pubsub.allowedTopics : undefined
+  if (allowed instanceof Set && !allowed.has(topic)) {
+    throw new InvalidParametersError(
+      `gossipsub does not allow topic ${topic}: give gossipOptions({ cluster }) the same cluster`
+    )
+  }
+}

@@ -1,0 +1,168 @@
+import type { Clock, PublishResult, Signal, SignalRoute } from '@murmuration/interface'
+import { UnavailableError } from '@murmuration/interface'
+import type { ClusterSender } from './cluster-sender.ts'
+import type { SignalsComponents } from './components.ts'
+import type { Dispatcher } from './core/dispatcher.ts'
+import type { Posted } from './core/outbox.ts'
+import { topicNumber } from './core/pattern.ts'
+import { decodeSignal } from './core/wire.ts'
+import { withDeadline } from './deadline.ts'
+import { codeOf, outcomeOf } from './targeted-route.ts'
+import type { Answer, TargetedRoute } from './targeted-route.ts'
+
+/** A checked signal on its way out. */
+export interface Publication {
+  readonly id: string
+  readonly segments: readonly string[]
+  readonly bytes: Uint8Array
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+export interface PublisherInit {
+  readonly self: string
+  readonly clock: Clock
+  readonly dispatcher: Dispatcher
+  readonly sender: ClusterSender | undefined
+  readonly targeted: TargetedRoute | undefined
+  readonly ownerOf: SignalsComponents['ownerOf']
+}
+
+type Dropped = PublishResult['dropped'][number]
+
+/** What one way of delivery knows. */
+interface Part {
+  readonly recipients: readonly string[]
+  readonly dropped: readonly Dropped[]
+}
+
+const nothing: Part = { recipients: [], dropped: [] }
+const late = 'deadline exceeded'
+
+/** Takes a signal along its route and gathers what is known of it. */
+export class Publisher {
+  readonly #init: PublisherInit
+
+  constructor(init: PublisherInit) {
+    this.#init = init
+  }
+
+  async send(publication: Publication, route: SignalRoute): Promise<PublishResult> {
+    const parts = await this.#parts(publication, route)
+    const recipients = parts.flatMap((part) => part.recipients)
+    const dropped = parts.flatMap((part) => part.dropped)
+    // Nobody who listens is no failure; everybody missed is one.
+    const accepted = recipients.length > 0 || dropped.length === 0
+    return { id: publication.id, accepted, recipients, dropped }
+  }
+
+  async #parts(publication: Publication, route: SignalRoute): Promise<readonly Part[]> {
+    if (route === 'local') {
+      return [await this.#local(publication, false)]
+    }
+    if (route === 'cluster') {
+      // Posted first: where its outbox is full, it throws and nothing has happened yet.
+      const remote = this.#cluster(publication)
+      return await Promise.all([remote, this.#local(publication, false)])
+    }
+    const peers = 'shard' in route ? [await this.#owner(publication, route.shard)] : route.targeted
+    return await Promise.all(
+      [...new Set(peers)].map((peer) =>
+        peer === this.#init.self ? this.#local(publication, true) : this.#target(publication, peer)
+      )
+    )
+  }
+
+  /** @param named - whether this peer was asked for, so that not listening is worth a word */
+  async #local(publication: Publication, named: boolean): Promise<Part> {
+    const { clock, dispatcher, self } = this.#init
+    const { bytes, segments, signal, timeoutMs } = publication
+    if (!dispatcher.listens(segments)) {
+      return named
+        ? { recipients: [], dropped: [{ peer: self, reason: 'no-subscription' }] }
+        : nothing
+    }
+    // A copy as another peer would get it: what the publisher changes later must not show.
+    const copy: Signal = decodeSignal(bytes)
+    const patience = new AbortController()
+    const cancel = clock.schedule(timeoutMs, () => patience.abort())
+    try {
+      const outcome = await dispatcher.dispatch(
+        segments,
+        copy,
+        { author: self },
+        {
+          wait: true,
+          signal:
+            signal === undefined ? patience.signal : AbortSignal.any([patience.signal, signal])
+        }
+      )
+      const word = outcomeOf(outcome)
+      return {
+        recipients: outcome.delivered > 0 ? [self] : [],
+        dropped:
+          outcome.dropped > 0
+            ? [{ peer: self, reason: 'queue-full' }]
+            : named && word === 'no-subscription'
+              ? [{ peer: self, reason: word }]
+              : []
+      }
+    } finally {
+      cancel()
+    }
+  }
+
+  /** Throws at once, and changes nothing, where too much waits to be sent. */
+  #cluster(publication: Publication): Promise<Part> {
+    const { clock, sender } = this.#init
+    if (sender === undefined) {
+      return Promise.resolve(nothing)
+    }
+    const { bytes, segments, signal, timeoutMs } = publication
+    const number = topicNumber(segments[0] ?? '')
+    const posted = sender.post(number, bytes, clock.monotonic() + timeoutMs)
+    const giveUp = (): void => void posted.cancel()
+    return withDeadline<Part>(posted.result, { clock, timeoutMs, signal, giveUp }, () => ({
+      recipients: [],
+      dropped: sender.subscribers(number).map((peer) => ({ peer, reason: late }))
+    }))
+  }
+
+  async #target(publication: Publication, peer: string): Promise<Part> {
+    const { clock, targeted } = this.#init
+    const { bytes, signal, timeoutMs } = publication
+    const part = (answer: Answer): Part =>
+      answer === 'delivered'
+        ? { recipients: [peer], dropped: [] }
+        : { recipients: [], dropped: [{ peer, reason: answer }] }
+    if (targeted === undefined) {
+      return part('no network')
+    }
+    let posted: Posted<Answer>
+    try {
+      posted = targeted.post(peer, bytes, clock.monotonic() + timeoutMs)
+    } catch (error) {
+      // The other targets may have room, so this is one peer's reason and no error of all.
+      return part(codeOf(error))
+    }
+    const giveUp = (): void => void posted.cancel()
+    return part(await withDeadline(posted.result, { clock, timeoutMs, signal, giveUp }, () => late))
+  }
+
+  async #owner(publication: Publication, key: string): Promise<string> {
+    const { clock, ownerOf } = this.#init
+    if (ownerOf === undefined) {
+      throw new UnavailableError('route { shard } needs the component ownerOf')
+    }
+    const { signal, timeoutMs } = publication
+    const owner = await withDeadline(
+      Promise.resolve(ownerOf(key)),
+      { clock, timeoutMs, signal },
+      () => undefined
+    )
+    if (owner === undefined) {
+      throw new UnavailableError(`no owner is known for shard key ${key}`)
+    }
+    return owner
+  }
+}

@@ -1,0 +1,43 @@
+import type { PrivateKey } from '@libp2p/interface'
+import { createOpener, createSealer } from '@murmuration/identity'
+import type { Clock } from '@murmuration/interface'
+import { messageBytesMax } from './defaults.ts'
+
+/** A batch whose signature holds. */
+export interface OpenedEnvelope {
+  /** PeerId (text) of the author. */
+  readonly signer: string
+  readonly payload: Uint8Array
+  readonly sequence: number
+  /** Wall-clock time of the author, in milliseconds. */
+  readonly time: number
+}
+
+/**
+ * Signs what this peer sends and checks what others sent. A signature must hold for signals only
+ * (its own domain); cluster and topic stand inside of the payload.
+ */
+export interface SignalSigner {
+  seal(payload: Uint8Array, sequence: number): Uint8Array | Promise<Uint8Array>
+  /** Throws `InvalidSignatureError` or `MalformedMessageError`. */
+  open(bytes: Uint8Array): OpenedEnvelope | Promise<OpenedEnvelope>
+}
+
+/** What {@link createSignalSigner} needs. */
+export interface SignalSignerInit {
+  /** An Ed25519 key: the one of the peer. */
+  readonly privateKey: PrivateKey
+  readonly clock: Pick<Clock, 'now'>
+}
+
+const domain = 'murmuration-signals-1'
+
+/** The {@link SignalSigner} over signed envelopes of `@murmuration/identity`. */
+export function createSignalSigner(init: SignalSignerInit): SignalSigner {
+  const sealer = createSealer(init)
+  const opener = createOpener()
+  return {
+    seal: (payload, sequence) => sealer.seal({ domain, type: 'batch', sequence, payload }),
+    open: (bytes) => opener.open(bytes, { domain, bytesMax: messageBytesMax })
+  }
+}

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest'
+import { Outbox } from '../src/core/outbox.ts'
+import type { Letter } from '../src/core/outbox.ts'
+import { RecentBatches } from '../src/core/recent-batches.ts'
+import { Watchdog } from '../src/core/watchdog.ts'
+import { settle } from './fakes.ts'
+
+interface TestOutbox {
+  readonly outbox: Outbox<string>
+  readonly batches: number[][]
+  readonly release: (() => void)[]
+}
+
+/** Batches are named by the first byte of their signals; with `hold`, each waits to be released. */
+function testOutbox(hold = false): TestOutbox {
+  const batches: number[][] = []
+  const release: (() => void)[] = []
+  const outbox = new Outbox<string>({
+    defer: (task) => setImmediate(task),
+    send: async (letters: readonly Letter[]) => {
+      batches.push(letters.map(({ bytes }) => bytes[0] ?? -1))
+      if (hold) {
+        await new Promise<void>((resolve) => release.push(resolve))
+      }
+      return letters.map(({ bytes }) => `sent ${bytes[0]}`)
+    },
+    batchBytesMax: 100,
+    batchSignalsMax: 3,
+    pendingBytesMax: 200,
+    pendingSignalsMax: 5
+  })
+  return { outbox, batches, release }
+}
+
+const bytes = (name: number, length = 10): Uint8Array => new Uint8Array(length).fill(name)
+
+describe('an outbox', () => {
+  it('sends one signal at the end of its turn, several of one turn together', async () => {
+    const { batches, outbox } = testOutbox()
+    const first = outbox.post(bytes(1), 0)
+    const second = outbox.post(bytes(2), 0)
+    expect(batches).toEqual([])
+    expect(await Promise.all([first.result, second.result])).toEqual(['sent 1', 'sent 2'])
+    await outbox.post(bytes(3), 0).result
+    expect(batches).toEqual([[1, 2], [3]])
+    expect(outbox.idle).toBe(true)
+  })
+
+  it('gathers while a batch is on its way, within the limits of a batch', async () => {
+    const { batches, outbox, release } = testOutbox(true)
+    outbox.post(bytes(1, 80), 0)
+    await settle()
+    outbox.post(bytes(2, 80), 0)
+    outbox.post(bytes(3, 80), 0)
+    expect(batches).toEqual([[1]])
+    release.shift()?.()
+    await settle()
+    expect(batches).toEqual([[1], [2]])
+    release.shift()?.()
+    await settle()
+    expect(batches).toEqual([[1], [2], [3]])
+  })
+
+  it('refuses what would be too much, and takes more once there is room', async () => {
+    const { batches, outbox } = testOutbox()
+    const posted = [1, 2, 3, 4, 5].map((name) => outbox.post(bytes(name), 0).result)
+    expect(() => outbox.post(bytes(6), 0)).toThrow(
+      expect.objectContaining({ name: 'OverloadedError', retryable: true })
+    )
+    await Promise.all(posted)
+    expect(batches).toEqual([
+      [1, 2, 3],
+      [4, 5]
+    ])
+    expect(() => outbox.post(bytes(7, 300), 0)).toThrow(/too many/)
+    await outbox.post(bytes(8), 0).result
+  })
+
+  it('takes back only what was not sent', async () => {
+    const { batches, outbox, release } = testOutbox(true)
+    const first = outbox.post(bytes(1), 0)
+    await settle()
+    const second = outbox.post(bytes(2), 0)
+    outbox.post(bytes(3), 0)
+    expect(first.cancel()).toBe(false)
+    expect(second.cancel()).toBe(true)
+    release.shift()?.()
+    await settle()
+    expect(batches).toEqual([[1], [3]])
+  })
+
+  it('fails only the batch that failed', async () => {
+    let fail = true
+    const outbox = new Outbox<string>({
+      defer: (task) => task(),
+      send: async (letters) => {
+        if (fail) {
+          fail = false
+          throw new Error('broken')
+        }
+        return letters.map(() => 'sent')
+      },
+      batchBytesMax: 100,
+      batchSignalsMax: 1,
+      pendingBytesMax: 200,
+      pendingSignalsMax: 5
+    })
+    const results = await Promise.allSettled([1, 2].map((name) => outbox.post(bytes(name), 0).result))
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+  })
+})
+
+describe('recent batches', () => {
+  const init = { lingerMs: 1000, batchesMax: 3, bytesMax: 100, resendsMax: 2 }
+  const batch = (first: number, at: number, reached: string[] = []) => ({
+    first,
+    signals: [bytes(first)],
+    bytes: 10,
+    at,
+    reached: new Set(reached),
+    attempt: 0,
+    resends: 0
+  })
+
+  it('are due for a peer that came late, until it was reached', () => {
+    const recent = new RecentBatches(init)
+    const first = batch(1, 0, ['b'])
+    recent.add(first)
+    expect(recent.joined('b', 10)).toBe(false)
+    expect(recent.due(10)).toEqual([])
+    expect(recent.joined('c', 10)).toBe(true)
+    expect(recent.due(10)).toEqual([first])
+    first.reached.add('c')
+    expect(recent.due(10)).toEqual([])
+  })
+
+  it('are not repeated for ever, nor kept for long', () => {
+    const recent = new RecentBatches(init)
+    const first = batch(1, 0)
+    recent.add(first)
+    recent.joined('c', 10)
+    first.resends = 2
+    expect(recent.due(10)).toEqual([])
+    recent.add(batch(2, 100))
+    expect(recent.joined('c', 1099)).toBe(true)
+    expect(recent.due(1100)).toEqual([])
+  })
+
+  it('are bounded by number and bytes', () => {
+    const recent = new RecentBatches(init)
+    for (let first = 1; first <= 5; first += 1) {
+      recent.add(batch(first, 0))
+    }
+    recent.joined('c', 0)
+    expect(recent.due(0).map(({ first }) => first)).toEqual([3, 4, 5])
+    recent.add({ ...batch(6, 0), bytes: 95 })
+    expect(recent.due(0).map(({ first }) => first)).toEqual([6])
+  })
+})
+
+describe('the watchdog', () => {
+  const init = { silentMsMax: 3000, pauseMs: 10_000, pauseMsMax: 15_000 }
+
+  it('leaves a peer alone that is silent for a moment', () => {
+    const watchdog = new Watchdog(init)
+    expect(watchdog.observe(['a'], 0)).toEqual([])
+    expect(watchdog.observe(['a'], 2999)).toEqual([])
+    expect(watchdog.observe([], 3000)).toEqual([])
+    expect(watchdog.observe(['a'], 4000)).toEqual([])
+    expect(watchdog.observe(['a'], 6999)).toEqual([])
+    expect(watchdog.observe(['a'], 7000)).toEqual(['a'])
+  })
+
+  it('tries again later and later, and forgets a peer that is well again', () => {
+    const watchdog = new Watchdog(init)
+    const times: number[] = []
+    for (let now = 0; now < 60_000; now += 1000) {
+      if (watchdog.observe(['a'], now).length > 0) {
+        times.push(now)
+      }
+    }
+    expect(times).toEqual([3000, 13_000, 28_000, 43_000, 58_000])
+    watchdog.observe([], 100_000)
+    watchdog.observe(['a'], 101_000)
+    expect(watchdog.observe(['a'], 104_000)).toEqual(['a'])
+    watchdog.observe(['a'], 105_000)
+    expect(watchdog.observe(['a'], 114_000)).toEqual(['a'])
+  })
+})

@@ -1,0 +1,111 @@
+import type { Logger, Metrics } from '@libp2p/interface'
+import type { Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
+import { NotStartedError } from '@murmuration/interface'
+import type { Coverage } from './core/coverage.ts'
+import type { Mutants } from './core/mutants.ts'
+import type { Disk } from './disk.ts'
+import type { Held } from './held.ts'
+import type { Counters } from './metrics.ts'
+import type { Table } from './table.ts'
+import type { Tenure } from './tenure.ts'
+import type { Transfer } from './transfer.ts'
+
+/** What may be set; see `defaults.ts` for each. */
+export interface Settings {
+  readonly ownTimeoutMs: number
+  readonly commitTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly compareMs: number
+  readonly foldEntries: number
+  readonly foldIdleMs: number
+  readonly unacknowledgedMax: number
+  readonly entriesMax: number
+  readonly documentsMax: number
+}
+
+/** What the parts of this package share. */
+export interface Context {
+  readonly rpc: Rpc
+  readonly membership: Membership
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger | undefined
+  readonly metrics: Metrics | undefined
+  readonly counters: Counters
+  readonly settings: Settings
+  readonly mutants: Mutants
+  readonly table: Table
+  readonly disk: Disk
+  readonly coverage: Coverage
+  readonly transfer: Transfer
+  /** Fires when the service stops. */
+  readonly signal: AbortSignal
+  /** A writer name that this process never used before. */
+  readonly nextWriter: () => string
+  /** A document changed here. */
+  changed(held: Held): void
+  /** The tenure has something to send to a peer. */
+  send(tenure: Tenure): void
+  /** A replica, or the own disk, holds the full state. */
+  tenureSynced(tenure: Tenure, self: boolean): void
+  /** A tenure began or ended. */
+  tenureChanged(tenure: Tenure, status: 'begun' | 'ended'): void
+}
+
+export type HeldDocument = Held<Tenure>
+
+export function currentView(context: Context): View {
+  const { view } = context.membership
+  if (context.signal.aborted || view === undefined) {
+    throw new NotStartedError('the state service is not started, or no view was adopted yet')
+  }
+  return view
+}
+
+/** Half fixed, half random, so that peers do not stay in step. */
+export function jittered(context: Context, delayMs: number): number {
+  return delayMs / 2 + (context.random.next() * delayMs) / 2
+}
+
+/** Waits, but no longer than until the service stops. */
+export function pause(context: Context, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel()
+      context.signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = context.clock.schedule(delayMs, done)
+    context.signal.addEventListener('abort', done)
+    if (context.signal.aborted) {
+      done()
+    }
+  })
+}
+
+/** Runs a task whose signal fires at the deadline, and when the service or the caller stops. */
+export async function withDeadline<T>(
+  context: Context,
+  timeoutMs: number,
+  task: (signal: AbortSignal) => Promise<T>,
+  caller?: AbortSignal
+): Promise<T> {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort()
+  const cancel = context.clock.schedule(timeoutMs, stop)
+  const signals = caller === undefined ? [context.signal] : [context.signal, caller]
+  for (const signal of signals) {
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) {
+      stop()
+    }
+  }
+  try {
+    return await task(controller.signal)
+  } finally {
+    cancel()
+    for (const signal of signals) {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import type { AbortOptions, ComponentLogger, Metrics, TypedEventTarget } from '@libp2p/interface'
+import type { Document } from '@murmuration/crdt'
+import type {
+  AckLevel,
+  AgentRecord,
+  Clock,
+  Epoch,
+  IdempotencyKey,
+  Membership,
+  Operation,
+  Random,
+  Rpc,
+  Service,
+  Store,
+  VersionVector
+} from '@murmuration/interface'
+import type { Placement } from '@murmuration/placement'
+
+/** What {@link createState} needs from the node. */
+export interface StateComponents {
+  readonly rpc: Rpc
+  readonly membership: Membership
+  /** Holds nothing else; pass `store.sub('state/')`. */
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger?: ComponentLogger
+  readonly metrics?: Metrics
+}
+
+/** Options of {@link createState}. */
+export interface StateInit {
+  /** How long `own()` and `read()` wait for enough copies. Unit: ms. @default 5000 */
+  readonly ownTimeoutMs?: number
+  /** How long `commit()` waits for copies. Unit: ms. @default 5000 */
+  readonly commitTimeoutMs?: number
+  /** How long one question to a peer may take. Unit: ms. @default 2000 */
+  readonly requestTimeoutMs?: number
+  /** Between two comparisons with the same owner. Unit: ms. @default 3000 */
+  readonly compareMs?: number
+  /** Confirmed updates that are folded together. Fewer means more writing. @default 32 */
+  readonly foldEntries?: number
+  /** A document that is quiet for so long is folded. Unit: ms. @default 1000 */
+  readonly foldIdleMs?: number
+  /** Updates of one document that wait for copies. @default 1024 */
+  readonly unacknowledgedMax?: number
+  /** Updates of one document above its floors. @default 65536 */
+  readonly entriesMax?: number
+  /** Documents that this peer holds. @default 1000000 */
+  readonly documentsMax?: number
+}
+
+export interface StateEvents {
+  /** A document held here changed, by an update or by a merge. */
+  change: CustomEvent<{ readonly id: string }>
+  /** This peer began or ceased to serve a document. */
+  tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+}
+
+/** How an update was acknowledged. */
+export interface Commit {
+  readonly result: Uint8Array
+  /** What the document contains with this update. */
+  readonly version: VersionVector
+  readonly epoch: Epoch
+  /** Replicas of the home set that hold it durably; 1 in a cluster of one. */
+  readonly copies: number
+  /** The key was known: this is the result of its first execution. */
+  readonly duplicate: boolean
+}
+
+export interface CommitOptions {
+  /** Makes a repetition count once. Default: none, each call counts. */
+  readonly key?: IdempotencyKey
+  /** Kept under the key and given to whoever repeats it. Default: empty. */
+  readonly result?: Uint8Array
+  /** @default 'replicated' */
+  readonly ack?: AckLevel
+  /** Unit: ms. Default: `commitTimeoutMs` of the service. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** What is known of an idempotency key. */
+export type Lookup =
+  | { readonly status: 'new' }
+  /** Older than what its session has confirmed; it was executed and forgotten. */
+  | { readonly status: 'expired' }
+  /** Resolves when its first execution is on enough replicas (again). */
+  | { readonly status: 'known'; readonly commit: Promise<Commit> }
+
+/** A document while this peer is its owner. */
+export interface OwnedDocument {
+  readonly record: AgentRecord
+  readonly epoch: Epoch
+  /** Fires when the tenure ends: a view gave the document to another peer, or the service stops. */
+  readonly signal: AbortSignal
+  /** The live document, for reading; drafts come from it. Look it up anew after each await. */
+  readonly document: Document
+  lookup(key: IdempotencyKey): Lookup
+  /**
+   * Applies operations, at once, and resolves when they are on enough replicas.
+   *
+   * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
+   * `InvalidParametersError`, `MessageTooLargeError`: nothing was changed. `OutcomeUnknownError`,
+   * `AbortedError`: applied here, and replication goes on.
+   */
+  commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
+}
+
+/** What {@link State.read} gives. */
+export interface DocumentReading {
+  /** The reader's own; changing it changes nothing else. */
+  readonly document: Document
+  readonly version: VersionVector
+  /** Undefined where a replica answered. */
+  readonly epoch: Epoch | undefined
+  /** PeerIds of the replicas by the current view. */
+  readonly replicas: string[]
+}
+
+export interface ReadOptions extends AbortOptions {
+  /** Take the nearest replica instead of asking the owner. @default false */
+  readonly stale?: boolean
+}
+
+export interface StateStats {
+  /** Documents held here. */
+  readonly documents: number
+  /** Of these, served by this peer. */
+  readonly owned: number
+  /** Updates above the floors, in all documents. */
+  readonly entries: number
+  /** Owned documents whose updates of earlier views are not on enough replicas of this one yet. */
+  readonly unsettled: number
+  /** Updates that not every replica has confirmed. */
+  readonly unconfirmed: number
+  readonly damaged: number
+}
+
+/**
+ * Replicated documents of agents. One peer owns a document in a view; its updates are acknowledged
+ * when they are durable on two replicas, so that the failure of any single peer loses none.
+ */
+export interface State extends TypedEventTarget<StateEvents>, Service {
+  /**
+   * Resolves when this peer serves the document: it is the owner in its view and has merged enough
+   * copies. `NotOwnerError` names the owner; `UnavailableError` says what is missing.
+   */
+  own(record: AgentRecord, options?: AbortOptions): Promise<OwnedDocument>
+  /** Reads from any peer. Errors: `UnavailableError`, and what a remote call may throw. */
+  read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
+  /** Documents held here. */
+  records(): readonly AgentRecord[]
+  /** The placement of the current view. */
+  placement(): Placement | undefined
+  stats(): StateStats
+}

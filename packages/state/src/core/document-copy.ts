@@ -1,0 +1,534 @@
+import { createDocument, decodeDocument } from '@murmuration/crdt'
+import type { Document, Dot, Stamp } from '@murmuration/crdt'
+import { MessageTooLargeError } from '@murmuration/interface'
+import type { AgentRecord, Epoch, Operation } from '@murmuration/interface'
+import { combine, digestBytes, digestText, digestToText, emptyDigest } from './digest.ts'
+import type { Digest } from './digest.ts'
+import { compareEntries, createEntry, sameExecution } from './entry.ts'
+import type { Entry, EntryKey } from './entry.ts'
+import { compareEpochs } from './epoch.ts'
+import type { Mutants } from './mutants.ts'
+
+/** A session whose keys below `to` are folded into the base, in one step from `from`. */
+export interface FoldStep {
+  readonly session: string
+  readonly from: number
+  readonly to: number
+  /** Of the entries that the step folds: whoever holds others must not follow it. */
+  readonly digest: Digest
+}
+
+/** What changed since the copy was last saved. */
+export interface Changes {
+  readonly base: boolean
+  readonly entries: readonly Entry[]
+  readonly removed: readonly EntryKey[]
+}
+
+/** The parts of a copy, as they travel and are stored. */
+export interface CopyState {
+  readonly record: AgentRecord
+  readonly base: Uint8Array
+  readonly floors: readonly (readonly [session: string, floor: number])[]
+  readonly entries: readonly Entry[]
+}
+
+export interface Execution {
+  readonly operations: readonly Operation[]
+  readonly writer: string
+  /** Of the hybrid logical clock. */
+  readonly time: Stamp
+  readonly epoch: Epoch
+  /** Undefined: the update has no key, and counts under one of the owner's own. */
+  readonly key: { readonly session: string; readonly sequence: number } | undefined
+  readonly result: Uint8Array
+  readonly deltaBytesMax: number
+}
+
+interface Session {
+  floor: number
+  readonly entries: Map<number, Entry>
+}
+
+/** Sessions of this form belong to owners and hold their updates without a key. */
+export const ownSessionPrefix = '~'
+
+const emptyBase = createDocument().encode()
+
+/**
+ * One peer's copy of a document: the base, in which everything below the floors is folded, and the
+ * entries above them. Under one key one entry stands, the greatest; the live document is derived
+ * from base and standing entries and from nothing else, so an update counts once, whichever
+ * executions of it arrive, in whichever order.
+ *
+ * `merge` of two copies is commutative, associative and idempotent. Folding is no merge: the owner
+ * does it when all replicas hold the same entries, and the floor then replaces other verdicts.
+ */
+export class DocumentCopy {
+  readonly record: AgentRecord
+  readonly #mutants: Mutants
+  readonly #sessions = new Map<string, Session>()
+  readonly #voided = new Map<EntryKey, number>()
+  #base: Uint8Array = emptyBase
+  #live: Document | undefined
+  #entriesByDot: Map<string, Map<number, Entry>> | undefined
+  #entryCount = 0
+  #entryBytes = 0
+  #entriesDigest: Digest = emptyDigest
+  #baseDigest: Digest | undefined
+  #executions = 0
+  #writer: string | undefined
+  #baseChanged = true
+  #changed = new Map<EntryKey, Entry | undefined>()
+
+  constructor(record: AgentRecord, mutants: Mutants = {}) {
+    this.record = record
+    this.#mutants = mutants
+  }
+
+  /** The base is checked when it is first decoded; `verify` does that now. */
+  static from(state: CopyState, mutants: Mutants = {}): DocumentCopy {
+    const copy = new DocumentCopy(state.record, mutants)
+    copy.#base = state.base
+    for (const [session, floor] of state.floors) {
+      copy.#session(session).floor = floor
+    }
+    for (const entry of state.entries) {
+      copy.#place(entry)
+    }
+    return copy
+  }
+
+  /** Base and standing entries. Only {@link execute} and merges change it; callers read. */
+  get live(): Document {
+    this.#live ??= this.#rebuild()
+    return this.#live
+  }
+
+  get entryCount(): number {
+    return this.#entryCount
+  }
+
+  get entryBytes(): number {
+    return this.#entryBytes
+  }
+
+  get baseBytes(): number {
+    return this.#base.length
+  }
+
+  /** Nothing was ever written to it. */
+  get empty(): boolean {
+    return this.#entryCount === 0 && equalBytes(this.#base, emptyBase)
+  }
+
+  /** Equal for copies that hold the same. */
+  get digest(): Digest {
+    if (this.#baseDigest === undefined) {
+      let digest = digestBytes(this.#base)
+      for (const [name, { floor }] of this.#sessions) {
+        if (floor > 0) {
+          digest = combine(digest, digestText(floor + '|' + name))
+        }
+      }
+      this.#baseDigest = digest
+    }
+    return combine(this.#baseDigest, this.#entriesDigest)
+  }
+
+  get digestAsText(): string {
+    return digestToText(this.digest)
+  }
+
+  get(key: EntryKey): Entry | undefined {
+    const at = key.indexOf('/')
+    return this.#sessions.get(key.slice(at + 1))?.entries.get(Number(key.slice(0, at)))
+  }
+
+  floorOf(session: string): number {
+    return this.#sessions.get(session)?.floor ?? 0
+  }
+
+  *entries(): IterableIterator<Entry> {
+    for (const { entries } of this.#sessions.values()) {
+      yield* entries.values()
+    }
+  }
+
+  /** Sessions with entries above their floor. */
+  *openSessions(): IterableIterator<readonly [string, number, ReadonlyMap<number, Entry>]> {
+    for (const [name, { floor, entries }] of this.#sessions) {
+      if (entries.size > 0) {
+        yield [name, floor, entries]
+      }
+    }
+  }
+
+  state(): CopyState {
+    const floors: [string, number][] = []
+    for (const [name, { floor }] of this.#sessions) {
+      if (floor > 0) {
+        floors.push([name, floor])
+      }
+    }
+    return { record: this.record, base: this.#base, floors, entries: [...this.entries()] }
+  }
+
+  /** What must be written, once; {@link markUnsaved} puts it back if writing failed. */
+  takeChanges(): Changes {
+    const entries: Entry[] = []
+    const removed: EntryKey[] = []
+    for (const [key, entry] of this.#changed) {
+      if (entry === undefined) {
+        removed.push(key)
+      } else {
+        entries.push(entry)
+      }
+    }
+    const changes = { base: this.#baseChanged, entries, removed }
+    this.#changed.clear()
+    this.#baseChanged = false
+    return changes
+  }
+
+  get unsaved(): boolean {
+    return this.#baseChanged || this.#changed.size > 0
+  }
+
+  markUnsaved(changes: Changes): void {
+    this.#baseChanged ||= changes.base
+    for (const key of [...changes.removed, ...changes.entries.map((entry) => entry.key)]) {
+      this.#changed.set(key, this.get(key))
+    }
+  }
+
+  /** Everything has to be written, as after damage on disk. */
+  markAllUnsaved(): void {
+    this.#baseChanged = true
+    for (const entry of this.entries()) {
+      this.#changed.set(entry.key, entry)
+    }
+  }
+
+  /** The name under which this copy mints dots; a new one after each rebuild, so none is minted twice. */
+  writer(next: () => string): string {
+    if (this.#writer === undefined) {
+      this.#writer = next()
+      this.#executions = 0
+    }
+    return this.#writer
+  }
+
+  /** Runs recorded operations and remembers what they did under their key. */
+  execute(execution: Execution): Entry {
+    const { operations, writer, time, epoch, key, result } = execution
+    const done = this.live.execute(operations, { writer, stamp: time })
+    if (done.delta.length > execution.deltaBytesMax) {
+      // Not placed, so the next look at the document does not find it.
+      this.#invalidate()
+      throw new MessageTooLargeError(
+        `an update of ${done.delta.length} bytes, ${execution.deltaBytesMax} allowed`
+      )
+    }
+    const number = ++this.#executions
+    const entry = createEntry({
+      session: key?.session ?? ownSessionPrefix + writer,
+      sequence: key?.sequence ?? number,
+      stamp: epoch,
+      writer,
+      execution: number,
+      first: done.dots[0]?.counter ?? 0,
+      count: done.dots.length,
+      delta: done.dots.length === 0 ? new Uint8Array(0) : done.delta,
+      result,
+      voids: this.#keysOf(done.removed)
+    })
+    this.#place(entry)
+    return entry
+  }
+
+  /** The same execution under a later epoch: from now on it beats what other owners did meanwhile. */
+  restamp(entry: Entry, epoch: Epoch): Entry {
+    if (compareEpochs(entry.stamp, epoch) >= 0) {
+      return entry
+    }
+    const stamped = createEntry({ ...entry, stamp: epoch })
+    this.#place(stamped)
+    return stamped
+  }
+
+  /**
+   * Takes one entry of another copy. Returns the one that stands under its key afterwards, or
+   * undefined where the key is below the floor. Throws `MalformedMessageError` for a bad delta.
+   */
+  add(entry: Entry): Entry | undefined {
+    const session = this.#sessions.get(entry.session)
+    if (session !== undefined && entry.sequence < session.floor) {
+      return undefined
+    }
+    const present = session?.entries.get(entry.sequence)
+    if (present === undefined) {
+      if (this.#live !== undefined || entry.count > 0) {
+        this.#apply(this.live, entry)
+      }
+      this.#place(entry)
+      this.#applyVoids(this.live, entry)
+      return entry
+    }
+    if (compareEntries(entry, present, this.#mutants) <= 0) {
+      return present
+    }
+    if (!sameExecution(entry, present)) {
+      if (entry.count > 0) {
+        // Only for its checks: a bad delta must be refused before anything changes.
+        createDocument().apply(entry.delta)
+      }
+      this.#invalidate()
+    }
+    this.#place(entry)
+    return entry
+  }
+
+  /** The step that folds everything of a session below `to`. */
+  planFold(session: string, to: number): FoldStep {
+    const from = this.floorOf(session)
+    let digest = emptyDigest
+    for (const [sequence, entry] of this.#sessions.get(session)?.entries ?? []) {
+      if (sequence < to) {
+        digest = combine(digest, entry.digest)
+      }
+    }
+    return { session, from, to, digest }
+  }
+
+  /** False, and nothing is done, where this copy does not hold what the steps fold. */
+  fold(steps: readonly FoldStep[]): boolean {
+    const due = steps.filter((step) => this.floorOf(step.session) < step.to)
+    const folded: Entry[] = []
+    for (const step of due) {
+      const { high, low } = this.planFold(step.session, step.to).digest
+      if (
+        this.floorOf(step.session) !== step.from ||
+        high !== step.digest.high ||
+        low !== step.digest.low
+      ) {
+        return false
+      }
+      for (const [sequence, entry] of this.#sessions.get(step.session)?.entries ?? []) {
+        if (sequence < step.to) {
+          folded.push(entry)
+        }
+      }
+    }
+    if (due.length > 0) {
+      this.#foldEntries(folded)
+      for (const step of due) {
+        this.#session(step.session).floor = step.to
+      }
+      this.#baseChange()
+    }
+    return true
+  }
+
+  /** Joins the other copy into this one. True if this one changed. */
+  merge(other: DocumentCopy): boolean {
+    const before = this.digest
+    let rebuild = false
+    for (const [name, { floor }] of other.#sessions) {
+      if (floor > this.floorOf(name)) {
+        rebuild = this.#raiseFloor(name, floor) || rebuild
+      }
+    }
+    if (!equalBytes(other.#base, this.#base)) {
+      const base = decodeDocument(this.#base)
+      if (base.merge(decodeDocument(other.#base))) {
+        this.#base = base.encode()
+        this.#baseChange()
+        rebuild = true
+      }
+    }
+    if (rebuild) {
+      this.#invalidate()
+    }
+    for (const entry of other.entries()) {
+      this.add(entry)
+    }
+    const after = this.digest
+    return before.high !== after.high || before.low !== after.low
+  }
+
+  /** Decodes everything, so that later use cannot fail. Throws `CorruptDataError` and the like. */
+  verify(): void {
+    void this.live
+  }
+
+  #foldEntries(folded: readonly Entry[]): void {
+    if (folded.length === this.#entryCount) {
+      this.#base = this.live.encode()
+    } else {
+      const base = decodeDocument(this.#base)
+      for (const entry of folded) {
+        this.#apply(base, entry)
+        this.#applyVoids(base, entry)
+      }
+      this.#base = base.encode()
+    }
+    for (const entry of folded) {
+      this.#displace(entry)
+      this.#changed.set(entry.key, undefined)
+    }
+  }
+
+  /** A floor learnt from another copy: its base carries the verdict on what is dropped here. */
+  #raiseFloor(name: string, floor: number): boolean {
+    const session = this.#session(name)
+    let dropped = false
+    for (const [sequence, entry] of session.entries) {
+      if (sequence < floor) {
+        this.#displace(entry)
+        this.#changed.set(entry.key, undefined)
+        dropped = true
+      }
+    }
+    session.floor = floor
+    this.#baseChange()
+    return dropped
+  }
+
+  #baseChange(): void {
+    this.#baseDigest = undefined
+    this.#baseChanged = true
+  }
+
+  #invalidate(): void {
+    this.#live = undefined
+    this.#entriesByDot = undefined
+    this.#writer = undefined
+  }
+
+  #rebuild(): Document {
+    const live = decodeDocument(this.#base)
+    for (const entry of this.entries()) {
+      this.#apply(live, entry)
+    }
+    for (const key of this.#voided.keys()) {
+      const target = this.get(key)
+      if (target !== undefined) {
+        live.forget(dotsOf(target))
+      }
+    }
+    return live
+  }
+
+  /** An entry whose key a standing entry voids counts as seen, without effect. */
+  #apply(document: Document, entry: Entry): void {
+    if (entry.count > 0) {
+      document.apply(entry.delta)
+      if (this.#voided.has(entry.key)) {
+        document.forget(dotsOf(entry))
+      }
+    }
+  }
+
+  #applyVoids(document: Document, entry: Entry): void {
+    for (const key of entry.voids) {
+      const target = this.get(key)
+      if (target !== undefined && target.count > 0) {
+        document.forget(dotsOf(target))
+      }
+    }
+  }
+
+  /** Puts an entry in its place, instead of the one that stood there. */
+  #place(entry: Entry): void {
+    const session = this.#session(entry.session)
+    const present = session.entries.get(entry.sequence)
+    if (present !== undefined) {
+      this.#displace(present)
+    }
+    session.entries.set(entry.sequence, entry)
+    this.#entryCount++
+    this.#entryBytes += entry.bytes.length
+    this.#entriesDigest = combine(this.#entriesDigest, entry.digest)
+    for (const key of entry.voids) {
+      this.#voided.set(key, (this.#voided.get(key) ?? 0) + 1)
+    }
+    this.#indexDots(entry)
+    this.#changed.set(entry.key, entry)
+  }
+
+  #displace(entry: Entry): void {
+    this.#sessions.get(entry.session)?.entries.delete(entry.sequence)
+    this.#entryCount--
+    this.#entryBytes -= entry.bytes.length
+    this.#entriesDigest = combine(this.#entriesDigest, entry.digest)
+    for (const key of entry.voids) {
+      const times = (this.#voided.get(key) ?? 0) - 1
+      if (times > 0) {
+        this.#voided.set(key, times)
+      } else {
+        this.#voided.delete(key)
+      }
+    }
+    const byCounter = this.#entriesByDot?.get(entry.writer)
+    for (let at = 0; byCounter !== undefined && at < entry.count; at++) {
+      byCounter.delete(entry.first + at)
+    }
+  }
+
+  #session(name: string): Session {
+    let session = this.#sessions.get(name)
+    if (session === undefined) {
+      session = { floor: 0, entries: new Map() }
+      this.#sessions.set(name, session)
+    }
+    return session
+  }
+
+  /** Which entries wrote these dots; dots below the floors need no key any more. */
+  #keysOf(dots: readonly Dot[]): EntryKey[] {
+    if (dots.length === 0) {
+      return []
+    }
+    if (this.#entriesByDot === undefined) {
+      this.#entriesByDot = new Map()
+      for (const entry of this.entries()) {
+        this.#indexDots(entry)
+      }
+    }
+    const keys = new Set<EntryKey>()
+    for (const { writer, counter } of dots) {
+      const entry = this.#entriesByDot.get(writer)?.get(counter)
+      if (entry !== undefined) {
+        keys.add(entry.key)
+      }
+    }
+    return [...keys]
+  }
+
+  #indexDots(entry: Entry): void {
+    if (this.#entriesByDot === undefined || entry.count === 0) {
+      return
+    }
+    let byCounter = this.#entriesByDot.get(entry.writer)
+    if (byCounter === undefined) {
+      byCounter = new Map()
+      this.#entriesByDot.set(entry.writer, byCounter)
+    }
+    for (let at = 0; at < entry.count; at++) {
+      byCounter.set(entry.first + at, entry)
+    }
+  }
+}
+
+function dotsOf(entry: Entry): Dot[] {
+  const dots: Dot[] = []
+  for (let at = 0; at < entry.count; at++) {
+    dots.push({ writer: entry.writer, counter: entry.first + at })
+  }
+  return dots
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, at) => byte === b[at]))
+}

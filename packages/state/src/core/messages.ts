@@ -1,0 +1,279 @@
+import {
+  boolean,
+  bytes,
+  integer,
+  list,
+  message,
+  object,
+  oneOf,
+  optional,
+  text
+} from '@murmuration/codec'
+import type { Message, Shape } from '@murmuration/codec'
+import { MalformedMessageError } from '@murmuration/interface'
+import type { AgentRecord } from '@murmuration/interface'
+import { decodeEntry } from './entry.ts'
+import type { CopyState, FoldStep } from './document-copy.ts'
+
+const count: Shape<number> = integer({ min: 0 })
+const idText: Shape<string> = text({ max: 512 })
+const sessionText: Shape<string> = text({ max: 256 })
+const memberText: Shape<string> = text({ max: 256 })
+
+const wireRecord = object({
+  id: idText,
+  shardKey: optional(idText),
+  placement: oneOf('hash', 'pinned', 'load'),
+  replicas: integer({ min: 1, max: 7 })
+})
+/** An agent record as it travels. */
+export const agentRecord: Shape<AgentRecord> = wireRecord
+
+const wireStep = object({ session: sessionText, from: count, to: count, high: count, low: count })
+
+interface WireStep {
+  readonly session: string
+  readonly from: number
+  readonly to: number
+  readonly high: number
+  readonly low: number
+}
+
+export function stepToWire({ session, from, to, digest }: FoldStep): WireStep {
+  return { session, from, to, high: digest.high, low: digest.low }
+}
+
+export function stepFromWire({ session, from, to, high, low }: WireStep): FoldStep {
+  return { session, from, to, digest: { high, low } }
+}
+
+/** What every request of an owner says about its sender: the view it acts in, and its boot. */
+interface Sender {
+  readonly view: number
+  readonly boot: number
+}
+
+/** What every answer says about the one who gives it. */
+interface Answerer {
+  /** The view it has adopted; if newer than that of the request, nothing counts. */
+  readonly view: number
+  readonly incarnation: string
+  /** The sender is older than what this peer has promised to; what it sent was merged only. */
+  readonly fenced: boolean
+}
+
+const sender = { view: count, boot: count }
+const answerer = { view: count, incarnation: memberText, fenced: boolean() }
+
+export interface AppendDocument {
+  readonly record: AgentRecord
+  readonly entries: readonly Uint8Array[]
+  readonly folds: readonly WireStep[]
+}
+export interface AppendRequest extends Sender {
+  readonly documents: readonly AppendDocument[]
+}
+/**
+ * `ok`: durable. `full`: send the whole state. `more`: durable, and the replica holds something that
+ * the sender has to see. `failed`: not confirmed, try again.
+ */
+export type Verdict = 'ok' | 'full' | 'more' | 'failed'
+export interface Verdicts extends Answerer {
+  readonly results: readonly Verdict[]
+}
+const verdict = oneOf('ok', 'full', 'more', 'failed')
+
+export const appendRequest: Message<AppendRequest> = message({
+  ...sender,
+  documents: list(
+    object({ record: agentRecord, entries: list(bytes()), folds: list(wireStep) })
+  )
+})
+export const verdicts: Message<Verdicts> = message({ ...answerer, results: list(verdict) })
+
+/** Whole states. `owner`: to its replica. `holder`: from anyone else, to the owner. */
+export interface PutRequest extends Sender {
+  readonly from: 'owner' | 'holder'
+  readonly states: readonly Uint8Array[]
+  /** Documents too large for one message: the receiver pulls them. */
+  readonly large: readonly AgentRecord[]
+}
+export const putRequest: Message<PutRequest> = message({
+  ...sender,
+  from: oneOf('owner', 'holder'),
+  states: list(bytes()),
+  large: list(agentRecord)
+})
+
+export interface CollectRequest extends Sender {
+  /** Only documents after this id. */
+  readonly after?: string
+}
+export interface IndexEntry {
+  readonly id: string
+  readonly digest: string
+}
+export interface CollectReply extends Answerer {
+  readonly documents: readonly IndexEntry[]
+  /** Ids of which this peer's own copy is damaged: it does not count for them. */
+  readonly damaged: readonly string[]
+  readonly more: boolean
+}
+const indexEntry = object({ id: idText, digest: text({ max: 32 }) })
+export const collectRequest: Message<CollectRequest> = message({ ...sender, after: optional(idText) })
+export const collectReply: Message<CollectReply> = message({
+  ...answerer,
+  documents: list(indexEntry),
+  damaged: list(idText),
+  more: boolean()
+})
+
+export interface FetchRequest {
+  readonly ids: readonly string[]
+}
+export interface FetchReply {
+  readonly states: readonly Uint8Array[]
+  readonly large: readonly string[]
+  /** Ids that did not fit; ask again. */
+  readonly rest: readonly string[]
+  /** Ids that are not held (any more). */
+  readonly absent: readonly string[]
+}
+export const fetchRequest: Message<FetchRequest> = message({ ids: list(idText) })
+export const fetchReply: Message<FetchReply> = message({
+  states: list(bytes()),
+  large: list(idText),
+  rest: list(idText),
+  absent: list(idText)
+})
+
+export interface PullRequest {
+  readonly id: string
+  /** The whole copy, or the live document alone. */
+  readonly what: 'copy' | 'document'
+}
+export const pullRequest: Message<PullRequest> = message({
+  id: idText,
+  what: oneOf('copy', 'document')
+})
+
+export interface CompareRequest {
+  readonly view: number
+  readonly buckets: readonly string[]
+}
+export interface CompareReply {
+  /** The one asked does not serve now, or in another view. */
+  readonly busy: boolean
+  readonly differing: readonly number[]
+}
+export const compareRequest: Message<CompareRequest> = message({
+  view: count,
+  buckets: list(text({ max: 32 }), { max: 1024 })
+})
+export const compareReply: Message<CompareReply> = message({
+  busy: boolean(),
+  differing: list(count, { max: 1024 })
+})
+
+/** Documents that the sender holds and the receiver owns. */
+export interface ListRequest {
+  readonly view: number
+  /** The sender is a replica: these are all of its documents in the named buckets. */
+  readonly buckets: readonly number[]
+  readonly documents: readonly IndexEntry[]
+}
+export interface ListReply {
+  readonly busy: boolean
+  /** Send me your copy. */
+  readonly want: readonly string[]
+  /** I have exactly this, and it is durable on W replicas. */
+  readonly have: readonly string[]
+}
+export const listRequest: Message<ListRequest> = message({
+  view: count,
+  buckets: list(count, { max: 1024 }),
+  documents: list(indexEntry)
+})
+export const listReply: Message<ListReply> = message({
+  busy: boolean(),
+  want: list(idText),
+  have: list(idText)
+})
+
+export interface ReadRequest {
+  readonly record: AgentRecord
+  readonly stale: boolean
+}
+export interface ReadReply {
+  /** Missing where the document is too large for one message, or not held. */
+  readonly document?: Uint8Array
+  readonly status: 'inline' | 'large' | 'absent'
+  /** The owner's tenure; missing where a replica answered. */
+  readonly view?: number
+  readonly boot?: number
+}
+export const readRequest: Message<ReadRequest> = message({ record: agentRecord, stale: boolean() })
+export const readReply: Message<ReadReply> = message({
+  document: optional(bytes()),
+  status: oneOf('inline', 'large', 'absent'),
+  view: optional(count),
+  boot: optional(count)
+})
+
+const stateLimits = { bytesMax: 67_108_864, itemsMax: 4_194_304 }
+const baseFields = {
+  record: agentRecord,
+  base: bytes({ max: stateLimits.bytesMax }),
+  floors: list(object({ session: sessionText, floor: count }), { max: 1_048_576 })
+}
+const baseMessage = message(baseFields, stateLimits)
+const stateMessage = message(
+  { ...baseFields, entries: list(bytes(), { max: 1_048_576 }) },
+  stateLimits
+)
+
+/** Record, base and floors, as they are stored. */
+export function encodeBase(state: CopyState): Uint8Array {
+  return baseMessage.encode({
+    record: state.record,
+    base: state.base,
+    floors: state.floors.map(([session, floor]) => ({ session, floor }))
+  })
+}
+
+/** Throws `MalformedMessageError`. */
+export function decodeBase(stored: Uint8Array): CopyState {
+  const { record, base, floors } = baseMessage.decode(stored)
+  return {
+    record,
+    base,
+    floors: floors.map(({ session, floor }) => [session, floor] as const),
+    entries: []
+  }
+}
+
+/** A whole copy, as it travels. */
+export function encodeState(state: CopyState): Uint8Array {
+  return stateMessage.encode({
+    record: state.record,
+    base: state.base,
+    floors: state.floors.map(([session, floor]) => ({ session, floor })),
+    entries: state.entries.map((entry) => entry.bytes)
+  })
+}
+
+/** Throws `MalformedMessageError`. */
+export function decodeState(sent: Uint8Array): CopyState {
+  const { record, base, floors, entries } = stateMessage.decode(sent)
+  const state: CopyState = {
+    record,
+    base,
+    floors: floors.map(({ session, floor }) => [session, floor] as const),
+    entries: entries.map((entry) => decodeEntry(entry))
+  }
+  const floorOf = new Map(state.floors)
+  if (state.entries.some(({ session, sequence }) => sequence < (floorOf.get(session) ?? 0))) {
+    throw new MalformedMessageError('state: an entry below the floor of its session')
+  }
+  return state
+}

@@ -1,0 +1,30 @@
+/**
+ * Deliberate mistakes, each of which breaks one rule. Tests turn them on one at a time to show that
+ * the simulation would notice. Never set outside of tests; not part of the public interface.
+ */
+export interface Mutants {
+  /** A new owner serves from its own disk, without merging the replicas' copies. */
+  readonly serveWithoutMerge?: boolean
+  /** The key of an update stays with its owner and is not part of what replicas get. */
+  readonly keyNotReplicated?: boolean
+  /** The copy of an owner outside of the home set counts. */
+  readonly countOutsideHome?: boolean
+  /** Copies are dropped as soon as the newest view does not place them here. */
+  readonly forgetBeforeSettled?: boolean
+  /** A repeated key is answered from the owner's memory. */
+  readonly knownKeyWithoutCopies?: boolean
+  /** Under one key the lowest dot stands, stamps are ignored. */
+  readonly lowerDotStands?: boolean
+  /** The higher dot stands, but known keys are not stamped again before they are acknowledged. */
+  readonly noRestamp?: boolean
+  /** Replicas acknowledge also under a view older than their own. */
+  readonly acknowledgeAnyView?: boolean
+  /** Dots are named by peer and incarnation only, so a restarted owner issues some again. */
+  readonly sameWriterAfterRestart?: boolean
+  /** Replies that were asked for under an older settled view count under the newer one. */
+  readonly mixSettled?: boolean
+  /** A peer hands its copies over without having adopted the asker's view. */
+  readonly collectWithoutFence?: boolean
+  /** Updates of an older epoch are refused instead of merged. */
+  readonly refuseOldUpdates?: boolean
+}

@@ -1,0 +1,107 @@
+/** Copies of one agent's state when its record does not say. Unit: peers. Two failures lose nothing. */
+export const replicasDefault = 3
+
+/** How long `own()` waits for copies to be merged. Unit: ms. Longer hides outages from callers. */
+export const ownTimeoutMs = 5000
+
+/** How long `commit()` waits for copies. Unit: ms. Afterwards the outcome is unknown. */
+export const commitTimeoutMs = 5000
+
+/** How long a question to another peer may take. Unit: ms. */
+export const requestTimeoutMs = 2000
+
+/** How long the transfer of one large document may take. Unit: ms. */
+export const transferTimeoutMs = 30_000
+
+/**
+ * Entries of one message to a replica. Unit: bytes. Larger batches raise throughput and the time
+ * that others wait behind them.
+ */
+export const batchBytesMax = 524_288
+
+/** Documents of one message to a replica. Unit: documents. */
+export const batchDocumentsMax = 1024
+
+/** Entries of one document in one message. Unit: entries. */
+export const batchEntriesMax = 2048
+
+/** Messages to one replica that may be under way at once; while they are, batches grow. */
+export const batchesInFlightMax = 2
+
+/** First and longest wait before something is tried again. Unit: ms; half of it is random. */
+export const retryMs: { readonly first: number; readonly longest: number } = {
+  first: 200,
+  longest: 2000
+}
+
+/**
+ * Updates of one document that are not on two replicas yet. Unit: entries. More are refused with
+ * `OverloadedError`: a caller that does not wait must not fill the memory of its owner.
+ */
+export const unacknowledgedMax = 1024
+
+/**
+ * Updates of one document above its floors, acknowledged ones included. Unit: entries. They pile up
+ * while a replica is away, until it returns or a view removes it.
+ */
+export const entriesMax = 65_536
+
+/** The same in bytes. */
+export const entriesBytesMax = 33_554_432
+
+/** The same for all documents that this peer owns. Unit: bytes. */
+export const entriesBytesMaxTotal = 268_435_456
+
+/** Delta and result of one update. Unit: bytes. */
+export const updateBytesMax = 262_144
+
+/** One document as it is stored and sent. Unit: bytes. */
+export const documentBytesMax = 67_108_864
+
+/** Documents that one peer holds. Unit: documents, each of some KiB of memory. */
+export const documentsMax = 1_000_000
+
+/** Items that wait for one replica of one document; more, and it gets the full state instead. */
+export const queueMax = 4096
+
+/** Full states of one message. Unit: bytes; a larger document travels alone, in chunks. */
+export const stateBytesMax = 786_432
+
+/** One chunk of a large document. Unit: bytes. */
+export const chunkBytes = 262_144
+
+/** Documents of one page of an index. Unit: documents. */
+export const indexPageMax = 4096
+
+/** Members that are asked for a hand-over at once. */
+export const collectConcurrency = 16
+
+/**
+ * Confirmed entries after which they are folded into the base. Unit: entries. A fold writes the
+ * whole base, so that large documents wait for more: one entry for each `foldBytesPerEntry`.
+ */
+export const foldEntries = 32
+
+/** Base bytes that one folded entry may cost. Unit: bytes. */
+export const foldBytesPerEntry = 1024
+
+/** A document that is quiet for so long is folded, however few its entries. Unit: ms. */
+export const foldIdleMs = 1000
+
+/** Between two comparisons with the same owner. Unit: ms, half of it random. */
+export const compareMs = 3000
+
+/** Buckets of a comparison: documents listed for one difference are 1 / buckets of all. */
+export const compareBuckets = 64
+
+/** A document that changed so recently is left out of comparisons. Unit: ms. */
+export const quietMs = 1000
+
+/** Between two looks at whether a view can be settled. Unit: ms. */
+export const settleMs = 100
+
+/**
+ * How long settling waits for the replicas beyond W. Unit: ms. All of them is safer; a dead one
+ * must not hold the view open.
+ */
+export const settleGraceMs = 2000

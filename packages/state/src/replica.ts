@@ -1,0 +1,186 @@
+import type { RpcContext, View } from '@murmuration/interface'
+import { currentView, withDeadline } from './context.ts'
+import type { Context, HeldDocument } from './context.ts'
+import { equalDigests } from './core/digest.ts'
+import { decodeEntry } from './core/entry.ts'
+import type { Entry } from './core/entry.ts'
+import {
+  appendRequest,
+  putRequest,
+  stepFromWire,
+  verdicts
+} from './core/messages.ts'
+import type { AppendDocument, PutRequest, Verdict } from './core/messages.ts'
+import { placementOf } from './placements.ts'
+import type { Transfer } from './transfer.ts'
+
+/** Stores what owners send: merges always, and confirms only under the view that it has adopted. */
+export class Replica {
+  readonly #context: Context
+  readonly #transfer: Transfer
+
+  constructor(context: Context, transfer: Transfer) {
+    this.#context = context
+    this.#transfer = transfer
+  }
+
+  register(): void {
+    const { rpc } = this.#context
+    rpc.handle('state.append', (bytes, call) => this.#onAppend(bytes, call))
+    rpc.handle('state.put', (bytes, call) => this.#onPut(bytes, call))
+  }
+
+  unregister(): void {
+    this.#context.rpc.unhandle('state.append')
+    this.#context.rpc.unhandle('state.put')
+  }
+
+  /** Brings this peer to the view of a request, if that is newer. */
+  async follow(number: number, call: RpcContext): Promise<View> {
+    const view = currentView(this.#context)
+    if (number <= view.number) {
+      return view
+    }
+    const { membership, settings } = this.#context
+    return withDeadline(
+      this.#context,
+      Math.min(settings.requestTimeoutMs, call.remainingMs),
+      (signal) => membership.catchUp(number, call.peer, { signal }),
+      call.signal
+    )
+  }
+
+  /** Brings this peer to a view that another one has, outside of a request. */
+  async followTo(number: number, peer: string): Promise<void> {
+    const { membership, settings } = this.#context
+    await withDeadline(this.#context, settings.requestTimeoutMs, (signal) =>
+      membership.catchUp(number, peer, { signal })
+    )
+  }
+
+  /** Whether the sender acts in the view of this peer, with its newest boot. */
+  fenced(request: { readonly view: number; readonly boot: number }, peer: string): boolean {
+    const { membership, mutants, table } = this.#context
+    if (mutants.acknowledgeAnyView === true) {
+      return false
+    }
+    return (
+      request.view !== membership.view?.number || request.boot < (table.boots.get(peer) ?? 0)
+    )
+  }
+
+  async #onAppend(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
+    const request = appendRequest.decode(bytes)
+    // Everything is decoded before anything changes.
+    const decoded = request.documents.map((document) => ({
+      document,
+      entries: document.entries.map((entry) => decodeEntry(entry))
+    }))
+    await this.follow(request.view, call)
+    const saves: Promise<void>[] = []
+    const refuse = this.#context.mutants.refuseOldUpdates === true && this.fenced(request, call.peer)
+    const results = decoded.map(({ document, entries }): Verdict => {
+      if (refuse) {
+        return 'failed'
+      }
+      const { verdict, held } = this.#store(document, entries, call.peer)
+      if (held !== undefined) {
+        saves.push(this.#context.disk.save(held, { sync: entries.length > 0 }))
+      }
+      return verdict
+    })
+    return this.#answer(request, call, { results, saves })
+  }
+
+  #store(
+    { record, folds }: AppendDocument,
+    entries: readonly Entry[],
+    peer: string
+  ): { readonly verdict: Verdict; readonly held?: HeldDocument } {
+    const context = this.#context
+    const held = context.table.get(record.id)
+    if (held === undefined || held.damaged) {
+      return { verdict: 'full' }
+    }
+    let verdict: Verdict = this.#mayConfirm(held, peer) ? 'ok' : 'failed'
+    const before = held.tenure === undefined ? undefined : held.copy.digest
+    for (const entry of entries) {
+      if (held.copy.add(entry) !== entry && !this.#same(held, entry)) {
+        // Another execution stands here, or the floor is higher: the owner has to see that.
+        verdict = 'more'
+      }
+    }
+    if (folds.length > 0 && !held.copy.fold(folds.map((step) => stepFromWire(step)))) {
+      verdict = 'full'
+    }
+    context.counters.appends?.increment(entries.length)
+    if (before !== undefined && !equalDigests(before, held.copy.digest)) {
+      held.tenure?.merged()
+    }
+    context.changed(held)
+    return { verdict, held }
+  }
+
+  #same(held: HeldDocument, entry: Entry): boolean {
+    const standing = held.copy.get(entry.key)
+    const { high, low } = entry.digest
+    return standing?.digest.high === high && standing.digest.low === low
+  }
+
+  /** Only the owner's own updates count, and only on a replica. */
+  #mayConfirm(held: HeldDocument, peer: string): boolean {
+    const view = currentView(this.#context)
+    const { owner } = held.locate(view, placementOf(view))
+    return owner === peer || this.#context.mutants.acknowledgeAnyView === true
+  }
+
+  async #onPut(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
+    const request = putRequest.decode(bytes)
+    await this.follow(request.view, call)
+    const joined = this.#transfer.merge(request.states)
+    for (const record of request.large) {
+      // oxlint-disable-next-line no-await-in-loop -- one large transfer at a time.
+      const state = await this.#transfer.pull(call.peer, record.id, 'copy')
+      joined.push(...this.#transfer.merge([state]))
+    }
+    const saves = joined.map(({ held }) => this.#keep(held, request, call.peer))
+    const results = joined.map(({ held, equal }): Verdict => {
+      if (request.from === 'holder' || !this.#mayConfirm(held, call.peer)) {
+        // A holder learns from `state.list` when its document is safe here.
+        return 'failed'
+      }
+      return equal ? 'ok' : 'more'
+    })
+    return this.#answer(request, call, { results, saves })
+  }
+
+  async #keep(held: HeldDocument, request: PutRequest, peer: string): Promise<void> {
+    const { disk, table } = this.#context
+    const repaired = held.damaged && request.from === 'owner' && this.#mayConfirm(held, peer)
+    if (repaired) {
+      held.copy.markAllUnsaved()
+    }
+    await disk.save(held, { sync: true })
+    if (repaired || (request.from === 'owner' && table.damaged.has(held.id))) {
+      await disk.clearDamage(held.id)
+      held.damaged = false
+      table.damaged.delete(held.id)
+    }
+  }
+
+  async #answer(
+    request: { readonly view: number; readonly boot: number },
+    call: RpcContext,
+    stored: { readonly results: readonly Verdict[]; readonly saves: readonly Promise<void>[] }
+  ): Promise<Uint8Array> {
+    await Promise.all(stored.saves)
+    // Looked at after the write: a view adopted meanwhile may have handed this copy over already.
+    return verdicts.encode({
+      view: currentView(this.#context).number,
+      incarnation: this.#context.membership.self.incarnation,
+      fenced: this.fenced(request, call.peer),
+      results: stored.results
+    })
+  }
+
+}

@@ -1,0 +1,199 @@
+import type { RpcContext, View } from '@murmuration/interface'
+import { currentView, jittered, pause } from './context.ts'
+import type { Context } from './context.ts'
+import type { Round } from './core/coverage.ts'
+import { memberKey } from './core/homes.ts'
+import type { MemberKey } from './core/homes.ts'
+import { collectReply, collectRequest } from './core/messages.ts'
+import type { CollectReply, IndexEntry } from './core/messages.ts'
+import { collectConcurrency, indexPageMax, retryMs } from './defaults.ts'
+import { placementOf } from './placements.ts'
+import type { Replica } from './replica.ts'
+
+/**
+ * Taking over: before this peer serves a document under a view, it asks the members of every home
+ * set that may hold unique data for a hand-over. Each of them adopts the view first, and so
+ * acknowledges nothing for a former owner any more, and then says which documents of the asker it
+ * holds. What differs is fetched and merged.
+ */
+export class TakeOver {
+  readonly #context: Context
+  readonly #replica: Replica
+  readonly #self: MemberKey
+  readonly #progress: () => void
+  #running = 0
+  #queue: (() => Promise<void>)[] = []
+
+  constructor(
+    context: Context,
+    init: { readonly replica: Replica; readonly self: MemberKey; readonly progress: () => void }
+  ) {
+    this.#context = context
+    this.#replica = init.replica
+    this.#self = init.self
+    this.#progress = init.progress
+  }
+
+  register(): void {
+    this.#context.rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call))
+  }
+
+  unregister(): void {
+    this.#context.rpc.unhandle('state.collect')
+  }
+
+  /** Begins a round, with the unsettled views as they are known now; ends the former one. */
+  begin(): void {
+    const { coverage, membership, table } = this.#context
+    const round = coverage.begin(membership.settled, membership.unsettledViews())
+    if (round === undefined) {
+      return
+    }
+    for (const [key, peer] of coverage.membersOf(round)) {
+      if (key === this.#self) {
+        coverage.collected(round, key, [...table.damaged])
+      } else if (peer !== membership.self.peer && !round.collected.has(key)) {
+        this.#queue.push(() => this.#ask(round, key, peer))
+      }
+    }
+    this.#progress()
+    this.#work()
+  }
+
+  #work(): void {
+    while (this.#running < collectConcurrency) {
+      const task = this.#queue.shift()
+      if (task === undefined) {
+        return
+      }
+      this.#running++
+      void task().then(() => {
+        this.#running--
+        this.#work()
+      })
+    }
+  }
+
+  #current(round: Round): boolean {
+    return this.#context.coverage.round === round && !this.#context.signal.aborted
+  }
+
+  /** One attempt; a failed one goes to the end of the queue after a while. */
+  async #ask(round: Round, key: MemberKey, peer: string, failures = 0): Promise<void> {
+    if (!this.#current(round)) {
+      return
+    }
+    try {
+      await this.#collect(round, key, peer)
+      this.#progress()
+    } catch (error) {
+      if (!this.#current(round)) {
+        return
+      }
+      this.#context.log?.('hand-over from %s failed, to be tried again: %e', peer, error)
+      const delay = Math.min(retryMs.longest, retryMs.first * 2 ** failures)
+      void pause(this.#context, jittered(this.#context, delay)).then(() => {
+        this.#queue.push(() => this.#ask(round, key, peer, Math.min(failures + 1, 10)))
+        this.#work()
+      })
+    }
+  }
+
+  async #collect(round: Round, key: MemberKey, peer: string): Promise<void> {
+    const { coverage, membership, rpc, settings, signal, transfer } = this.#context
+    const damaged: string[] = []
+    let after: string | undefined
+    for (;;) {
+      const request = { view: round.view.number, boot: membership.self.boot }
+      // oxlint-disable-next-line no-await-in-loop -- a page says where the next one begins.
+      const bytes = await rpc.call(
+        peer,
+        'state.collect',
+        collectRequest.encode(after === undefined ? request : { ...request, after }),
+        { timeoutMs: settings.requestTimeoutMs, signal }
+      )
+      const reply = collectReply.decode(bytes)
+      if (!this.#current(round)) {
+        return
+      }
+      if (reply.fenced || memberKey({ peer, incarnation: reply.incarnation }) !== key) {
+        // oxlint-disable-next-line no-await-in-loop -- there is nothing else to do in this round.
+        await this.#refused(round, reply, peer)
+        return
+      }
+      damaged.push(...reply.damaged)
+      // oxlint-disable-next-line no-await-in-loop -- memory is bounded to one page.
+      const { absent } = await transfer.fetch(peer, this.#differing(reply.documents), signal)
+      if (absent.length > 0) {
+        throw new Error(`${absent.length} documents were dropped while they were fetched`)
+      }
+      after = reply.documents.at(-1)?.id
+      if (!reply.more || after === undefined) {
+        break
+      }
+    }
+    coverage.collected(round, key, damaged)
+  }
+
+  /** The peer is further, or another life of the one that was asked: that one cannot answer now. */
+  async #refused(round: Round, reply: CollectReply, peer: string): Promise<void> {
+    if (reply.view > round.view.number) {
+      await this.#replica.followTo(reply.view, peer)
+    }
+    throw new Error(`${peer} is in view ${reply.view}, incarnation ${reply.incarnation}`)
+  }
+
+  #differing(documents: readonly IndexEntry[]): string[] {
+    const { table } = this.#context
+    return documents
+      .filter(({ id, digest }) => table.get(id)?.copy.digestAsText !== digest)
+      .map(({ id }) => id)
+  }
+
+  async #onCollect(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
+    const context = this.#context
+    const request = collectRequest.decode(bytes)
+    if (context.mutants.collectWithoutFence !== true) {
+      await this.#replica.follow(request.view, call)
+    }
+    const fenced =
+      context.mutants.collectWithoutFence !== true && this.#replica.fenced(request, call.peer)
+    if (!fenced && request.boot > (context.table.boots.get(call.peer) ?? 0)) {
+      context.table.boots.set(call.peer, request.boot)
+      await context.disk.raiseBoot(call.peer, request.boot)
+    }
+    const view = currentView(context)
+    const page = fenced ? [] : this.#index(view, call.peer, request.after)
+    return collectReply.encode({
+      view: view.number,
+      incarnation: context.membership.self.incarnation,
+      fenced: fenced || this.#changedMeanwhile(request.view),
+      documents: page.slice(0, indexPageMax),
+      damaged: [...context.table.damaged],
+      more: page.length > indexPageMax
+    })
+  }
+
+  /** The view moved on while the boot was written: the answer would be for the wrong owner. */
+  #changedMeanwhile(number: number): boolean {
+    const { membership, mutants } = this.#context
+    return mutants.collectWithoutFence !== true && membership.view?.number !== number
+  }
+
+  /** Documents held here that the asker owns, from `after` on, one more than a page. */
+  #index(view: View, asker: string, after: string | undefined): IndexEntry[] {
+    const placement = placementOf(view)
+    const ids: string[] = []
+    for (const held of this.#context.table.values()) {
+      const { id } = held
+      if ((after === undefined || id > after) && held.locate(view, placement).owner === asker) {
+        ids.push(id)
+      }
+    }
+    ids.sort()
+    return ids.slice(0, indexPageMax + 1).flatMap((id) => {
+      const copy = this.#context.table.get(id)?.copy
+      return copy === undefined || copy.empty ? [] : [{ id, digest: copy.digestAsText }]
+    })
+  }
+}

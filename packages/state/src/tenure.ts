@@ -1,0 +1,337 @@
+import { nextStamp } from '@murmuration/crdt'
+import type { Document, Stamp } from '@murmuration/crdt'
+import {
+  AbortedError,
+  InvalidParametersError,
+  KeyExpiredError,
+  MessageTooLargeError,
+  NotOwnerError,
+  OutcomeUnknownError,
+  OverloadedError
+} from '@murmuration/interface'
+import type {
+  AckLevel,
+  AgentRecord,
+  Epoch,
+  IdempotencyKey,
+  Member,
+  Operation
+} from '@murmuration/interface'
+import type { Context, HeldDocument } from './context.ts'
+import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
+import { ownSessionPrefix } from './core/document-copy.ts'
+import { entryKey } from './core/entry.ts'
+import type { Entry } from './core/entry.ts'
+import { compareEpochs } from './core/epoch.ts'
+import { Replication } from './core/replication.ts'
+import type { Waiter } from './core/replication.ts'
+import { entriesBytesMax, foldBytesPerEntry, queueMax, updateBytesMax } from './defaults.ts'
+import type { HeldTenure } from './held.ts'
+
+const nothing = new Uint8Array(0)
+
+/** A document that this peer owns and serves: executes updates and knows where their copies are. */
+export class Tenure implements OwnedDocument, HeldTenure {
+  readonly held: HeldDocument
+  readonly replication: Replication
+  /** Entries with an older stamp may have been executed again elsewhere since. */
+  readonly begun: Epoch
+  readonly #context: Context
+  readonly #controller = new AbortController()
+  readonly #rejects = new Set<(error: Error) => void>()
+  /** Monotonic time at which this view was adopted. */
+  rebasedAt: number
+  #view: number
+  #time: Stamp = { time: 0, tick: 0 }
+  #sinceFold = 0
+
+  constructor(context: Context, init: { held: HeldDocument; self: string; view: number }) {
+    this.#context = context
+    this.held = init.held
+    this.#view = init.view
+    this.begun = { view: init.view, boot: context.membership.self.boot }
+    this.rebasedAt = context.clock.monotonic()
+    this.replication = new Replication({
+      copy: init.held.copy,
+      self: init.self,
+      mutants: context.mutants,
+      queueMax
+    })
+  }
+
+  get record(): AgentRecord {
+    return this.held.copy.record
+  }
+
+  get epoch(): Epoch {
+    return { view: this.#view, boot: this.begun.boot }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get document(): Document {
+    return this.held.copy.live
+  }
+
+  get durable(): boolean {
+    return this.held.copy.empty || this.replication.durable
+  }
+
+  /** Goes on under a newer view, or begins under the first one. */
+  rebase(view: number, home: readonly Member[]): void {
+    this.#view = view
+    this.rebasedAt = this.#context.clock.monotonic()
+    this.replication.rebase(home)
+    this.#context.send(this)
+  }
+
+  end(): void {
+    if (this.signal.aborted) {
+      return
+    }
+    this.#controller.abort()
+    this.replication.end()
+    for (const reject of this.#rejects) {
+      reject(new OutcomeUnknownError(`the tenure of ${this.record.id} ended before enough copies`))
+    }
+    this.#rejects.clear()
+    this.#context.tenureChanged(this, 'ended')
+  }
+
+  /** The copy was joined with another one: the replicas get the result as a whole. */
+  merged(): void {
+    for (const target of this.replication.targets) {
+      this.replication.needsFull(target.key)
+    }
+    this.#context.send(this)
+  }
+
+  lookup(key: IdempotencyKey): Lookup {
+    this.#check(key)
+    const { copy } = this.held
+    if (key.sequence < copy.floorOf(key.session)) {
+      return { status: 'expired' }
+    }
+    const entry = copy.get(entryKey(key.session, key.sequence))
+    this.replication.passed(key.session, key.lowest)
+    if (entry === undefined) {
+      return { status: 'new' }
+    }
+    const commit = this.#acknowledge(entry, {}, true)
+    // Whoever looked the key up need not wait; whoever does still sees the failure.
+    commit.catch(() => {})
+    return { status: 'known', commit }
+  }
+
+  async commit(operations: readonly Operation[], options: CommitOptions = {}): Promise<Commit> {
+    const { key } = options
+    if (key !== undefined) {
+      const found = this.lookup(key)
+      if (found.status === 'known') {
+        return found.commit
+      }
+      if (found.status === 'expired') {
+        throw new KeyExpiredError(`${key.session}/${key.sequence} was confirmed and forgotten`)
+      }
+    } else {
+      this.#check()
+    }
+    return this.#acknowledge(this.#execute(operations, options), options, false)
+  }
+
+  /** Folds what is confirmed everywhere; `idle` means however little it is. */
+  fold(idle: boolean): void {
+    const { membership, settings } = this.#context
+    const { copy } = this.held
+    const due = Math.max(
+      settings.foldEntries,
+      Math.min(copy.baseBytes / foldBytesPerEntry, settings.entriesMax / 8),
+      copy.entryCount / 4
+    )
+    if (this.signal.aborted || (!idle && this.#sinceFold < due)) {
+      return
+    }
+    this.#sinceFold = 0
+    // With one unsettled home set, "all replicas" are the replicas of this view.
+    if (copy.entryCount === 0 || membership.settled !== this.#view) {
+      return
+    }
+    const steps = this.replication.foldable()
+    if (steps.length > 0 && copy.fold(steps)) {
+      this.replication.folded(steps)
+      this.#context.send(this)
+    }
+  }
+
+  /** A replica confirmed entries. */
+  confirmed(count: number): void {
+    this.#sinceFold += count
+    this.fold(false)
+  }
+
+  #execute(operations: readonly Operation[], options: CommitOptions): Entry {
+    const context = this.#context
+    const { copy } = this.held
+    const { key } = options
+    const result = options.result ?? nothing
+    if (result.length > updateBytesMax) {
+      throw new MessageTooLargeError(`result of ${result.length} bytes, ${updateBytesMax} allowed`)
+    }
+    this.#makeRoom()
+    this.#time = nextStamp(this.#latestTime(), this.#judgedNow())
+    const entry = copy.execute({
+      operations,
+      writer: copy.writer(context.nextWriter),
+      time: this.#time,
+      epoch: this.epoch,
+      key: key === undefined || context.mutants.keyNotReplicated === true ? undefined : key,
+      result,
+      deltaBytesMax: updateBytesMax
+    })
+    this.replication.added(entry)
+    context.counters.commits?.increment()
+    context.changed(this.held)
+    context.send(this)
+    return entry
+  }
+
+  /**
+   * The owner's wall clock. Its skew against the other members of the view is to be judged here,
+   * once, before an update is acknowledged; merges never look at a clock.
+   */
+  #judgedNow(): number {
+    return this.#context.clock.now()
+  }
+
+  /** The greatest stamp that this owner has given or found. */
+  #latestTime(): Stamp {
+    return this.#time
+  }
+
+  #makeRoom(): void {
+    const { settings } = this.#context
+    const { copy } = this.held
+    if (this.replication.unacknowledged >= settings.unacknowledgedMax) {
+      throw new OverloadedError(
+        `${settings.unacknowledgedMax} updates of ${this.record.id} wait for copies`
+      )
+    }
+    if (copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax) {
+      this.fold(true)
+      if (copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax) {
+        throw new OverloadedError(
+          `${copy.entryCount} updates of ${this.record.id} wait for a replica to return`
+        )
+      }
+    }
+  }
+
+  /** Resolves when the entry has its copies. The entry of an older tenure is stamped again first. */
+  #acknowledge(entry: Entry, options: CommitOptions, duplicate: boolean): Promise<Commit> {
+    const { mutants } = this.#context
+    const standing = duplicate ? this.#stampAgain(entry) : entry
+    const version = this.document.version
+    const done = (copies: number): Commit => ({
+      result: standing.result,
+      version,
+      epoch: this.epoch,
+      copies,
+      duplicate
+    })
+    if (duplicate && mutants.knownKeyWithoutCopies === true) {
+      return Promise.resolve(done(1))
+    }
+    const waiter = Promise.withResolvers<Commit>()
+    this.#wait(standing, options, { done: (copies) => waiter.resolve(done(copies)), waiter })
+    return waiter.promise
+  }
+
+  #stampAgain(entry: Entry): Entry {
+    if (this.#context.mutants.noRestamp === true || compareEpochs(entry.stamp, this.begun) >= 0) {
+      return entry
+    }
+    const standing = this.held.copy.restamp(entry, this.epoch)
+    this.replication.added(standing)
+    this.#context.send(this)
+    return standing
+  }
+
+  #wait(
+    entry: Entry,
+    options: CommitOptions,
+    outcome: {
+      readonly done: (copies: number) => void
+      readonly waiter: { readonly reject: (error: Error) => void }
+    }
+  ): void {
+    const { clock, settings } = this.#context
+    const { signal } = options
+    const timeoutMs = options.timeoutMs ?? settings.commitTimeoutMs
+    let stopWaiting: (() => void) | undefined
+    let finished = false
+    const finish = (): void => {
+      finished = true
+      cancelTimer()
+      signal?.removeEventListener('abort', onAbort)
+      this.#rejects.delete(reject)
+      stopWaiting?.()
+    }
+    const reject = (error: Error): void => {
+      finish()
+      outcome.waiter.reject(error)
+    }
+    const onAbort = (): void =>
+      reject(new AbortedError('the caller stopped waiting for copies', { outcomeUnknown: true }))
+    const cancelTimer = clock.schedule(timeoutMs, () =>
+      reject(
+        new OutcomeUnknownError(
+          `${this.record.id}: not enough copies within ${timeoutMs} ms; replication goes on`
+        )
+      )
+    )
+    this.#rejects.add(reject)
+    signal?.addEventListener('abort', onAbort)
+    const waiter: Waiter = {
+      copies: this.#copiesFor(options.ack ?? 'replicated'),
+      confirmed: (copies) => {
+        finish()
+        outcome.done(copies)
+      }
+    }
+    stopWaiting = this.replication.wait(entry, waiter)
+    if (finished) {
+      stopWaiting()
+    } else if (signal?.aborted === true) {
+      onAbort()
+    }
+  }
+
+  #copiesFor(level: AckLevel): Waiter['copies'] {
+    const size = this.replication.home.length
+    switch (level) {
+      case 'local':
+        return 'own'
+      case 'majority':
+        return Math.floor(size / 2) + 1
+      case 'replicated':
+        return this.replication.needed
+    }
+  }
+
+  #check(key?: IdempotencyKey): void {
+    if (this.signal.aborted) {
+      throw new NotOwnerError(`this peer does not own ${this.record.id} any more`)
+    }
+    if (key === undefined) {
+      return
+    }
+    if (key.session === '' || key.session.length > 200 || key.session.startsWith(ownSessionPrefix)) {
+      throw new InvalidParametersError('a session is a text of 1 to 200 characters, not with ~')
+    }
+    if (!Number.isSafeInteger(key.sequence) || key.sequence < 0 || !(key.lowest <= key.sequence)) {
+      throw new InvalidParametersError('a key needs 0 <= lowest <= sequence, both integers')
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { Clock } from '@murmuration/interface'
+import type { Scheduler } from './scheduler.ts'
+
+/** Something that waits until its paused process goes on. */
+interface Waiting {
+  readonly kind: 'timer' | 'message'
+  readonly run: () => void
+}
+
+/**
+ * One life of a node, from start to crash. Whatever it scheduled dies with it; while it is paused
+ * (as by SIGSTOP) timers and messages wait, and on waking the timers that are due run first.
+ */
+export class SimulatedProcess {
+  readonly name: string
+  /** Counts the lives of this node, from 1. */
+  readonly life: number
+  readonly #scheduler: Scheduler
+  #alive = true
+  #paused = false
+  #waiting: Waiting[] = []
+
+  constructor(name: string, life: number, scheduler: Scheduler) {
+    this.name = name
+    this.life = life
+    this.#scheduler = scheduler
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /** Runs a task in this process after a time; the returned function cancels it. */
+  post(delayMs: number, kind: Waiting['kind'], run: () => void): () => void {
+    let cancelled = false
+    const guarded = (): void => {
+      if (cancelled || !this.#alive) {
+        return
+      }
+      if (this.#paused) {
+        this.#waiting.push({ kind, run: guarded })
+        return
+      }
+      run()
+    }
+    const cancel = this.#scheduler.schedule(delayMs, guarded)
+    return () => {
+      cancelled = true
+      cancel()
+    }
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused) {
+      return
+    }
+    this.#paused = false
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const kind of ['timer', 'message'] as const) {
+      for (const { run } of waiting.filter((entry) => entry.kind === kind)) {
+        this.#scheduler.schedule(0, run)
+      }
+    }
+  }
+
+  die(): void {
+    this.#alive = false
+    this.#waiting = []
+  }
+
+  /** The clock of this process; `skewMs` moves its wall clock only. */
+  clock(skewMs: () => number): Clock {
+    return {
+      now: () => 1_700_000_000_000 + this.#scheduler.now + skewMs(),
+      monotonic: () => this.#scheduler.now,
+      schedule: (delayMs, task) => this.post(delayMs, 'timer', task)
+    }
+  }
+}

@@ -1,0 +1,5 @@
+import type { Bench } from './bench.ts'
+import { calls } from './benches/calls.ts'
+
+/** All benches, in the order in which they run. */
+export const benches: readonly Bench[] = [calls]
