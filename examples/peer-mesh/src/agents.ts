@@ -36,9 +36,9 @@ export const device = defineAgent({
       run({ input, state, key, emit }) {
         state.count.increment(1)
         state.sum.increment(input.value)
-        state.min.offer(input.value)
-        state.max.offer(input.value)
-        state.last.offer([input.time, input.line, input.value])
+        state.min.update(input.value)
+        state.max.update(input.value)
+        state.last.update([input.time, input.line, input.value])
         if (PERCENTAGE.test(input.metric) && input.value > ALERT_ABOVE) {
           state.alerts.increment(1)
           emit({ type: 'device.alert', subject: key, data: { metric: input.metric } })
@@ -82,7 +82,7 @@ export const host = defineAgent({
       run({ input, state }) {
         state.samples.increment(1)
         state.latest.set(input)
-        state.busiest.offer(input.cpu)
+        state.busiest.update(input.cpu)
         return state.samples.value
       }
     }

@@ -127,25 +127,26 @@ class Feeder {
   }
 
   async #tellResult(): Promise<void> {
-    const devices: Record<string, DeviceResult> = {}
+    // Names of devices are the feed's: `__proto__` is one like any other.
+    const devices = new Map<string, DeviceResult>()
     for (const id of [...this.#devices].toSorted()) {
       const { value } = await this.#cluster
         .agent(device, id)
         .state({ timeoutMs: GIVE_UP_MS, consistency: 'session' })
-      devices[id] = {
+      devices.set(id, {
         count: value.count,
         sum: formatDecimal(value.sum),
         min: formatDecimal(value.min ?? 0n),
         max: formatDecimal(value.max ?? 0n),
         last: formatDecimal(value.last?.[2] ?? 0n)
-      }
+      })
     }
     const [p50, p95, p99] = this.#latencies.quantiles([0.5, 0.95, 0.99])
     const { count } = this.#latencies
     send({
       kind: 'result',
       result: {
-        devices,
+        devices: [...devices],
         updates: {
           acknowledged: this.#acknowledged,
           retried: this.#retried,

@@ -94,7 +94,7 @@ async function conclude(ending: Ending): Promise<number> {
 }
 
 const NOTHING: FeedResult = {
-  devices: {},
+  devices: [],
   updates: { acknowledged: 0, retried: 0, rejected: 0 },
   calls: { count: 0, p50: 0, p95: 0, p99: 0 },
   badLines: [],
@@ -114,7 +114,7 @@ function summary(report: Report, live: boolean): string {
   if (!live) {
     const { p50, p95, p99 } = result.calls
     lines.push(
-      `${Object.keys(result.devices).length} devices, updates: ${acknowledged} acknowledged, ${retried} retried, ${rejected} rejected`,
+      `${result.devices.length} devices, updates: ${acknowledged} acknowledged, ${retried} retried, ${rejected} rejected`,
       `calls: p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms`
     )
   }

@@ -90,7 +90,7 @@ export type FromFeeder =
   | { readonly kind: 'failed'; readonly index: 0; readonly reason: string }
 
 export interface FeedResult {
-  readonly devices: Readonly<Record<string, DeviceResult>>
+  readonly devices: readonly (readonly [id: string, result: DeviceResult])[]
   readonly updates: {
     readonly acknowledged: number
     readonly retried: number

@@ -28,7 +28,7 @@ export async function writeReport(path: string, report: Report): Promise<void> {
 
 export function reportText({ peers, result, failovers, errors, seconds }: Report): string {
   const devices = Object.fromEntries(
-    Object.entries(result.devices).map(([id, { count, sum, min, max, last }]) => [
+    result.devices.map(([id, { count, sum, min, max, last }]) => [
       id,
       { count, sum: raw(sum), min: raw(min), max: raw(max), last: raw(last) }
     ])
