@@ -80,9 +80,8 @@ function readArgs(args: readonly string[]): {
       }
     }).values
   } catch (error) {
-    throw new OptionError(
-      error instanceof Error ? error.message.split('. ')[0] + '.' : String(error)
-    )
+    const message = error instanceof Error ? error.message : String(error)
+    throw new OptionError(`${(message.split(/[.\n]/)[0] ?? message).trim()}.`)
   }
 }
 
