@@ -45,7 +45,7 @@ export interface AgentComponents {
   readonly state: State
   readonly clock: Clock
   readonly random: Random
-  readonly registry?: Registry | undefined
+  readonly registry?: Pick<Registry, 'unregister'> | undefined
   readonly signals?: Signals | undefined
   readonly partition?: Partition | undefined
   readonly metrics?: Metrics | undefined

@@ -47,6 +47,8 @@ export interface ClusterInit {
   readonly agents?: readonly AgentType[]
   /** Multiaddrs to listen on. @default all interfaces with credentials, loopback without */
   readonly listen?: readonly string[]
+  /** Multiaddrs to tell others instead of those listened on, as behind a NAT. @default none */
+  readonly announce?: readonly string[]
   /** Multiaddrs of peers to join. @default none: this peer founds the cluster unless `mdns` is on */
   readonly bootstrap?: readonly string[]
   /** Finds peers on the local network by multicast. @default false */

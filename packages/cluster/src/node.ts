@@ -32,7 +32,7 @@ export async function startNode(
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
-    addresses: { listen: [...listen] },
+    addresses: { listen: [...listen], announce: [...(settings.announce ?? [])] },
     transports: [tcp()],
     connectionEncrypters: door.connectionEncrypters,
     connectionGater: {

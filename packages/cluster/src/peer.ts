@@ -4,6 +4,7 @@ import { AbortedError } from '@murmuration/interface'
 import type {
   AgentRecord,
   Discovery,
+  LogSink,
   Member,
   Membership,
   Partition,
@@ -12,6 +13,7 @@ import type {
   Signals,
   View
 } from '@murmuration/interface'
+import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
@@ -27,13 +29,14 @@ export interface PeerParts {
   readonly peer: string
   readonly node: Node | undefined
   readonly rpc: Rpc
-  readonly membership: Membership
+  readonly membership: JoiningMembership
   readonly state: State
   readonly signals: Signals
   readonly partition: Partition
   readonly agents: Agents
   readonly registry: Registry
   readonly discovery: Discovery | undefined
+  readonly log: LogSink
 }
 
 export class Peer implements Cluster {
@@ -117,6 +120,7 @@ export class Peer implements Cluster {
   }
 
   async ready(options: AbortOptions = {}): Promise<void> {
+    await this.#parts.membership.joined(options)
     while (!this.#isReady()) {
       if (options.signal?.aborted === true)
         throw new AbortedError('this peer was not ready in time')

@@ -5,8 +5,9 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { createAgents } from '@murmuration/agent'
 import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
-import type { LogSink, Membership, Rpc, Store } from '@murmuration/interface'
+import type { LogSink, Rpc, Store } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
+import type { JoiningMembership, MembershipComponents } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
 import { createRegistry } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
@@ -63,8 +64,6 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   await start(closers, membership)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
-  const ownerOf = (id: string): string | undefined =>
-    state.placement()?.ownerOf(agents.recordOf(id))?.peer
   const signals = createSignals(
     {
       peer,
@@ -122,8 +121,9 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     agents,
     registry,
     discovery,
-    ownerOf
+    log: sink('cluster')
   }
+}
 }
 
 async function openData(
@@ -179,16 +179,11 @@ function openDiscovery(
 
 function openMembership(
   settings: Settings,
-  parts: MembershipParts,
+  parts: MembershipComponents,
   node: Node | undefined,
   discovery: ReturnType<typeof createDiscovery> | undefined
-): Membership {
-  const { store, ...shared } = parts
-  const components = {
-    ...shared,
-    store: store.sub('membership/'),
-    ...(discovery === undefined ? {} : { discovery })
-  }
+): JoiningMembership {
+  const components = discovery === undefined ? parts : { ...parts, discovery }
   if (settings.role !== 'member') return createViewFollower(components, { cluster: settings.name })
   return createMembership(components, {
     cluster: settings.name,
@@ -196,7 +191,7 @@ function openMembership(
     weight: settings.weight,
     addresses: () => node?.libp2p.getMultiaddrs().map(String) ?? [],
     found: settings.bootstrap.length === 0,
-    rolesOf: (peer) => node?.admitted.rolesOf(peer)
+    rolesOf: (peer) => (node === undefined ? ['member'] : (node.admitted.rolesOf(peer) ?? []))
   })
 }
 

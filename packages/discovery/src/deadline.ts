@@ -33,3 +33,18 @@ export async function withDeadline<T>(
     signal?.removeEventListener('abort', onAbort)
   }
 }
+
+/** Waits; rejects with the signal's reason as soon as that fires. */
+export async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  if (delayMs > 0) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const cancel = clock.schedule(delayMs, resolve)
+    const onAbort = (): void => {
+      cancel()
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    await promise.finally(() => signal.removeEventListener('abort', onAbort))
+  }
+}

@@ -32,6 +32,12 @@ export const CONNECT_TIMEOUT_MS = 10_000
 /** Deadline of `probe()`, in ms: failure detection waits for it. */
 export const PROBE_TIMEOUT_MS = 1_000
 
+/** Dials of one probe, unless it is refused or connected before. */
+export const PROBE_DIALS_MAX = 5
+
+/** Pause before the second dial of a probe, in ms; each further one is twice as long. */
+export const PROBE_PAUSE_MS = 25
+
 /** How often open connections are checked for a dead muxer, in ms. The check is local and sends nothing. */
 export const SWEEP_MS = 1_000
 

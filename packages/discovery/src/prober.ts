@@ -9,9 +9,9 @@ export type ProbeResult = 'alive' | 'refused' | 'unknown'
 /** Tells a stopped process from a silent one. */
 export interface Prober {
   /**
-   * Looks once, now, and never redials: over an open connection, else by one dial. Takes at most
-   * `probeTimeoutMs` (default 1 s), after which the answer is `unknown`, as it is when the signal
-   * fires. `refused` is only said of addresses given to `keep()`, where that named any.
+   * Looks now: over an open connection, else by dialling, again if need be, for at most
+   * `probeTimeoutMs` (default 1 s). Then, and when the signal fires, the answer is `unknown`. Of a
+   * kept peer `refused` is only said by the addresses given to `keep()`, never by hints.
    */
   probe(peer: string, options?: AbortOptions): Promise<ProbeResult>
 }

@@ -5,8 +5,8 @@ import type { TypedEventTarget } from 'main-event'
 import { isRefused } from './connection-health.ts'
 import type { Connections } from './connections.ts'
 import type { ConnectionKeeper } from './core/keeper.ts'
-import { withDeadline } from './deadline.ts'
-import { ADDRESSES_MAX } from './defaults.ts'
+import { pause, withDeadline } from './deadline.ts'
+import { ADDRESSES_MAX, PROBE_DIALS_MAX, PROBE_PAUSE_MS } from './defaults.ts'
 import type { ProbeResult } from './prober.ts'
 import type { Settings } from './settings.ts'
 import { parsePeer, usableTargets } from './targets.ts'
@@ -23,7 +23,7 @@ export interface ReachParts {
   readonly observe: () => void
 }
 
-/** Reaching one peer now, because somebody waits for it: one dial, no retry. */
+/** Reaching one peer now, because somebody waits for it; the keeper has more patience. */
 export class Reach {
   readonly #parts: ReachParts
 
@@ -80,21 +80,29 @@ export class Reach {
   }
 
   async #probeWithin(peer: string, signal: AbortSignal): Promise<ProbeResult> {
-    const { keeper, connections, settings, log } = this.#parts
+    const { keeper, connections, clock, settings, log } = this.#parts
     const isAnswering = await connections.answering(peer, settings.probeTimeoutMs, signal)
     if (isAnswering !== undefined) {
       return isAnswering ? 'alive' : 'unknown'
     }
-    const { addresses, kept } = keeper.addressesOf(peer)
-    try {
-      await connections.dial(peer, addresses, settings.probeTimeoutMs, signal)
-      return 'alive'
-    } catch (error) {
-      log('probe of %s: %e', peer, error)
-      // A forged hint must not be able to say that a kept peer is gone.
-      const isTrusted = kept || !keeper.kept().includes(peer)
-      return isTrusted && isRefused(error) ? 'refused' : 'unknown'
+    // A forged hint must not be able to say that a kept peer is gone.
+    const isTrusted = (): boolean => keeper.addressesOf(peer).kept || !keeper.kept().includes(peer)
+    for (let dials = 0; dials < PROBE_DIALS_MAX; dials++) {
+      await pause(clock, dials === 0 ? 0 : PROBE_PAUSE_MS * 2 ** (dials - 1), signal)
+      try {
+        const { addresses } = keeper.addressesOf(peer)
+        await connections.dial(peer, addresses, settings.probeTimeoutMs, signal)
+        return 'alive'
+      } catch (error) {
+        log('probe of %s: %e', peer, error)
+        if (isRefused(error)) {
+          return isTrusted() ? 'refused' : 'unknown'
+        }
+        // A process that is being killed closes its connections before it stops to listen, and
+        // for some milliseconds a dial is accepted and then reset.
+      }
     }
+    return 'unknown'
   }
 
   async #untilConnected(peer: string, signal: AbortSignal): Promise<void> {

@@ -287,7 +287,7 @@ describe('connect', () => {
 
 describe('probe', () => {
   it('says refused only where every address refused', async () => {
-    const { node, discovery } = await setUp(a)
+    const { clock, node, discovery } = await setUp(a)
     discovery.keep([{ peer: b, addresses: [address, '/ip4/127.0.0.1/tcp/4002'] }])
     const outcomes = [
       new AggregateError([refused(), refused()]),
@@ -302,9 +302,24 @@ describe('probe', () => {
       node.dialler = async () => {
         throw outcome
       }
-      results.push(await discovery.probe(b))
+      const probed = discovery.probe(b)
+      await clock.advance(1_000)
+      results.push(await probed)
     }
     expect(results).toEqual(['refused', 'refused', 'refused', 'unknown', 'unknown', 'unknown'])
+    await discovery.stop()
+  })
+
+  it('dials again where a dying process accepts and resets', async () => {
+    const { clock, node, discovery } = await setUp(a)
+    let dials = 0
+    node.dialler = async () => {
+      throw ++dials < 3 ? new Error('read ECONNRESET') : refused()
+    }
+    const probed = discovery.probe(b)
+    await clock.advance(100)
+    expect(await probed).toBe('refused')
+    expect(dials).toBe(3)
     await discovery.stop()
   })
 

@@ -135,7 +135,7 @@ type FakeCall = (
   peer: string,
   method: string,
   request: Uint8Array,
-  options: CallOptions
+  options?: CallOptions
 ) => Promise<Uint8Array>
 
 /** An `Rpc` whose peers are entries of a map. */
@@ -169,14 +169,14 @@ export class FakeRpc implements Rpc {
     throw new Error('not used')
   }
 
-  readonly call: FakeCall = async (peer, method, request, options = {}) => {
+  readonly call: FakeCall = async (peer, method, request, options) => {
     this.calls++
-    await this.before?.(peer, options)
+    await this.before?.(peer, options ?? {})
     const handler = this.#network.get(peer)?.handlers.get(method)
     if (handler === undefined) {
       throw new UnknownMethodError(method)
     }
-    const signal = options.signal ?? new AbortController().signal
+    const signal = options?.signal ?? new AbortController().signal
     const response = await handler(request, { peer: this.peer, signal, remainingMs: 1_000 })
     this.bytes += response.length
     return response

@@ -40,6 +40,7 @@ export class Link {
       }
     })
     this.#flush = () => {
+      if (!this.#scheduled) return
       this.#scheduled = false
       this.#send()
     }
@@ -56,6 +57,14 @@ export class Link {
       return
     }
     this.#stream = stream
+    if (process.env.RPC_WIN) {
+      const s = stream as any
+      const orig = s.sendWindowUpdate
+      s.sendWindowUpdate = function () {
+        if (this.recvWindowCapacity > this.recvWindow / 2 && this.state === 3) return
+        orig.call(this)
+      }
+    }
     stream.addEventListener('drain', () => this.#send())
     stream.addEventListener('close', (event) => {
       this.#close(event.error ?? new Error('The stream was closed'))
@@ -98,6 +107,7 @@ export class Link {
     if (this.#closed) return
     try {
       this.#reader.push(bytes)
+      if (process.env.RPC_EOR && this.#scheduled) { this.#scheduled = false; this.#send() }
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error))
       this.#init.log.error('reset a stream: %s', reason.message)

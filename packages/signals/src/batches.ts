@@ -10,6 +10,7 @@ export interface OpenedBatch {
   readonly time: number
   readonly boot: number
   readonly first: number
+  readonly since: number
   /** 0 unless it was sent again, in which case having it already is nothing strange. */
   readonly attempt: number
   readonly signals: readonly Signal[]
@@ -31,15 +32,9 @@ export class BatchSeal {
     this.#init = init
   }
 
-  async seal(
-    channel: string,
-    first: number,
-    signals: readonly Uint8Array[],
-    attempt: number
-  ): Promise<Uint8Array> {
+  async seal(batch: Omit<Batch, 'cluster' | 'boot'>): Promise<Uint8Array> {
     const { cluster, boot, signer } = this.#init
-    const payload = Batch.encode({ cluster, channel, boot, first, attempt, signals })
-    return await signer.seal(payload, first)
+    return await signer.seal(Batch.encode({ ...batch, cluster, boot }), batch.first)
   }
 
   async open(bytes: Uint8Array, channel: string): Promise<OpenedBatch | RejectReason> {
@@ -67,6 +62,7 @@ export class BatchSeal {
         time: envelope.time,
         boot: batch.boot,
         first: batch.first,
+        since: Math.min(batch.since, batch.first),
         attempt: batch.attempt,
         signals: batch.signals.map(decodeSignal)
       }

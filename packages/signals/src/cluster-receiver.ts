@@ -102,9 +102,9 @@ export class ClusterReceiver {
     if (batch.author === self) {
       return this.#refuse('replayed')
     }
-    const { author, boot, first } = batch
+    const { author, boot, first, since } = batch
     const admission = this.#order.admit(
-      { author, channel: topic, boot, first, count: batch.signals.length, item: batch },
+      { author, channel: topic, boot, first, since, count: batch.signals.length, item: batch },
       clock.monotonic()
     )
     if (!admission.admitted) {

@@ -153,7 +153,14 @@ export class ClusterSender {
     signals: readonly Uint8Array[],
     attempt: number
   ): Promise<readonly string[]> {
-    const bytes = await this.#init.seal.seal(lane.topic, first, signals, attempt)
+    const since = Math.min(first, lane.recent.since(this.#init.clock.monotonic()) ?? first)
+    const bytes = await this.#init.seal.seal({
+      channel: lane.topic,
+      first,
+      since,
+      signals,
+      attempt
+    })
     try {
       return await this.#init.gossip.publish(lane.topic, bytes)
     } catch (error) {

@@ -28,6 +28,13 @@ export function gossipOptions(init: GossipOptionsInit = {}): Partial<GossipsubOp
     ignoreDuplicatePublishError: true,
     // Authors send to all subscribers they know: shortest way, and no wait for the mesh to form.
     floodPublish: true,
+    // The author reaches all it knows, so the mesh only has to reach the others; each link more
+    // costs every message one more copy.
+    D: 4,
+    Dlo: 3,
+    Dhi: 8,
+    Dscore: 3,
+    Dout: 1,
     // Floodsub peers bypass scores and validators of the mesh.
     fallbackToFloodsub: false,
     // With the default weight, more than 13 peers behind one address silently lose everything.

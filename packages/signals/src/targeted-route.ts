@@ -113,7 +113,13 @@ export class TargetedRoute {
     }
     try {
       const signals = letters.map(({ bytes }) => bytes)
-      const request = await seal.seal(targetName(cluster, peer), first, signals, 0)
+      const request = await seal.seal({
+        channel: targetName(cluster, peer),
+        first,
+        since: first,
+        signals,
+        attempt: 0
+      })
       counters.count('batch-sent')
       const reply = await rpc.call(peer, defaults.deliverMethod, request, { timeoutMs })
       const { outcomes } = Delivery.decode(reply)
@@ -137,7 +143,7 @@ export class TargetedRoute {
     }
     const { author, boot, first, signals } = batch
     const { admitted } = this.#order.admit(
-      { author, channel, boot, first, count: signals.length, item: batch },
+      { author, channel, boot, first, since: first, count: signals.length, item: batch },
       clock.monotonic()
     )
     if (!admitted) {

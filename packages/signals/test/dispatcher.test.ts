@@ -133,7 +133,9 @@ describe('dispatching', () => {
 
   it('ends a subscription with policy error when its queue is full, and reports it', async () => {
     const { failures, send, subject } = dispatcher()
-    const iterator = subject.iterate('a', { queueMax: 1, overflow: 'error' })[Symbol.asyncIterator]()
+    const iterator = subject
+      .iterate('a', { queueMax: 1, overflow: 'error' })
+      [Symbol.asyncIterator]()
     await send('a', 1)
     expect(await send('a', 2)).toEqual({ delivered: 0, dropped: 1 })
     expect(failures).toEqual(['a'])

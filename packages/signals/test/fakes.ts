@@ -5,7 +5,7 @@ import {
   PeerUnavailableError,
   UnknownMethodError
 } from '@murmuration/interface'
-import { decode, encode } from '@murmuration/codec'
+import { bytes as bytesShape, integer, message, text } from '@murmuration/codec'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { equals } from 'uint8arrays/equals'
 import { createSignals } from '../src/index.ts'
@@ -69,19 +69,27 @@ export async function settle(): Promise<void> {
   }
 }
 
+const Envelope = message({ body: bytesShape(), signature: bytesShape() })
+const Body = message({
+  signer: text(),
+  sequence: integer(),
+  time: integer(),
+  payload: bytesShape()
+})
+
 /** Signs with a hash that covers the signer, so that any changed byte shows. */
-export function fakeSigner(signer: string, clock: Clock): SignalSigner {
+export function fakeSigner(signer: string, clock: Pick<Clock, 'now'>): SignalSigner {
   return {
     seal: (payload, sequence) => {
-      const body = encode({ signer, sequence, time: clock.now(), payload })
-      return encode({ body, signature: sha256(body) })
+      const body = Body.encode({ signer, sequence, time: clock.now(), payload })
+      return Envelope.encode({ body, signature: sha256(body) })
     },
     open: (bytes) => {
-      const { body, signature } = decode(bytes) as { body: Uint8Array; signature: Uint8Array }
+      const { body, signature } = Envelope.decode(bytes)
       if (!equals(sha256(body), signature)) {
         throw new InvalidSignatureError('forged')
       }
-      return decode(body) as never
+      return Body.decode(body)
     }
   }
 }
@@ -236,7 +244,9 @@ export class FakeRpcNetwork {
       reject(new DeadlineExceededError('too late'))
     })
     try {
-      const work = this.frozen.has(to) ? new Promise<never>(() => undefined) : handler(request, context)
+      const work = this.frozen.has(to)
+        ? new Promise<never>(() => undefined)
+        : handler(request, context)
       return await Promise.race([work, promise])
     } finally {
       cancel()

@@ -7,13 +7,19 @@ const init = { holdMs: 100, holdBatchesMax: 4, gapsMax: 8, streamsMax: 4 }
 
 function order(changes: Partial<typeof init> = {}): {
   subject: InboundOrder<number>
-  take: (first: number, count?: number, now?: number, boot?: number) => Admission<number>
+  take: (
+    first: number,
+    count?: number,
+    now?: number,
+    boot?: number,
+    since?: number
+  ) => Admission<number>
 } {
   const subject = new InboundOrder<number>({ ...init, ...changes })
   return {
     subject,
-    take: (first, count = 1, now = 0, boot = 1) =>
-      subject.admit({ author: 'a', channel: 't', boot, first, count, item: first }, now)
+    take: (first, count = 1, now = 0, boot = 1, since = first) =>
+      subject.admit({ author: 'a', channel: 't', boot, first, since, count, item: first }, now)
   }
 }
 
@@ -77,6 +83,18 @@ describe('inbound order', () => {
     expect(take(49).admitted).toBe(false)
   })
 
+  it('waits at a first contact for what its author sent a moment before', () => {
+    const { subject, take } = order()
+    expect(take(50, 1, 0, 1, 48)).toMatchObject({ ready: [], missing: 0 })
+    expect(take(48).ready).toEqual([48])
+    expect(take(49).ready).toEqual([49, 50])
+    const other = order()
+    other.take(50, 1, 0, 1, 48)
+    expect(other.subject.expire(100)).toEqual({ ready: [50], lost: 0 })
+    expect(other.take(49)).toMatchObject({ ready: [49], late: 1 })
+    expect(subject.nextExpiry()).toBeUndefined()
+  })
+
   it('begins anew with each boot, and refuses boots that are long gone', () => {
     const { take } = order()
     take(1, 1, 0, 5)
@@ -91,7 +109,8 @@ describe('inbound order', () => {
     const { subject, take } = order()
     take(1)
     subject.pause('t')
-    expect(take(9)).toMatchObject({ ready: [9], missing: 0, lost: 0 })
+    expect(take(9, 1, 0, 1, 8)).toMatchObject({ ready: [], missing: 0, lost: 0 })
+    expect(take(8).ready).toEqual([8, 9])
     expect(take(12)).toMatchObject({ ready: [], missing: 2 })
   })
 
@@ -113,7 +132,7 @@ describe('inbound order', () => {
     expect(take(2).admitted).toBe(false)
     expect(take(98).admitted).toBe(true)
     for (const author of ['b', 'c', 'd', 'e']) {
-      subject.admit({ author, channel: 't', boot: 1, first: 1, count: 1, item: 1 }, 0)
+      subject.admit({ author, channel: 't', boot: 1, first: 1, since: 1, count: 1, item: 1 }, 0)
     }
     // The memory of 'a' went: its first contact is now.
     expect(take(99).admitted).toBe(true)
@@ -131,15 +150,10 @@ describe('inbound order', () => {
           first += count
           return batch
         })
-        // The first one arrives first; any other copies come in any order.
-        const [head, ...rest] = batches
-        const copies = [...rest, ...batches].map((batch) => ({ batch, at: next() }))
-        const arrivals = [head, ...copies.toSorted((a, b) => a.at - b.at).map(({ batch }) => batch)]
+        const copies = [...batches, ...batches].map((batch) => ({ batch, at: next() }))
         const got: number[] = []
-        for (const batch of arrivals) {
-          if (batch !== undefined) {
-            got.push(...take(batch.first, batch.count).ready)
-          }
+        for (const { batch } of copies.toSorted((a, b) => a.at - b.at)) {
+          got.push(...take(batch.first, batch.count, 0, 1, 1).ready)
         }
         expect(got).toEqual(batches.map((batch) => batch.first))
         expect(subject.nextExpiry()).toBeUndefined()

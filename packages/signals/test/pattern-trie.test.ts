@@ -32,7 +32,10 @@ describe('patterns', () => {
 
   it('matches like a plain regular expression does', () => {
     const part = fc.constantFrom('a', 'b', 'c')
-    const pattern = fc.array(fc.oneof(part, fc.constantFrom('*', '**')), { minLength: 1, maxLength: 6 })
+    const pattern = fc.array(fc.oneof(part, fc.constantFrom('*', '**')), {
+      minLength: 1,
+      maxLength: 6
+    })
     const type = fc.array(part, { minLength: 1, maxLength: 6 })
     fc.assert(
       fc.property(fc.array(pattern, { maxLength: 8 }), type, (patterns, segments) => {

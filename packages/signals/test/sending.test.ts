@@ -105,7 +105,9 @@ describe('an outbox', () => {
       pendingBytesMax: 200,
       pendingSignalsMax: 5
     })
-    const results = await Promise.allSettled([1, 2].map((name) => outbox.post(bytes(name), 0).result))
+    const results = await Promise.allSettled(
+      [1, 2].map((name) => outbox.post(bytes(name), 0).result)
+    )
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
 })

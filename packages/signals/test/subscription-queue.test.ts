@@ -7,7 +7,10 @@ function queue(overflow: 'block' | 'drop-oldest' | 'drop-newest' | 'error'): {
   drops: () => number
 } {
   let drops = 0
-  return { queue: new SubscriptionQueue<number>(2, overflow, () => (drops += 1)), drops: () => drops }
+  return {
+    queue: new SubscriptionQueue<number>(2, overflow, () => (drops += 1)),
+    drops: () => drops
+  }
 }
 
 async function all(source: SubscriptionQueue<number>): Promise<number[]> {

@@ -48,6 +48,8 @@ export interface Context {
   send(tenure: Tenure): void
   /** A replica, or the own disk, holds the full state. */
   tenureSynced(tenure: Tenure, self: boolean): void
+  /** Begins a tenure of the document if this peer owns it and has merged enough copies. */
+  consider(held: HeldDocument): void
   /** A tenure began or ended. */
   tenureChanged(tenure: Tenure, status: 'begun' | 'ended'): void
 }

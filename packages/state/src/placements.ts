@@ -1,15 +1,38 @@
 import type { View } from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import type { Placement } from '@murmuration/placement'
+import type { Homes } from './core/homes.ts'
 
-const placements = new WeakMap<View, Placement>()
+interface Cached {
+  readonly placement: Placement
+  readonly homes: Homes
+}
+
+const cache = new WeakMap<View, Cached>()
+
+function cached(view: View): Cached {
+  let found = cache.get(view)
+  if (found === undefined) {
+    const placement = createPlacement(view)
+    const homes: Homes = {
+      homeOf: (agent) => placement.homeOf(agent),
+      ownerOf: (agent) => placement.ownerOf(agent) ?? placement.homeOf(agent)[0]
+    }
+    found = { placement, homes }
+    cache.set(view, found)
+  }
+  return found
+}
 
 /** The placement of a view, made once for each view object. */
 export function placementOf(view: View): Placement {
-  let placement = placements.get(view)
-  if (placement === undefined) {
-    placement = createPlacement(view)
-    placements.set(view, placement)
-  }
-  return placement
+  return cached(view).placement
+}
+
+/**
+ * Who keeps documents. Differs from the placement where an agent is pinned to a peer that is not in
+ * the view: then the first replica keeps its copies complete, without serving it.
+ */
+export function homesOf(view: View): Homes {
+  return cached(view).homes
 }

@@ -11,7 +11,7 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { AppendDocument, PutRequest, Verdict } from './core/messages.ts'
-import { placementOf } from './placements.ts'
+import { homesOf } from './placements.ts'
 import type { Transfer } from './transfer.ts'
 
 /** Stores what owners send: merges always, and confirms only under the view that it has adopted. */
@@ -130,7 +130,7 @@ export class Replica {
   /** Only the owner's own updates count, and only on a replica. */
   #mayConfirm(held: HeldDocument, peer: string): boolean {
     const view = currentView(this.#context)
-    const { owner } = held.locate(view, placementOf(view))
+    const { owner } = held.locate(view, homesOf(view))
     return owner === peer || this.#context.mutants.acknowledgeAnyView === true
   }
 
@@ -144,9 +144,13 @@ export class Replica {
       joined.push(...this.#transfer.merge([state]))
     }
     const saves = joined.map(({ held }) => this.#keep(held, request, call.peer))
-    const results = joined.map(({ held, equal }): Verdict => {
-      if (request.from === 'holder' || !this.#mayConfirm(held, call.peer)) {
-        // A holder learns from `state.list` when its document is safe here.
+    const results = joined.map(({ held, equal, changed }): Verdict => {
+      if (request.from === 'holder') {
+        this.#context.consider(held)
+        // The holder may forget its copy only when nothing in it is new to W replicas.
+        return !changed && held.tenure?.durable === true ? 'ok' : 'failed'
+      }
+      if (!this.#mayConfirm(held, call.peer)) {
         return 'failed'
       }
       return equal ? 'ok' : 'more'

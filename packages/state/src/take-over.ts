@@ -7,7 +7,7 @@ import type { MemberKey } from './core/homes.ts'
 import { collectReply, collectRequest } from './core/messages.ts'
 import type { CollectReply, IndexEntry } from './core/messages.ts'
 import { collectConcurrency, indexPageMax, retryMs } from './defaults.ts'
-import { placementOf } from './placements.ts'
+import { homesOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 
 /**
@@ -182,18 +182,22 @@ export class TakeOver {
 
   /** Documents held here that the asker owns, from `after` on, one more than a page. */
   #index(view: View, asker: string, after: string | undefined): IndexEntry[] {
-    const placement = placementOf(view)
+    const homes = homesOf(view)
     const ids: string[] = []
     for (const held of this.#context.table.values()) {
-      const { id } = held
-      if ((after === undefined || id > after) && held.locate(view, placement).owner === asker) {
+      const { id, copy } = held
+      if (
+        (after === undefined || id > after) &&
+        !copy.empty &&
+        held.locate(view, homes).owner === asker
+      ) {
         ids.push(id)
       }
     }
     ids.sort()
-    return ids.slice(0, indexPageMax + 1).flatMap((id) => {
-      const copy = this.#context.table.get(id)?.copy
-      return copy === undefined || copy.empty ? [] : [{ id, digest: copy.digestAsText }]
-    })
+    return ids.slice(0, indexPageMax + 1).map((id) => ({
+      id,
+      digest: this.#context.table.get(id)?.copy.digestAsText ?? ''
+    }))
   }
 }

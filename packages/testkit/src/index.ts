@@ -6,17 +6,17 @@
  */
 import type { Clock, Random, Rpc, Store } from '@murmuration/interface'
 import type { NetworkConditions } from './network.ts'
-import type { SimulatedLinks } from './simulated-links.ts'
+import type { ProbeResult, SimulatedLinks } from './simulated-links.ts'
 import type { UnsyncedFate } from './simulated-disk.ts'
 import { DeterministicSimulation } from './simulation.ts'
 
-export type { DialResult, NetworkConditions } from './network.ts'
+export type { NetworkConditions } from './network.ts'
 export { createRandom, integerBetween, pick } from './random.ts'
 export { findFailingSeed, runSeeds, SeedFailure } from './seeds.ts'
 export type { SeedRuns } from './seeds.ts'
 export type { UnsyncedFate } from './simulated-disk.ts'
 export { testClock } from './simulation.ts'
-export type { SimulatedLinks }
+export type { ProbeResult, SimulatedLinks }
 
 /** Options of {@link createSimulation}. */
 export interface SimulationInit {

@@ -153,8 +153,8 @@ function applyTo(data: Map<string, Uint8Array>, batch: readonly StoreOperation[]
 
 /** Bytewise order of UTF-8 is the order of code points, which differs from `<` for surrogates. */
 function compareText(a: string, b: string): number {
-  const left = [...a]
-  const right = [...b]
+  const left = Array.from(a)
+  const right = Array.from(b)
   for (let index = 0; index < Math.min(left.length, right.length); index++) {
     const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0)
     if (difference !== 0) {

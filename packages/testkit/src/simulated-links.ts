@@ -1,8 +1,13 @@
 import { TypedEventEmitter } from 'main-event'
 import { PeerUnavailableError } from '@murmuration/interface'
 import type { DiscoveryEvents, FoundPeer } from '@murmuration/interface'
-import type { DialResult, SimulatedNetwork } from './network.ts'
+import type { SimulatedNetwork } from './network.ts'
 import type { SimulatedProcess } from './process.ts'
+
+const probeTimeoutMs = 1000
+
+/** What a probe finds: an answer, a closed port, or neither. */
+export type ProbeResult = 'alive' | 'refused' | 'unknown'
 
 /**
  * The connections of one simulated process, in the shape of the part of `Discovery` that protocols
@@ -45,13 +50,14 @@ export class SimulatedLinks extends TypedEventEmitter<DiscoveryEvents> {
     })
   }
 
-  /** Dials anew and says what it found; a silent peer is given up after the timeout. */
-  probe(peer: string, options: { readonly timeoutMs?: number } = {}): Promise<DialResult> {
+  /** Dials anew and says what it found; a silent peer is given up after a second. */
+  probe(peer: string): Promise<ProbeResult> {
     const found = this.#network.dial(this.#process.name, peer)
-    const delay = found === 'silent' ? (options.timeoutMs ?? 1000) : 2 * this.#network.delay()
+    const delay = found === 'silent' ? probeTimeoutMs : 2 * this.#network.delay()
     return new Promise((resolve) => {
       this.#process.post(delay, 'message', () => {
-        resolve(found === 'silent' ? 'silent' : this.#network.dial(this.#process.name, peer))
+        const now = found === 'silent' ? found : this.#network.dial(this.#process.name, peer)
+        resolve(now === 'reachable' ? 'alive' : now === 'refused' ? 'refused' : 'unknown')
       })
     })
   }

@@ -185,7 +185,7 @@ export class SimulatedRpc implements Rpc {
 
   /** All calls over this connection fail: what was sent may have taken effect. */
   disconnected(peer: string): void {
-    for (const pending of [...this.#pending]) {
+    for (const pending of Array.from(this.#pending)) {
       if (pending.peer === peer) {
         pending.fail(new ConnectionLostError(`the connection to ${peer} ended`))
       }

@@ -114,34 +114,43 @@ export class State {
   }
 }
 
-/** Applies an update that was checked before. False if it was known already. Never throws. */
+/**
+ * Applies an update that was checked before. False if that changed nothing. Never throws. Removals
+ * are carried out even if the own dots were seen: they may have been forgotten before they came,
+ * and forgetting early and late must come to the same.
+ */
 export function applyUpdate(state: State, update: Update): boolean {
   const { context } = state
   const { writer, first, effects } = update
   const last = first + update.count - 1
-  if (update.count === 0 || context.covers(writer, first, last)) return false
-  // Dots that were forgotten before their update came have no effect any more.
+  if (update.count === 0) return false
   let known: Set<number> | undefined
+  let changed = true
   if (context.highest(writer) >= first) {
+    changed = !context.covers(writer, first, last)
     known = new Set(effects.map(({ dot }) => dot).filter((dot) => context.has(dot)))
   }
-  const filled = context.add(writer, first, last)
+  const filled = changed && context.add(writer, first, last)
   for (const effect of effects) {
     const field = state.forWrite(effect.key, effect.path, effect.tag)
-    for (const dot of effect.removed) removeFrom(field, dot, context, effect.element)
+    for (const dot of effect.removed) {
+      if (removeFrom(field, dot, context, effect.element)) changed = true
+    }
     if (effect.kind !== 0 && !known?.has(effect.dot)) write(field, effect, update, context)
     state.settle(field)
   }
   if (filled) foldCounters(state)
   if (state.pending.size > 0) purgePending(state)
-  return true
+  return changed
 }
 
-/** Removes a dot here, now or when its update arrives. */
-function removeFrom(field: Field, dot: number, context: Context, element?: number): void {
-  if (removeDot(field, dot, context, element) || context.has(dot)) return
+/** Removes a dot here, now or when its update arrives. True if that changed anything. */
+function removeFrom(field: Field, dot: number, context: Context, element?: number): boolean {
+  if (removeDot(field, dot, context, element)) return true
+  if (context.has(dot) || field.pending?.includes(dot) === true) return false
   if (field.pending === undefined) field.pending = [dot]
-  else if (!field.pending.includes(dot)) field.pending.push(dot)
+  else field.pending.push(dot)
+  return true
 }
 
 function write(field: Field, effect: Effect, update: Update, context: Context): void {

@@ -82,7 +82,10 @@ export class Admission {
   /** A member asks the others to go on without it. */
   onLeave(from: string, leave: Leave, now: number): void {
     if (from === leave.peer) {
-      this.#leavers.set(leave.peer, { value: leave.standing.incarnation, until: now + candidateTtlMs })
+      this.#leavers.set(leave.peer, {
+        value: leave.standing.incarnation,
+        until: now + candidateTtlMs
+      })
       this.#context.consider(now)
     }
   }

@@ -197,15 +197,13 @@ export class Detector {
     })
   }
 
-  /** Whether this peer vouches for a member that somebody wants to remove. */
+  /**
+   * Whether this peer vouches for a member that somebody wants to remove: it heard it just now and
+   * did not find its port closed. What others found counts less than that.
+   */
   vouchesFor(peer: string, now: number): boolean {
     const watched = this.#watched.get(peer)
     if (watched === undefined || watched.refused) {
-      return false
-    }
-    const observers = this.#edges?.observersOf(peer) ?? []
-    const refused = observers.filter((by) => this.#chargeBy(by, peer, now) === 'refused')
-    if (refused.length >= Math.min(2, observers.length)) {
       return false
     }
     return this.#silence(watched, now) < suspectAfterMs

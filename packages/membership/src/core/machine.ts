@@ -1,12 +1,5 @@
 import type { Member, Reachability, SelfIdentity } from '@murmuration/interface'
-import {
-  askTimeoutMs,
-  beatMs,
-  beatTimeoutMs,
-  lagMaxMs,
-  leaveRetryMs,
-  meetMs
-} from '../defaults.ts'
+import { askTimeoutMs, beatMs, beatTimeoutMs, lagMaxMs, leaveRetryMs, meetMs } from '../defaults.ts'
 import { Admission } from './admission.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
@@ -47,6 +40,7 @@ export class Machine implements Context {
   readonly #pulling: Pulling
   #isLeaving = false
   #leaveCount = 0
+  #stalledAt = Number.NEGATIVE_INFINITY
 
   constructor(config: MachineConfig, stored: Stored, now: number) {
     this.config = config
@@ -312,6 +306,10 @@ export class Machine implements Context {
         this.timers.clear('leave', 'join')
         this.outbox.emit({ type: 'left' })
       }
+    } else if (this.#isLeaving && !this.isAlone) {
+      // Admitted after all, because its request was on the way: it asks again to leave.
+      this.timers.sooner('leave', now)
+      this.timers.sooner('beat', now + beatMs)
     } else if (member.since === this.history.number) {
       // The others let nobody else in before they have heard of those who came.
       this.timers.set('beat', now)
@@ -473,7 +471,8 @@ export class Machine implements Context {
   /** A timer that is late tells that this peer stood still; it then trusts no silence. */
   #checkLag(now: number): void {
     const due = this.timers.next
-    if (due !== undefined && now - due > lagMaxMs) {
+    if (due !== undefined && due > this.#stalledAt && now - due > lagMaxMs) {
+      this.#stalledAt = now
       this.detector.stalled(now)
       this.outbox.count('stalls')
     }

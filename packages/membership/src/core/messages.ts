@@ -245,7 +245,12 @@ export const Beat: Message<Beat> = message({
   accusations: list(accusation, { max: accusationsMax })
 })
 
-export const Prepare: Message<Prepare> = message({ standing, number: count, ballot, removes: peers })
+export const Prepare: Message<Prepare> = message({
+  standing,
+  number: count,
+  ballot,
+  removes: peers
+})
 
 export const Accept: Message<Accept> = message({
   standing,

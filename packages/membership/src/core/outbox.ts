@@ -115,7 +115,7 @@ export class Outbox {
     const id = this.#nextId++
     this.#waiting.set(id, (answered, now) => {
       // The shell decodes an answer by the method of its request, so the two agree.
-      done(answered?.message as Exchanges[M][1] | undefined, now)
+      done(answered?.message as Exchanges[M][1], now)
     })
     // The pair is right by the signature; the compiler cannot see it in the union.
     const sent = { method, message } as Sent

@@ -56,7 +56,13 @@ export class Proposer {
     return this.#quietUntil
   }
 
-  begin(view: View, own: Decision, removes: readonly string[], above: Ballot | undefined, now: number): Ballot {
+  begin(
+    view: View,
+    own: Decision,
+    removes: readonly string[],
+    above: Ballot | undefined,
+    now: number
+  ): Ballot {
     this.#counter = Math.max(this.#counter, above?.counter ?? 0) + 1
     const ballot: Ballot = { counter: this.#counter, proposer: this.#name }
     this.#attempt = {

@@ -29,7 +29,8 @@ export class Pulling {
     const known = pull.decisions.at(-1)?.view.number
     const own = this.#context.standing()
     // Further pages are asked for in the lineage of the first one.
-    const standing = known === undefined ? own : { ...own, lineage: pull.lineage, size: 0 }
+    const further = { lineage: pull.lineage, number: known ?? 0, size: 0 }
+    const standing = known === undefined ? own : { ...own, ...further }
     const question = { standing, after: known ?? history.number }
     outbox.request(pull.from, 'view', question, askTimeoutMs, (chain, now) => {
       this.#pull = undefined

@@ -123,7 +123,7 @@ export class Seeking {
       timers.clear('join')
     }
     if (isAlone) {
-      timers.sooner('meet', now + meetMs)
+      timers.sooner('meet', now + joinRetryMs)
     } else {
       timers.clear('meet')
     }

@@ -12,9 +12,7 @@ export interface Change {
 }
 
 export function isEmpty(change: Change): boolean {
-  return (
-    change.join.length + change.remove.length + change.leave.length === 0 && !change.advance
-  )
+  return change.join.length + change.remove.length + change.leave.length === 0 && !change.advance
 }
 
 /** The first view of a cluster. */
@@ -47,7 +45,10 @@ export function nextDecision(view: View, change: Change): Decision {
 }
 
 /** The record of a member, if it is one with this incarnation. */
-export function memberIn(view: View | undefined, self: Pick<SelfIdentity, 'peer' | 'incarnation'>): Member | undefined {
+export function memberIn(
+  view: View | undefined,
+  self: Pick<SelfIdentity, 'peer' | 'incarnation'>
+): Member | undefined {
   return view?.members.find(
     ({ peer, incarnation }) => peer === self.peer && incarnation === self.incarnation
   )

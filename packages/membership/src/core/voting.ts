@@ -3,7 +3,15 @@ import { batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
 import { Acceptor } from './acceptor.ts'
 import type { Admission } from './admission.ts'
 import type { Context } from './context.ts'
-import type { Accept, AcceptorState, Ballot, Candidate, Decision, Prepare, Vote } from './messages.ts'
+import type {
+  Accept,
+  AcceptorState,
+  Ballot,
+  Candidate,
+  Decision,
+  Prepare,
+  Vote
+} from './messages.ts'
 import { Proposer } from './proposer.ts'
 import type { Step } from './proposer.ts'
 import { acceptorsOf } from './quorum.ts'
@@ -141,6 +149,7 @@ export class Voting {
     const vouchedFor = removes.find((peer) => peer === self.peer || detector.vouchesFor(peer, now))
     if (vouchedFor !== undefined) {
       outbox.count('vetoes')
+      outbox.emit({ type: 'probe', peer: vouchedFor })
       outbox.log('info', `no vote for removing ${vouchedFor}, which was heard just now`)
       return 'veto'
     }

@@ -39,8 +39,9 @@ export function negativeLog2(high: number, low: number): number {
   // Once in 2^32 times the high half is empty; (0, 0) counts as the smallest u above it.
   const word = high === 0 ? low || 1 : high
   const leading = Math.clz32(word)
-  // Without its leading one, and moved to the top of 31 bits.
-  const mantissa = (word << leading) & 0x7fff_ffff
+  // The leading one moved to the top, bits of the low half after those of the high one.
+  const rising = high === 0 || leading === 0 ? 0 : low >>> (32 - leading)
+  const mantissa = ((word << leading) | rising) & 0x7fff_ffff
   const index = mantissa >>> restBits
   const rest = (mantissa >>> (restBits - 16)) & 0xffff
   const below = table[index] ?? 0

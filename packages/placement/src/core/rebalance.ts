@@ -46,10 +46,16 @@ export function planRebalance(from: View, to: View, agents: Iterable<AgentRecord
   const owners = { total: 0, moved: 0, needless: 0 }
   const replicas = { total: 0, moved: 0, needless: 0 }
   for (const agent of agents) {
-    const oldOwner = before.ownerOf(agent)?.peer
-    const newOwner = after.ownerOf(agent)?.peer
     const oldHome = before.homeOf(agent).map(peerOf)
-    const newHome = after.homeOf(agent).map(peerOf)
+    // A key is hashed once, unless the number of slots differs.
+    const newHome = (
+      from.placement.slots === to.placement.slots
+        ? after.homeOfSlot(before.slotOf(agent), agent.replicas)
+        : after.homeOf(agent)
+    ).map(peerOf)
+    const pinned = agent.placement === 'pinned'
+    const oldOwner = pinned ? before.ownerOf(agent)?.peer : oldHome[0]
+    const newOwner = pinned ? after.ownerOf(agent)?.peer : newHome[0]
     const copiesTo = newHome.filter((peer) => !oldHome.includes(peer))
     const copiesFrom = oldHome.filter((peer) => !newHome.includes(peer))
     owners.total += 1

@@ -21,6 +21,8 @@ interface Stream<T> {
   next: number
   /** Batches that wait for an earlier one, rising. */
   held: Held<T>[]
+  /** Below this, missing something is no loss: it was sent before this peer listened. */
+  known: number
   /** Whether signals may have been missed on purpose, so that the next gap means nothing. */
   resumed: boolean
 }
@@ -40,6 +42,8 @@ export interface Arrival<T> {
   readonly boot: number
   readonly first: number
   readonly count: number
+  /** Sequences from here on were sent a moment ago, so that they may still come; at most `first`. */
+  readonly since: number
   readonly item: T
 }
 
@@ -83,7 +87,8 @@ export class InboundOrder<T> {
     if (!this.#take(stream, range)) {
       return refused
     }
-    const resumed = stream.resumed || this.#init.holdMs === 0
+    const unheld = this.#init.holdMs === 0
+    const resumed = stream.resumed || unheld
     stream.resumed = false
     if (range.to < stream.next) {
       // Its place in the order has passed; late is better than never.
@@ -95,7 +100,8 @@ export class InboundOrder<T> {
       while (stream.held.length > 0) {
         lost += skipGap(stream, ready)
       }
-      stream.next = range.from
+      stream.next = unheld ? range.from : Math.max(stream.next, arrival.since)
+      stream.known = range.from
     }
     insert(stream.held, { ...range, item: arrival.item, at: now })
     drain(stream, ready)
@@ -148,7 +154,7 @@ export class InboundOrder<T> {
     }
   }
 
-  #stream({ author, channel, boot, first }: Arrival<T>): Stream<T> | undefined {
+  #stream({ author, channel, boot, first, since }: Arrival<T>): Stream<T> | undefined {
     const key = `${author}\n${channel}`
     const streams = this.#streams.get(key) ?? []
     let stream = streams.find((candidate) => candidate.boot === boot)
@@ -163,8 +169,9 @@ export class InboundOrder<T> {
         high: first - 1,
         // Earlier signals may still be on their way; they are let in, each once.
         gaps: first > 1 ? [{ from: Math.max(1, first - firstContactWindow), to: first - 1 }] : [],
-        next: first,
+        next: this.#init.holdMs === 0 ? first : since,
         held: [],
+        known: first,
         resumed: false
       }
       streams.unshift(stream)
@@ -240,7 +247,7 @@ function skipGap<T>(stream: Stream<T>, ready: T[]): number {
   if (head === undefined) {
     return 0
   }
-  const lost = head.from - stream.next
+  const lost = Math.max(0, head.from - Math.max(stream.next, stream.known))
   stream.next = head.from
   drain(stream, ready)
   return lost

@@ -43,7 +43,9 @@ export function fromJSON(json: unknown): Signal {
   // CloudEvents reads a null attribute as an absent one; null as data is a value. `fromEntries`
   // makes own properties, so that a field named `__proto__` is seen and refused.
   const fields: Record<string, unknown> = Object.fromEntries(
-    entries.filter(([name, attribute]) => name !== 'data_base64' && (attribute !== null || name === 'data'))
+    entries.filter(
+      ([name, attribute]) => name !== 'data_base64' && (attribute !== null || name === 'data')
+    )
   )
   if (base64 !== undefined) {
     if (fields['data'] !== undefined) {

@@ -38,6 +38,12 @@ export class RecentBatches {
     this.#trim(batch.at)
   }
 
+  /** The first sequence that is still kept. */
+  since(now: number): number | undefined {
+    this.#trim(now)
+    return this.#batches[0]?.first
+  }
+
   /** A peer subscribed; returns whether there is something it may have missed. */
   joined(peer: string, now: number): boolean {
     this.#trim(now)

@@ -48,6 +48,8 @@ export interface Batch {
   readonly boot: number
   /** Sequence of the first signal; the others follow without a gap. */
   readonly first: number
+  /** Sequence of the first signal that its author would still repeat for late subscribers. */
+  readonly since: number
   /** Makes the bytes of a repetition differ, since gossip drops bytes that it has seen. */
   readonly attempt: number
   /** Each as of {@link encodeSignal}, at least one. */
@@ -60,6 +62,7 @@ export const Batch: Message<Batch> = message(
     channel: text({ max: 1024 }),
     boot: integer({ min: 0 }),
     first: integer({ min: 1, max: 2 ** 52 }),
+    since: integer({ min: 1, max: 2 ** 52 }),
     attempt: integer({ min: 0 }),
     signals: list(bytes({ max: signalBytesMax }), { max: batchSignalsMax })
   },

@@ -1,0 +1,51 @@
+import type { AbortOptions } from '@libp2p/interface'
+import { createViewFollower } from '@murmuration/membership'
+import { createMemoryStore } from '@murmuration/storage'
+import { defaults } from './defaults.ts'
+import type { PeerParts } from './peer.ts'
+import { systemClock as clock, systemRandom as random } from './system.ts'
+
+/**
+ * Leaves the view and waits until the others have everything: a view without this peer is settled,
+ * so all that this peer holds is on enough replicas of it. After the deadline it returns all the
+ * same: what was acknowledged is on the disks of two peers, of which this one keeps its own.
+ */
+export async function drain(
+  parts: PeerParts,
+  options: AbortOptions & { readonly timeoutMs?: number }
+): Promise<void> {
+  const { membership, rpc, discovery, settings, log } = parts
+  const others = (membership.view?.members ?? []).filter(({ peer }) => peer !== rpc.peer)
+  if (others.length === 0) return
+  const deadline = clock.monotonic() + (options.timeoutMs ?? defaults.drainTimeoutMs)
+  const late = new AbortController()
+  const cancel = clock.schedule(deadline - clock.monotonic(), () => late.abort())
+  const signal =
+    options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal])
+  // This peer is no member any more, so it sees what the members agree on as an outsider does.
+  const follower = createViewFollower(
+    { rpc, clock, random, store: createMemoryStore(), ...(discovery === undefined ? {} : { discovery }) },
+    { cluster: settings.name, contacts: () => others.map(({ peer }) => peer) }
+  )
+  try {
+    await membership.leave({ signal })
+    await follower.start()
+    while (!isSettledWithout(follower, rpc.peer)) {
+      if (signal.aborted) {
+        log('stops before the others have taken over everything')
+        return
+      }
+      await new Promise<void>((resolve) => void clock.schedule(defaults.drainPollMs, resolve))
+    }
+  } finally {
+    cancel()
+    await follower.stop()
+  }
+}
+
+function isSettledWithout(
+  { view, settled }: Pick<ReturnType<typeof createViewFollower>, 'view' | 'settled'>,
+  peer: string
+): boolean {
+  return view !== undefined && settled === view.number && view.members.every((member) => member.peer !== peer)
+}

@@ -1,0 +1,426 @@
+import {
+  AbortedError,
+  InvalidParametersError,
+  NotStartedError,
+  OverloadedError,
+  UnavailableError
+} from '@murmuration/interface'
+import type {
+  MembershipEvents,
+  Reachability,
+  RpcContext,
+  SelfIdentity,
+  View
+} from '@murmuration/interface'
+import type { AbortOptions, Logger } from '@libp2p/interface'
+import { TypedEventEmitter } from 'main-event'
+import { Machine } from './core/machine.ts'
+import { exchanges } from './core/messages.ts'
+import type { Method, RefusalReason } from './core/messages.ts'
+import type { Answered, Batch, Effect, Sent } from './core/outbox.ts'
+import type { Rules } from './core/rules.ts'
+import { catchUpTimeoutMs, writeRetryMs } from './defaults.ts'
+import { JoinRefusedError } from './errors.ts'
+import type { JoiningMembership, MembershipComponents, MembershipInit } from './index.ts'
+import { Ledger } from './ledger.ts'
+import { registerMetrics } from './metrics.ts'
+import { settingsOf } from './settings.ts'
+import type { Settings } from './settings.ts'
+import { Waiters } from './waiters.ts'
+
+const lastingRefusals: ReadonlySet<RefusalReason> = new Set([
+  'cluster-differs',
+  'placement-differs',
+  'protocol-differs',
+  'role-missing',
+  'identity-differs',
+  'incarnation-retired'
+])
+
+/** The machine with a network, a store, a clock and events around it. */
+export class MembershipService
+  extends TypedEventEmitter<MembershipEvents>
+  implements JoiningMembership
+{
+  readonly #components: MembershipComponents
+  readonly #settings: Settings
+  readonly #rules: Rules
+  readonly #ledger: Ledger
+  readonly #log: Logger | undefined
+  readonly #count: ReturnType<typeof registerMetrics>
+  readonly #waiters: Waiters
+  #machine: Machine | undefined
+  #self: SelfIdentity | undefined
+  #starting: Promise<void> | undefined
+  /** What upper layers see: only what is durable. */
+  #shown: { readonly view: View; readonly views: readonly View[]; settled: number } | undefined
+  #queue: Batch[] = []
+  #isFlushing = false
+  /** The store refuses writes: nothing comes in and nothing goes out until it takes them. */
+  #isStuck = false
+  #cancelTimer: (() => void) | undefined
+  #answers = new Map<number, (answered: Answered) => void>()
+  #nextAnswer = 1
+  #refused = new Set<string>()
+
+  constructor(components: MembershipComponents, init: MembershipInit, rules: Rules) {
+    super()
+    this.#components = components
+    this.#settings = settingsOf(components, init)
+    this.#rules = rules
+    this.#ledger = new Ledger(components.store)
+    this.#log = components.logger?.forComponent('murmuration:membership')
+    this.#waiters = new Waiters(components.clock)
+    this.#count = registerMetrics(components.metrics, {
+      number: () => this.view?.number ?? 0,
+      members: () => this.view?.members.length ?? 0,
+      unsettled: () => this.unsettledViews().length
+    })
+  }
+
+  get self(): SelfIdentity {
+    if (this.#self === undefined) {
+      throw new NotStartedError('membership is not started')
+    }
+    return this.#self
+  }
+
+  get view(): View | undefined {
+    return this.#shown?.view
+  }
+
+  get settled(): number {
+    return this.#shown?.settled ?? 0
+  }
+
+  unsettledViews(): readonly View[] {
+    return this.#shown?.views ?? []
+  }
+
+  async start(): Promise<void> {
+    this.#starting ??= this.#open()
+    await this.#starting
+  }
+
+  async stop(): Promise<void> {
+    if (this.#starting === undefined) {
+      return
+    }
+    // A start that failed has been reported to whoever awaited it.
+    await this.#starting.catch(() => {})
+    this.#starting = undefined
+    this.#machine = undefined
+    this.#queue = []
+    this.#answers.clear()
+    this.#cancelTimer?.()
+    const { discovery, rpc } = this.#components
+    discovery?.removeEventListener('connected', this.#onConnected)
+    discovery?.removeEventListener('disconnected', this.#onDisconnected)
+    for (const method of methods) {
+      rpc.unhandle(`membership.${method}`)
+    }
+    this.#waiters.failAll(new NotStartedError('membership was stopped'))
+  }
+
+  reachability(peer: string): Reachability {
+    const now = this.#components.clock.monotonic()
+    return this.#machine?.reachability(peer, now) ?? 'unreachable'
+  }
+
+  reportSettled(number: number): void {
+    if (!Number.isSafeInteger(number) || number > (this.view?.number ?? 0)) {
+      throw new InvalidParametersError(`view ${number} is not adopted here`)
+    }
+    this.#enter((machine, now) => machine.report(number, now))
+  }
+
+  async catchUp(number: number, from: string, options: AbortOptions = {}): Promise<View> {
+    const { signal } = options
+    const what = `view ${number}`
+    const isThere = (): View | undefined =>
+      this.view !== undefined && this.view.number >= number ? this.view : undefined
+    const ask = (): void => this.#enter((machine) => machine.pull(from))
+    const failure = new UnavailableError(`${what} was not learned from ${from} in time`)
+    this.#assertStarted()
+    return await this.#waiters.until(isThere, {
+      what,
+      signal,
+      ask,
+      failure,
+      timeoutMs: catchUpTimeoutMs
+    })
+  }
+
+  async joined(options: AbortOptions = {}): Promise<View> {
+    const { signal } = options
+    this.#assertStarted()
+    const isThere = (): View | undefined =>
+      this.view?.members.some(({ peer, incarnation }) => {
+        return peer === this.self.peer && incarnation === this.self.incarnation
+      }) === true
+        ? this.view
+        : undefined
+    return await this.#waiters.until(isThere, { what: 'joining', signal })
+  }
+
+  async leave(options: AbortOptions = {}): Promise<void> {
+    const { signal } = options
+    this.#assertStarted()
+    let hasLeft = false
+    this.#onLeft = () => {
+      hasLeft = true
+    }
+    this.#enter((machine, now) => machine.leave(now))
+    try {
+      await this.#waiters.until(() => (hasLeft ? true : undefined), { what: 'leaving', signal })
+    } catch (error) {
+      if (error instanceof AbortedError) {
+        this.#enter((machine) => machine.stay())
+      }
+      throw error
+    }
+  }
+
+  #onLeft: (() => void) | undefined
+
+  #assertStarted(): void {
+    if (this.#machine === undefined) {
+      throw new NotStartedError('membership is not started')
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { clock, discovery, random, rpc } = this.#components
+    const self = await this.#ledger.boot(rpc.peer, random)
+    const stored = await this.#ledger.load()
+    this.#self = self
+    this.#log?.('%s starts as incarnation %s, boot %d', self.peer, self.incarnation, self.boot)
+    const { history } = stored
+    const newest = history?.decisions.at(-1)?.view
+    if (history !== undefined && newest !== undefined) {
+      const views = history.decisions.map(({ view }) => view)
+      this.#shown = { view: newest, views, settled: history.settled }
+    }
+    const config = { ...this.#settings, self, random, rules: this.#rules }
+    this.#machine = new Machine(config, stored, clock.monotonic())
+    for (const method of methods) {
+      rpc.handle(`membership.${method}`, (bytes, context) => this.#serve(method, bytes, context))
+    }
+    discovery?.addEventListener('connected', this.#onConnected)
+    discovery?.addEventListener('disconnected', this.#onDisconnected)
+    this.#pump()
+  }
+
+  readonly #onConnected = ({ detail }: CustomEvent<{ readonly peer: string }>): void => {
+    this.#enter((machine, now) => machine.linked(detail.peer, true, now))
+  }
+
+  readonly #onDisconnected = ({ detail }: CustomEvent<{ readonly peer: string }>): void => {
+    this.#enter((machine, now) => machine.linked(detail.peer, false, now))
+  }
+
+  /** The only way to the machine: an input, then whatever it wants done. */
+  #enter(input: (machine: Machine, now: number) => void): void {
+    const machine = this.#machine
+    if (machine === undefined || this.#isStuck) {
+      return
+    }
+    input(machine, this.#components.clock.monotonic())
+    this.#pump()
+  }
+
+  #pump(): void {
+    const machine = this.#machine
+    if (machine === undefined) {
+      return
+    }
+    for (let batch = machine.drain(); batch !== undefined; batch = machine.drain()) {
+      this.#queue.push(batch)
+    }
+    this.#arm(machine)
+    if (!this.#isFlushing) {
+      void this.#flush(machine)
+    }
+  }
+
+  #arm(machine: Machine): void {
+    const { clock } = this.#components
+    this.#cancelTimer?.()
+    const at = machine.wakeAt
+    if (at !== undefined) {
+      this.#cancelTimer = clock.schedule(Math.max(0, at - clock.monotonic()), () => {
+        this.#enter((self, now) => self.wake(now))
+      })
+    }
+  }
+
+  /** Carries out batches in order; the writes of all that wait share one sync. */
+  async #flush(machine: Machine): Promise<void> {
+    this.#isFlushing = true
+    while (this.#queue.length > 0 && this.#machine === machine) {
+      const batches = this.#queue
+      this.#queue = []
+      const writes = batches.flatMap((batch) => batch.writes)
+      if (writes.length > 0) {
+        await this.#persist(async () => this.#ledger.write(writes), machine)
+      }
+      for (const effect of batches.flatMap((batch) => batch.effects)) {
+        if (this.#machine === machine) {
+          this.#perform(effect)
+        }
+      }
+    }
+    this.#isFlushing = false
+  }
+
+  /** Tries until the store takes it. Meanwhile this peer is silent, for it can promise nothing. */
+  async #persist(write: () => Promise<void>, machine: Machine): Promise<void> {
+    const { clock } = this.#components
+    while (this.#machine === machine) {
+      try {
+        await write()
+        break
+      } catch (error) {
+        this.#isStuck = true
+        this.#log?.error(
+          'the store refused a write, this peer is silent until it does not: %e',
+          error
+        )
+        await new Promise<void>((resolve) => {
+          clock.schedule(writeRetryMs, resolve)
+        })
+      }
+    }
+    if (this.#isStuck) {
+      this.#isStuck = false
+      this.#arm(machine)
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'request':
+        void this.#call(effect.id, effect.to, effect.sent, effect.timeoutMs)
+        break
+      case 'answer':
+        this.#answers.get(effect.id)?.(effect.answered)
+        this.#answers.delete(effect.id)
+        break
+      case 'probe':
+        void this.#probe(effect.peer)
+        break
+      case 'view':
+        this.#show(effect)
+        break
+      case 'settled':
+        this.#settle(effect.settled, effect.views)
+        break
+      case 'reachability': {
+        const { peer, reachability } = effect
+        this.safeDispatchEvent('reachability', { detail: { peer, reachability } })
+        break
+      }
+      case 'keep':
+        this.#components.discovery?.keep(
+          effect.members.filter(({ peer }) => peer !== this.#components.rpc.peer)
+        )
+        break
+      case 'refused':
+        this.#onRefused(effect.by, effect.reason, effect.explanation)
+        break
+      case 'left':
+        this.#onLeft?.()
+        this.#waiters.check()
+        break
+      case 'log':
+        if (effect.level === 'error') {
+          this.#log?.error(effect.text)
+        } else {
+          this.#log?.(effect.text)
+        }
+        break
+      case 'count':
+        this.#count(effect.name)
+        break
+    }
+  }
+
+  #show({ previous, view, views, settled }: Effect & { readonly type: 'view' }): void {
+    this.#shown = { view, views, settled }
+    const peers = view.members.map(({ peer }) => peer).join(' ')
+    this.#log?.('view %d: %s', view.number, peers)
+    this.safeDispatchEvent('view', { detail: { previous, view } })
+    this.#waiters.check()
+  }
+
+  #settle(settled: number, views: readonly View[]): void {
+    if (this.#shown !== undefined) {
+      this.#shown = { ...this.#shown, settled, views }
+      this.safeDispatchEvent('settled', { detail: { settled } })
+    }
+  }
+
+  #onRefused(by: string, reason: RefusalReason, explanation: string): void {
+    if (!this.#refused.has(reason)) {
+      // Once per reason: the peer goes on asking each second.
+      this.#refused.add(reason)
+      this.#log?.error('%s refused to admit this peer (%s): %s', by, reason, explanation)
+    }
+    if (lastingRefusals.has(reason)) {
+      const text = `${by} refused to admit this peer: ${explanation}`
+      this.#waiters.fail('joining', new JoinRefusedError(reason, text))
+    }
+  }
+
+  #serve(method: Method, bytes: Uint8Array, context: RpcContext): Promise<Uint8Array> {
+    if (this.#isStuck) {
+      throw new OverloadedError('the store of this peer refuses writes')
+    }
+    // The two come from one table, which the type system cannot follow through `method`.
+    const sent = { method, message: exchanges[method].request.decode(bytes) } as Sent
+    const id = this.#nextAnswer++
+    return new Promise((resolve) => {
+      this.#answers.set(id, (answered) => resolve(encodeAnswer(answered)))
+      context.signal.addEventListener('abort', () => this.#answers.delete(id), { once: true })
+      this.#enter((machine, now) => machine.asked(id, context.peer, sent, now))
+    })
+  }
+
+  async #call(id: number, to: string, { method, message }: Sent, timeoutMs: number): Promise<void> {
+    let answered: Answered | undefined
+    try {
+      const { request, answer } = exchanges[method]
+      // As above: the message is of this method.
+      const bytes = (request as { encode(value: unknown): Uint8Array }).encode(message)
+      const reply = await this.#components.rpc.call(to, `membership.${method}`, bytes, {
+        timeoutMs
+      })
+      answered = { method, message: answer.decode(reply) } as Answered
+    } catch (error) {
+      // Every failure means the same to the protocol: no answer. It asks again by itself.
+      this.#log?.trace('%s of %s failed: %e', method, to, error)
+    }
+    this.#enter((machine, now) => machine.answered(id, answered, now))
+  }
+
+  async #probe(peer: string): Promise<void> {
+    const { discovery } = this.#components
+    if (discovery?.probe === undefined) {
+      return
+    }
+    try {
+      const result = await discovery.probe(peer)
+      this.#enter((machine, now) => machine.probed(peer, result, now))
+    } catch (error) {
+      // As good as no evidence.
+      this.#log?.('probe of %s failed: %e', peer, error)
+    }
+  }
+}
+
+const methods: readonly Method[] = ['beat', 'prepare', 'accept', 'decided', 'view', 'join', 'leave']
+
+function encodeAnswer({ method, message }: Answered): Uint8Array {
+  // The message is of this method.
+  return (exchanges[method].answer as { encode(value: unknown): Uint8Array }).encode(message)
+}

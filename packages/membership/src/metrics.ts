@@ -1,0 +1,58 @@
+import type { Metrics } from '@libp2p/interface'
+import type { Counted } from './core/outbox.ts'
+
+const help: Record<Counted, string> = {
+  views: 'Views adopted',
+  attempts: 'Attempts of this peer to decide a view',
+  attempts_failed: 'Attempts of this peer that decided nothing',
+  vetoes: 'Votes refused because the peer to be removed had just been heard',
+  stalls: 'Times this peer found that its own event loop had stood still',
+  joins_refused: 'Requests to join that this peer refused',
+  clusters_met: 'Other clusters of the same name that were met and not merged'
+}
+
+/** What the gauges show. */
+export interface Figures {
+  readonly number: () => number
+  readonly members: () => number
+  readonly unsettled: () => number
+}
+
+/** Registers the counters and gauges of membership; returns how to count. */
+export function registerMetrics(
+  metrics: Metrics | undefined,
+  figures: Figures
+): (name: Counted) => void {
+  if (metrics === undefined) {
+    return () => {}
+  }
+  const prefix = 'murmuration_membership'
+  metrics.registerMetric(`${prefix}_view_number`, {
+    help: 'Number of the newest adopted view',
+    calculate: figures.number
+  })
+  metrics.registerMetric(`${prefix}_members`, {
+    help: 'Members of the newest adopted view',
+    calculate: figures.members
+  })
+  metrics.registerMetric(`${prefix}_unsettled_views`, {
+    help: 'Views that are kept because their data may not be copied yet',
+    calculate: figures.unsettled
+  })
+  const counters = {
+    views: metrics.registerCounter(`${prefix}_views_total`, { help: help.views }),
+    attempts: metrics.registerCounter(`${prefix}_attempts_total`, { help: help.attempts }),
+    attempts_failed: metrics.registerCounter(`${prefix}_attempts_failed_total`, {
+      help: help.attempts_failed
+    }),
+    vetoes: metrics.registerCounter(`${prefix}_vetoes_total`, { help: help.vetoes }),
+    stalls: metrics.registerCounter(`${prefix}_stalls_total`, { help: help.stalls }),
+    joins_refused: metrics.registerCounter(`${prefix}_joins_refused_total`, {
+      help: help.joins_refused
+    }),
+    clusters_met: metrics.registerCounter(`${prefix}_clusters_met_total`, {
+      help: help.clusters_met
+    })
+  }
+  return (name) => counters[name].increment()
+}

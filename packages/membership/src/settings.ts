@@ -1,0 +1,60 @@
+import { InvalidParametersError } from '@murmuration/interface'
+import type { PlacementParameters } from '@murmuration/interface'
+import type { MachineConfig, Profile } from './core/context.ts'
+import { addressesMax, addressMax, labelsMax, textMax, weightMax } from './defaults.ts'
+import type { MembershipComponents, MembershipInit } from './index.ts'
+
+/** The checked options, as the machine takes them. */
+export type Settings = Omit<MachineConfig, 'self' | 'random' | 'rules'>
+
+const placementDefault: PlacementParameters = {
+  hash: 'sha256-hrw-1',
+  slots: 16_384,
+  zoneLabel: 'zone'
+}
+
+/** Fills in the defaults. Throws `InvalidParametersError` that names the option. */
+export function settingsOf(
+  { discovery }: Pick<MembershipComponents, 'discovery'>,
+  init: MembershipInit
+): Settings {
+  const { labels = {}, weight = 100, rolesOf } = init
+  const contacts = init.contacts ?? (() => [])
+  const placement = { ...placementDefault, ...init.placement }
+  checkText('cluster', init.cluster)
+  checkText('placement.zoneLabel', placement.zoneLabel)
+  checkInteger('weight', weight, weightMax)
+  checkInteger('placement.slots', placement.slots, 1 << 20)
+  const entries = Object.entries(labels)
+  if (entries.length > labelsMax || entries.flat().some((text) => text.length > textMax)) {
+    throw new InvalidParametersError(
+      `labels: at most ${labelsMax}, names and values of at most ${textMax} characters`
+    )
+  }
+  return {
+    cluster: init.cluster,
+    placement,
+    found: init.found ?? contacts().length === 0,
+    profile: (): Profile => ({ addresses: addressesOf(init), labels, weight }),
+    contacts: () => [...contacts(), ...(discovery?.connected() ?? [])],
+    isAllowed: (peer) => rolesOf === undefined || rolesOf(peer).includes('member')
+  }
+}
+
+/** Addresses that are too long or too many are left out: a peer has other ones. */
+function addressesOf(init: MembershipInit): readonly string[] {
+  const addresses = init.addresses?.() ?? []
+  return addresses.filter((address) => address.length <= addressMax).slice(0, addressesMax)
+}
+
+export function checkText(name: string, text: string): void {
+  if (typeof text !== 'string' || text.length === 0 || text.length > textMax) {
+    throw new InvalidParametersError(`${name} must be a text of 1 to ${textMax} characters`)
+  }
+}
+
+function checkInteger(name: string, value: number, max: number): void {
+  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+    throw new InvalidParametersError(`${name} must be an integer of 1 to ${max}, got ${value}`)
+  }
+}

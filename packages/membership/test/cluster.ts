@@ -1,0 +1,170 @@
+import { createSimulation } from '@murmuration/testkit'
+import type { CrashOptions, Simulation, SimulationInit } from '@murmuration/testkit'
+import type { Reachability, View } from '@murmuration/interface'
+import { standardRules } from '../src/core/rules.ts'
+import type { Rules } from '../src/core/rules.ts'
+import type { JoiningMembership, MembershipInit } from '../src/index.ts'
+import { MembershipService } from '../src/membership.ts'
+
+/** What one life of a node did. */
+export interface Life {
+  readonly name: string
+  readonly membership: JoiningMembership
+  readonly views: View[]
+  readonly settled: number[]
+  readonly reachability: { readonly peer: string; readonly reachability: Reachability }[]
+}
+
+export interface ClusterInit extends Partial<SimulationInit> {
+  readonly rules?: Rules
+  /** Reports each view as settled as soon as it is adopted. @default true */
+  readonly settles?: boolean
+}
+
+/** Simulated members, and the checks that hold at all times. */
+export class Cluster {
+  readonly simulation: Simulation
+  readonly lives = new Map<string, Life>()
+  /** Every view that anybody ever showed, by lineage-free number: there must be one of each. */
+  readonly #decided = new Map<number, string>()
+  readonly #highest = new Map<string, number>()
+  readonly #rules: Rules
+  readonly #settles: boolean
+  readonly #names = new Set<string>()
+
+  constructor(init: ClusterInit = {}) {
+    this.simulation = createSimulation({ seed: 1, ...init })
+    this.#rules = init.rules ?? standardRules
+    this.#settles = init.settles ?? true
+  }
+
+  /** Starts a node that asks all nodes there ever were. The first one founds the cluster. */
+  start(name: string, init: Partial<MembershipInit> = {}): Life {
+    const isFirst = this.#names.size === 0
+    this.#names.add(name)
+    const { clock, random, rpc, links, store } = this.simulation.node(name)
+    const contacts = (): readonly string[] => [...this.#names].filter((other) => other !== name)
+    const membership = new MembershipService(
+      { clock, random, rpc, store, discovery: links },
+      { cluster: 'test', found: isFirst, contacts, ...init },
+      this.#rules
+    )
+    const life: Life = { name, membership, views: [], settled: [], reachability: [] }
+    this.lives.set(name, life)
+    membership.addEventListener('view', ({ detail }) => {
+      life.views.push(detail.view)
+      this.#check(name, detail.view)
+      if (this.#settles) {
+        clock.schedule(5, () => {
+          // It may be removed or stopped by now.
+          if (membership.view?.number === detail.view.number) {
+            membership.reportSettled(detail.view.number)
+          }
+        })
+      }
+    })
+    membership.addEventListener('settled', ({ detail }) => life.settled.push(detail.settled))
+    membership.addEventListener('reachability', ({ detail }) => life.reachability.push(detail))
+    void membership.start().then(() => {
+      if (membership.view !== undefined) {
+        this.#check(name, membership.view)
+        if (this.#settles) {
+          membership.reportSettled(membership.view.number)
+        }
+      }
+    })
+    return life
+  }
+
+  /** A cluster of so many nodes named a, b, c …, all in one view. */
+  async form(count: number): Promise<readonly string[]> {
+    const names = namesOf(count)
+    for (const name of names) {
+      this.start(name)
+    }
+    await this.agree(names)
+    return names
+  }
+
+  crash(name: string, options: CrashOptions = {}): void {
+    this.simulation.crash(name, options)
+    this.lives.delete(name)
+  }
+
+  of(name: string): JoiningMembership {
+    const life = this.lives.get(name)
+    if (life === undefined) {
+      throw new Error(`${name} is down`)
+    }
+    return life.membership
+  }
+
+  members(name: string): readonly string[] {
+    return this.of(name).view?.members.map(({ peer }) => peer) ?? []
+  }
+
+  isAgreed(names: readonly string[]): boolean {
+    const expected = [...names].toSorted().join(' ')
+    const numbers = new Set(names.map((name) => this.of(name).view?.number))
+    return numbers.size === 1 && names.every((name) => this.members(name).join(' ') === expected)
+  }
+
+  /** The same, and all of them are up. */
+  isAgreedOf(names: readonly string[]): boolean {
+    return names.every((name) => this.lives.has(name)) && this.isAgreed(names)
+  }
+
+  /** Runs until exactly these nodes are the members of one view on all of them. */
+  async agree(names: readonly string[], withinMs = 20_000): Promise<number> {
+    const before = this.simulation.now
+    if (!(await this.simulation.until(() => this.isAgreed(names), withinMs))) {
+      const shown = names.map((name) => {
+        return `${name}: ${this.of(name).view?.number} [${this.members(name).join(' ')}]`
+      })
+      throw new Error(
+        `seed ${this.simulation.seed}: ${names.join(' ')} do not agree\n${shown.join('\n')}`
+      )
+    }
+    return this.simulation.now - before
+  }
+
+  /** I4: one view per number; numbers never go down on one node, not even over restarts. */
+  #check(name: string, view: View): void {
+    const text = JSON.stringify(view)
+    this.simulation.log(`${name} adopts ${view.number}: ${view.members.map((m) => m.peer).join(' ')}`)
+    const before = this.#decided.get(view.number)
+    if (before !== undefined && before !== text) {
+      throw this.#fail(`two views ${view.number}:\n${before}\n${text}`)
+    }
+    this.#decided.set(view.number, text)
+    const highest = this.#highest.get(name) ?? 0
+    if (view.number < highest) {
+      throw this.#fail(`${name} went from view ${highest} back to ${view.number}`)
+    }
+    this.#highest.set(name, view.number)
+  }
+
+  /** A wiped node has no past. */
+  wipe(name: string): void {
+    this.simulation.wipe(name)
+    this.#highest.delete(name)
+  }
+
+  /** Thrown in an event handler, it would be lost: it is kept for {@link assertSound}. */
+  failure: Error | undefined
+
+  #fail(text: string): Error {
+    this.failure ??= new Error(`seed ${this.simulation.seed}: ${text}`)
+    return this.failure
+  }
+
+  assertSound(): void {
+    if (this.failure !== undefined) {
+      throw this.failure
+    }
+  }
+}
+
+export function namesOf(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => String.fromCharCode(97 + index))
+}

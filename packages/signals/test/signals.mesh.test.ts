@@ -1,0 +1,221 @@
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { afterEach, describe, expect, it } from 'vitest'
+import { topicName, topicNumber } from '../src/core/pattern.ts'
+import { Batch, encodeSignal } from '../src/core/wire.ts'
+import { createSignalSigner } from '../src/index.ts'
+import { connectAll, createMesh, createNode, peerOf, stopAll, until } from './nodes.ts'
+import type { Node } from './nodes.ts'
+
+const topic = topicName('default', topicNumber('order'))
+let nodes: Node[] = []
+
+afterEach(async () => {
+  await stopAll(nodes)
+  nodes = []
+})
+
+/** Collects `data` of what each node gets. */
+function listen(listeners: readonly Node[], pattern: string): unknown[][] {
+  return listeners.map((node) => {
+    const got: unknown[] = []
+    node.services.signals.subscribe(pattern, (signal) => void got.push(signal.data))
+    return got
+  })
+}
+
+describe('five peers', () => {
+  it('get every signal they listen to once, in order, and no other', async () => {
+    nodes = await createMesh(5)
+    const got = listen(nodes.slice(1), 'order.*')
+    const other = listen(nodes, 'metrics.**')
+    const [publisher] = nodes
+    const data = Array.from({ length: 200 }, (_, index) => index)
+    for (const each of data) {
+      const result = await publisher!.services.signals.publish({
+        type: 'order.created',
+        data: each
+      })
+      expect(result.accepted).toBe(true)
+    }
+    await until('all signals', () => got.every((list) => list.length >= 200))
+    expect(got).toEqual(got.map(() => data))
+    expect(other.flat()).toEqual([])
+    const result = await publisher!.services.signals.publish({ type: 'order.created' })
+    expect(result.recipients.toSorted()).toEqual(nodes.slice(1).map(peerOf).toSorted())
+    expect(result.dropped).toEqual([])
+  })
+
+  it('acknowledge targeted signals, and a stopped one is named with its reason', async () => {
+    nodes = await createMesh(5)
+    const got = listen(nodes, 'order.*')
+    const [publisher, ...others] = nodes
+    const route = { targeted: others.map(peerOf) }
+    const all = await publisher!.services.signals.publish(
+      { type: 'order.created', data: 1 },
+      { route }
+    )
+    expect(all.recipients.toSorted()).toEqual(others.map(peerOf).toSorted())
+    await others[3]!.stop()
+    const some = await publisher!.services.signals.publish(
+      { type: 'order.created', data: 2 },
+      { route, timeoutMs: 3000 }
+    )
+    expect(some.accepted).toBe(true)
+    expect(some.recipients.toSorted()).toEqual(others.slice(0, 3).map(peerOf).toSorted())
+    expect(some.dropped).toEqual([{ peer: peerOf(others[3]!), reason: expect.any(String) }])
+    await until('deliveries', () => got.slice(1, 4).every((list) => list.length === 2))
+    expect(got).toEqual([[], [1, 2], [1, 2], [1, 2], [1]])
+  })
+
+  it('take nothing forged, changed, replayed, or meant for another topic or cluster', async () => {
+    const privateKey = await generateKeyPair('Ed25519')
+    nodes = await Promise.all([
+      createNode({ privateKey }),
+      ...Array.from({ length: 4 }, () => createNode())
+    ])
+    await connectAll(nodes)
+    const [attacker, author, ...receivers] = nodes
+    const got = listen(receivers, 'order.*')
+    const captured: Uint8Array[] = []
+    attacker!.services.pubsub.addEventListener('message', ({ detail }) => {
+      captured.push(detail.data)
+    })
+    listen([attacker!], 'order.*')
+    await author!.services.signals.publish({ type: 'order.created', data: 'honest' })
+    await until('the honest signal', () => got.every((list) => list.length === 1))
+    await until('its capture', () => captured.length > 0)
+
+    const honest = captured[0]!
+    const changed = Uint8Array.from(honest)
+    changed[changed.length - 10] = (changed[changed.length - 10] ?? 0) ^ 1
+    const signer = createSignalSigner({ privateKey, clock: Date })
+    const seal = (change: Partial<Batch>): Promise<Uint8Array> | Uint8Array => {
+      const data = encodeSignal({
+        specversion: '1.0',
+        id: '1',
+        source: '/x',
+        type: 'order.created',
+        data: 'bad'
+      })
+      const batch = { cluster: 'default', channel: topic, boot: 1, first: 1, since: 1, attempt: 0 }
+      return signer.seal(Batch.encode({ ...batch, signals: [data], ...change }), 1)
+    }
+    const other = topicName('default', (topicNumber('order') + 1) % 16)
+    for (const receiver of receivers) {
+      receiver.services.signals.subscribe('**', () => undefined)
+    }
+    const { pubsub } = attacker!.services
+    await until('the other topic', () => pubsub.getSubscribers(other).length === receivers.length)
+    await pubsub.publish(topic, changed)
+    await pubsub.publish(topic, await seal({ cluster: 'other' }))
+    await pubsub.publish(topic, await seal({ channel: other }))
+    await pubsub.publish(topic, new Uint8Array(300_000))
+    await pubsub.publish(other, honest)
+    await until('rejections', () =>
+      receivers.every((receiver) => {
+        const counters = receiver.services.signals.counters()
+        return (
+          counters['rejected:forged'] === 1 &&
+          counters['rejected:other-cluster'] === 1 &&
+          counters['rejected:other-channel'] === 2 &&
+          counters['rejected:oversized'] === 1
+        )
+      })
+    )
+    await author!.services.signals.publish({ type: 'order.created', data: 'still here' })
+    await until('the next honest signal', () => got.every((list) => list.length >= 2))
+    expect(got).toEqual(got.map(() => ['honest', 'still here']))
+  })
+
+  it('do not lose the first signal after a subscription', async () => {
+    nodes = await createMesh(5)
+    await until('connections', () =>
+      nodes.every((node) => node.services.pubsub.getPeers().length === 4)
+    )
+    for (let round = 0; round < 8; round += 1) {
+      // Each round uses another topic, so that nobody has joined it before.
+      const type = `round${round}.created`
+      const got = listen(nodes.slice(1), `round${round}.*`)
+      await nodes[0]!.services.signals.publish({ type, data: round })
+      await until(`signal of round ${round}`, () => got.every((list) => list.length > 0), 3000)
+      expect(got).toEqual(got.map(() => [round]))
+    }
+  })
+
+  it('do not lose what is published while a peer is being connected', async () => {
+    nodes = [await createNode(), await createNode()]
+    const [a, b] = nodes
+    const [got] = listen([b!], 'order.*')
+    await a!.dial(b!.getMultiaddrs())
+    for (let data = 0; data < 20; data += 1) {
+      await a!.services.signals.publish({ type: 'order.created', data })
+    }
+    await until('all signals', () => got!.length === 20, 5000)
+    expect(got!.toSorted((x, y) => Number(x) - Number(y))).toEqual(
+      Array.from({ length: 20 }, (_, i) => i)
+    )
+  })
+})
+
+describe('sixteen peers behind one address', () => {
+  it('get all of what each of them publishes', async () => {
+    nodes = await createMesh(16)
+    const got = listen(nodes, 'order.*')
+    await until('subscriptions', () =>
+      nodes.every(({ services }) => services.pubsub.getSubscribers(topic).length === 15)
+    )
+    const perNode = 10
+    const started = performance.now()
+    for (let round = 0; round < perNode; round += 1) {
+      await Promise.all(
+        nodes.map((node, index) =>
+          node.services.signals.publish({ type: 'order.created', data: `${index}/${round}` })
+        )
+      )
+    }
+    await until('all signals', () => got.every((list) => list.length >= 16 * perNode), 30_000)
+    console.log(
+      `16 x ${perNode} signals everywhere in ${Math.round(performance.now() - started)} ms`
+    )
+    for (const list of got) {
+      expect(new Set(list).size).toBe(16 * perNode)
+      expect(list).toHaveLength(16 * perNode)
+    }
+  })
+})
+
+describe('two connections of which the one with the gossip stream closes', () => {
+  it('do not mute a peer for ever', async () => {
+    nodes = [await createNode(), await createNode()]
+    const [a, b] = nodes
+    const got = listen(nodes, 'order.*')
+    await Promise.all([a!.dial(b!.getMultiaddrs()), b!.dial(a!.getMultiaddrs())])
+    await until('gossip', () =>
+      nodes.every(({ services }) => services.pubsub.getSubscribers(topic).length === 1)
+    )
+    const carrier = a!
+      .getConnections()
+      .find(({ streams }) =>
+        streams.some(
+          ({ direction, protocol }) => direction === 'outbound' && protocol.includes('meshsub')
+        )
+      )
+    expect(a!.getConnections().length).toBe(2)
+    await carrier!.close()
+    const lost = await a!.services.signals.publish({ type: 'order.created', data: 'lost' })
+    expect(lost.dropped).toHaveLength(1)
+    const started = performance.now()
+    await until(
+      'a way to b',
+      () => nodes.some(({ services }) => (services.signals.counters().reconnect ?? 0) > 0),
+      10_000
+    )
+    await until('gossip again', () => a!.services.pubsub.getSubscribers(topic).length === 1)
+    const healed = await a!.services.signals.publish({ type: 'order.created', data: 'healed' })
+    expect(healed.recipients).toContain(peerOf(b!))
+    await until('the signal', () => got[1]!.includes('healed'))
+    console.log(`heard again after ${Math.round(performance.now() - started)} ms`)
+    await b!.services.signals.publish({ type: 'order.created', data: 'back' })
+    await until('the signal back', () => got[0]!.includes('back'))
+  })
+})
