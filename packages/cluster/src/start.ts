@@ -124,7 +124,6 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     log: sink('cluster')
   }
 }
-}
 
 async function openData(
   settings: Settings,

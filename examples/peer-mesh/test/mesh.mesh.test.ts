@@ -1,0 +1,153 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { expectedOf, makeFeed, units } from './expected.ts'
+import { runMesh } from './run-mesh.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'mesh-test-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let files = 0
+function fileOf(text: string): string {
+  const path = join(folder, `feed-${files++}.ndjson`)
+  writeFileSync(path, text)
+  return path
+}
+
+interface ReadReport {
+  readonly peers: number
+  readonly devices: Record<string, { count: number; sum: string; min: string; max: string; last: string }>
+  readonly updates: { acknowledged: number; retried: number; rejected: number }
+  readonly calls: { count: number; p50: number; p95: number; p99: number }
+  readonly failovers: { peer: number; detectedMs: number | null; servedAgainMs: number | null }[]
+  readonly errors: { line?: number; reason: string }[]
+}
+
+/** Reads a report with every number of a device but its count as it is written. */
+function readReport(path: string): ReadReport {
+  const exact = new Set(['sum', 'min', 'max', 'last'])
+  const keep = (key: string, value: unknown, context?: { source: string }): unknown =>
+    exact.has(key) && typeof value === 'number' ? context?.source : value
+  return JSON.parse(readFileSync(path, 'utf8'), keep)
+}
+
+function expectExact(report: ReadReport, feed: string, times = 1n): void {
+  const wrong: string[] = []
+  const expected = expectedOf(feed)
+  for (const [id, { count, sum, min, max, last }] of expected) {
+    const got = report.devices[id]
+    const same =
+      got !== undefined &&
+      BigInt(got.count) === BigInt(count) * times &&
+      units(got.sum) === sum * times &&
+      units(got.min) === min &&
+      units(got.max) === max &&
+      units(got.last) === last.value
+    if (!same) wrong.push(`${id}: ${JSON.stringify(got)} instead of ${count}, ${sum} …`)
+  }
+  expect(wrong).toEqual([])
+  expect(Object.keys(report.devices)).toHaveLength(expected.size)
+}
+
+describe('the mesh with a feed', () => {
+  for (const peer of [1, 2, 3, 4, 5]) {
+    it(`loses and doubles nothing when peer ${peer} of 5 is killed in the middle`, async () => {
+      const feed = makeFeed(4_000, 100, peer)
+      const report = join(folder, `kill-${peer}.json`)
+      const run = await runMesh(['--feed', fileOf(feed), '--kill', `${peer}@50%`, '--report', report])
+      expect(run.code, run.stderr).toBe(0)
+      const read = readReport(report)
+      expectExact(read, feed)
+      expect(read.updates.acknowledged).toBe(4_000)
+      expect(read.failovers).toHaveLength(1)
+      const [failover] = read.failovers
+      expect(failover?.peer).toBe(peer)
+      expect(failover?.servedAgainMs).toBeLessThan(5_000)
+    })
+  }
+
+  it('survives two kills one after the other, with a pause of a third peer in between', async () => {
+    const feed = makeFeed(8_000, 100, 42)
+    const report = join(folder, 'two.json')
+    const faults = ['--kill', '2@20%', '--pause', '4@50%+3s', '--kill', '3@80%']
+    const run = await runMesh(['--feed', fileOf(feed), ...faults, '--report', report])
+    expect(run.code, run.stderr).toBe(0)
+    expectExact(readReport(report), feed)
+  })
+
+  it('hands over what a stopping peer has', async () => {
+    const feed = makeFeed(4_000, 50, 7)
+    const report = join(folder, 'stop.json')
+    const run = await runMesh(['--feed', fileOf(feed), '--stop', '4@30%', '--report', report])
+    expect(run.code, run.stderr).toBe(0)
+    expect(run.stderr).toContain('peer 4 has stopped')
+    expectExact(readReport(report), feed)
+  })
+
+  it('goes on from its data at a second start', async () => {
+    const feed = makeFeed(1_000, 20, 3)
+    const data = join(folder, 'data')
+    const path = fileOf(feed)
+    const first = await runMesh(['--feed', path, '--data', data, '--kill', '5@60%', '--peers', '5'])
+    expect(first.code, first.stderr).toBe(0)
+    const report = join(folder, 'again.json')
+    const second = await runMesh(['--feed', path, '--data', data, '--report', report])
+    expect(second.code, second.stderr).toBe(0)
+    expectExact(readReport(report), feed, 2n)
+  })
+
+  it('reads standard input, reports bad lines and goes on', async () => {
+    const feed = makeFeed(500, 10, 9)
+    const bad = 'not json\n{"device":"d","metric":"m","value":"x","time":1}\n'
+    const report = join(folder, 'bad.json')
+    const run = await runMesh(['--feed', '-', '--peers', '3', '--report', report], bad + feed)
+    expect(run.code, run.stderr).toBe(0)
+    const read = readReport(report)
+    expectExact(read, feed)
+    expect(read.updates.rejected).toBe(2)
+    expect(read.errors.map(({ line }) => line)).toEqual([1, 2])
+  })
+
+  it('says with exit code 1 when a kill came too late', async () => {
+    const run = await runMesh(['--feed', fileOf(makeFeed(50, 5, 1)), '--peers', '3', '--kill', '2@100s'])
+    expect(run.code).toBe(1)
+    expect(run.stderr).toContain('--kill of peer 2 did not happen before the end')
+  })
+})
+
+describe('the mesh refuses what it cannot do, with one sentence and exit code 2', () => {
+  const cases: readonly (readonly [name: string, args: readonly string[]])[] = [
+    ['a feed that is not there', ['--feed', join(folder, 'nowhere.ndjson')]],
+    ['a feed that is a directory', ['--feed', folder]],
+    ['a report that cannot be written', ['--feed', '-', '--report', join(folder, 'no', 'x.json')]],
+    ['an unknown option', ['--frobnicate']],
+    ['a peer that is not there', ['--kill', '9@1s']]
+  ]
+  it.each(cases)('%s', async (_name, args) => {
+    const run = await runMesh(args)
+    expect(run.code).toBe(2)
+    expect(run.stderr.trim()).toMatch(/^[^\n]+\.$/)
+  })
+
+  it('a port that is taken', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo // it listens on TCP
+    const run = await runMesh(['--dashboard', String(port)])
+    server.close()
+    expect(run.code).toBe(2)
+    expect(run.stderr.trim()).toBe(`--dashboard ${port}: the port is taken.`)
+  })
+})
+
+describe('the live mesh', () => {
+  it('watches the machine for as long as it is told, and ends by itself', async () => {
+    const run = await runMesh(['--peers', '3', '--seconds', '5', '--dashboard', '0'])
+    expect(run.code, run.stderr).toBe(0)
+    expect(run.stderr).toMatch(/the mesh as a picture: http:\/\/127\.0\.0\.1:\d+\//)
+    expect(run.stdout).toContain('3 peers')
+  })
+})
