@@ -18,7 +18,12 @@ export function jsonSchemaOf(schema: StandardSchemaV1): unknown {
   const standard = schema['~standard'] as unknown as {
     jsonSchema?: { input?: (options: { target: string }) => unknown }
   }
-  return standard.jsonSchema?.input?.({ target: 'draft-2020-12' })
+  try {
+    return standard.jsonSchema?.input?.({ target: 'draft-2020-12' })
+  } catch {
+    // The library says so of types that JSON has not, such as bigint: then there is none.
+    return undefined
+  }
 }
 
 export function toolOf(

@@ -95,7 +95,7 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
         begin: (agent, options) => agents.begin(agent, options),
         end: async (id) => agents.end(id),
         running: (id) => agents.epochOf(id),
-        held: (id) => state.holds(id)
+        held: (id) => state.records().some((record) => record.id === id)
       }
     },
     { recordOf: (id) => agents.recordOf(id) }
@@ -183,7 +183,12 @@ function openMembership(
   discovery: ReturnType<typeof createDiscovery> | undefined
 ): JoiningMembership {
   const components = discovery === undefined ? parts : { ...parts, discovery }
-  if (settings.role !== 'member') return createViewFollower(components, { cluster: settings.name })
+  if (settings.role !== 'member') {
+    const follower = createViewFollower(components, { cluster: settings.name })
+    // Members are told of each other by their membership; who follows from outside must know them too.
+    follower.addEventListener('view', ({ detail }) => discovery?.keep(detail.view.members))
+    return follower
+  }
   return createMembership(components, {
     cluster: settings.name,
     labels: settings.labels,

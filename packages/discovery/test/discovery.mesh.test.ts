@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url'
 import { privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { afterEach, describe, expect, it } from 'vitest'
-import { bootstrap } from '../src/index.ts'
+import { identify } from '@libp2p/identify'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { yamux } from '@libp2p/yamux'
+import { rpc } from '@murmuration/rpc'
+import { createLibp2p } from 'libp2p'
+import { bootstrap, componentsOf, createDiscovery, discovery, yamuxDefaults } from '../src/index.ts'
 import { createKeys, createNode, foundPeerOf, until } from './mesh-nodes.ts'
 import type { Node, NodeInit } from './mesh-nodes.ts'
 
@@ -53,6 +59,40 @@ function isConnected(one: Node, other: Node): boolean {
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
   await Promise.all(nodes.splice(0).map(async (node) => node.stop()))
+})
+
+describe('the service', () => {
+  it('says that it needs the one for remote calls', async () => {
+    await expect(
+      createLibp2p({
+        start: false,
+        services: {
+          // The types say it, too.
+          // @ts-expect-error no service named rpc
+          discovery: discovery()
+        }
+      })
+    ).rejects.toMatchObject({ name: 'UnmetServiceDependenciesError' })
+  })
+
+  it('works from outside of a node as well, with the parts of the node', async () => {
+    const node = await createLibp2p({
+      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      transports: [tcp()],
+      connectionEncrypters: [tls()],
+      streamMuxers: [yamux(yamuxDefaults)],
+      services: { identify: identify(), rpc: rpc() }
+    })
+    const outside = createDiscovery({ ...componentsOf(node), rpc: node.services.rpc })
+    await outside.start()
+    const other = await start()
+    await outside.connect(foundPeerOf(other))
+    expect(outside.connected()).toEqual([other.peerId.toString()])
+    other.services.discovery.offer([{ name: 'a.b', version: '1' }])
+    expect((await outside.actions()).answers).toHaveLength(1)
+    await outside.stop()
+    await node.stop()
+  })
 })
 
 describe('two peers that keep each other', () => {

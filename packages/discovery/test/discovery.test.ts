@@ -1,3 +1,5 @@
+import type { Metrics } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it } from 'vitest'
 import { createDiscovery, fixed } from '../src/index.ts'
 import type { DiscoveryInit } from '../src/index.ts'
@@ -417,6 +419,27 @@ describe('strategies', () => {
     expect(events).toHaveLength(2)
   })
 
+  it('are joined by what a connected peer says of itself, for when its address has moved', async () => {
+    const { clock, node, discovery } = await setUp(a)
+    node.dialler = async ({ peer = '' }) => node.connect(peer)
+    discovery.keep([{ peer: b, addresses: [address] }])
+    await clock.advance(10)
+    const [connection] = node.open
+    if (connection === undefined) throw new Error('not connected')
+    const moved = '/ip4/127.0.0.1/tcp/4999'
+    const listenAddrs = [multiaddr(moved), multiaddr(`${moved}/p2p/${c}`)]
+    const detail = { peerId: connection.remotePeer, protocols: [], listenAddrs, connection }
+    node.events.safeDispatchEvent('peer:identify', { detail })
+    node.dialler = async () => {
+      throw refused()
+    }
+    connection.abort(new Error('cut'))
+    await clock.advance(3_000)
+    const dialled = new Set(node.dials.map(String))
+    expect(dialled).toEqual(new Set([`${address}/p2p/${b}`, `${moved}/p2p/${b}`]))
+    await discovery.stop()
+  })
+
   it('that fail to start or stop are logged and do not hold up the others', async () => {
     const broken = {
       name: 'broken',
@@ -431,6 +454,44 @@ describe('strategies', () => {
     expect(node.dials).toHaveLength(1)
     await discovery.stop()
     expect(node.lines.join('\n')).toMatch(/did not start: %e broken[^]*did not stop: %e broken/)
+  })
+})
+
+describe('metrics', () => {
+  it('count dials by result, connected and known peers, and closed duplicates', async () => {
+    const gauges = new Map<string, () => number>()
+    const counts = new Map<string, number>()
+    const add = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
+    const clock = createVirtualClock()
+    const node = new FakeNode(b)
+    const metrics = {
+      registerMetric: (name: string, { calculate }: { calculate: () => number }) =>
+        gauges.set(name, calculate),
+      registerCounter: (name: string) => ({ increment: () => add(name) }),
+      registerCounterGroup: () => ({
+        increment: (values: object) => Object.keys(values).forEach(add)
+      })
+    }
+    const { peerId, events, connectionManager, peerStore, addressManager, logger } = node
+    const parts = { peerId, events, connectionManager, peerStore, addressManager, logger }
+    const discovery = createDiscovery({
+      ...parts,
+      // The three methods that are used.
+      metrics: metrics as unknown as Metrics,
+      rpc: new FakeRpc(b, new Map()),
+      clock
+    })
+    await discovery.start()
+    discovery.keep([{ peer: a, addresses: [address] }])
+    await clock.advance(1_000)
+    node.connect(a, 'inbound')
+    node.connect(a, 'outbound')
+    await clock.advance(2_000)
+    expect(counts.get('failed')).toBeGreaterThan(0)
+    expect(counts.get('murmuration_discovery_duplicates_closed_total')).toBe(1)
+    expect(gauges.get('murmuration_discovery_connected_peers')?.()).toBe(1)
+    expect(gauges.get('murmuration_discovery_known_peers')?.()).toBe(1)
+    await discovery.stop()
   })
 })
 

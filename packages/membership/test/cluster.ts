@@ -31,6 +31,7 @@ export class Cluster {
   readonly #rules: Rules
   readonly #settles: boolean
   readonly #names = new Set<string>()
+  #failure: string | undefined
 
   constructor(init: ClusterInit = {}) {
     this.simulation = createSimulation({ seed: 1, ...init })
@@ -130,18 +131,19 @@ export class Cluster {
 
   /** I4: one view per number; numbers never go down on one node, not even over restarts. */
   #check(name: string, view: View): void {
+    const members = view.members.map(({ peer }) => peer).join(' ')
+    this.simulation.log(`${name} adopts view ${view.number}: ${members}`)
     const text = JSON.stringify(view)
-    this.simulation.log(`${name} adopts ${view.number}: ${view.members.map((m) => m.peer).join(' ')}`)
-    const before = this.#decided.get(view.number)
-    if (before !== undefined && before !== text) {
-      throw this.#fail(`two views ${view.number}:\n${before}\n${text}`)
+    const before = this.#decided.get(view.number) ?? text
+    this.#decided.set(view.number, before)
+    if (before !== text) {
+      this.#failure ??= `two views ${view.number}:\n${before}\n${text}`
     }
-    this.#decided.set(view.number, text)
     const highest = this.#highest.get(name) ?? 0
     if (view.number < highest) {
-      throw this.#fail(`${name} went from view ${highest} back to ${view.number}`)
+      this.#failure ??= `${name} went from view ${highest} back to ${view.number}`
     }
-    this.#highest.set(name, view.number)
+    this.#highest.set(name, Math.max(highest, view.number))
   }
 
   /** A wiped node has no past. */
@@ -150,17 +152,10 @@ export class Cluster {
     this.#highest.delete(name)
   }
 
-  /** Thrown in an event handler, it would be lost: it is kept for {@link assertSound}. */
-  failure: Error | undefined
-
-  #fail(text: string): Error {
-    this.failure ??= new Error(`seed ${this.simulation.seed}: ${text}`)
-    return this.failure
-  }
-
+  /** Throws what an event handler found, which could not throw it itself. */
   assertSound(): void {
-    if (this.failure !== undefined) {
-      throw this.failure
+    if (this.#failure !== undefined) {
+      throw new Error(`seed ${this.simulation.seed}: ${this.#failure}`)
     }
   }
 }

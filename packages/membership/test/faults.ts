@@ -10,6 +10,8 @@ export interface FaultRun extends ClusterInit {
   readonly gapMs?: number
   /** Slow and lossy from the start: makes ballots overlap. @default false */
   readonly isRough?: boolean
+  /** Longest time of a message where it is rough. @default 150 */
+  readonly delayMaxMs?: number
 }
 
 /** Whether the nodes could come together again at the end, or too many disks were lost for it. */
@@ -22,7 +24,8 @@ export async function runFaults(init: FaultRun): Promise<Outcome> {
   const { random } = simulation
   const faultsMs = init.faultsMs ?? 8000
   if (init.isRough === true) {
-    simulation.conditions({ delayMs: [1, 150], loss: 0.1, duplication: 0.1, reordering: 0.5 })
+    const delayMs = [1, init.delayMaxMs ?? 150] as const
+    simulation.conditions({ delayMs, loss: 0.1, duplication: 0.1, reordering: 0.5 })
   }
   const names = ['a', 'b', 'c', 'd', 'e'].slice(0, integerBetween(random, 3, 5))
   for (const name of names) {

@@ -40,9 +40,7 @@ export class Link {
       }
     })
     this.#flush = () => {
-      if (!this.#scheduled) return
-      this.#scheduled = false
-      this.#send()
+      if (this.#scheduled) this.#send()
     }
   }
 
@@ -57,14 +55,6 @@ export class Link {
       return
     }
     this.#stream = stream
-    if (process.env.RPC_WIN) {
-      const s = stream as any
-      const orig = s.sendWindowUpdate
-      s.sendWindowUpdate = function () {
-        if (this.recvWindowCapacity > this.recvWindow / 2 && this.state === 3) return
-        orig.call(this)
-      }
-    }
     stream.addEventListener('drain', () => this.#send())
     stream.addEventListener('close', (event) => {
       this.#close(event.error ?? new Error('The stream was closed'))
@@ -107,7 +97,9 @@ export class Link {
     if (this.#closed) return
     try {
       this.#reader.push(bytes)
-      if (process.env.RPC_EOR && this.#scheduled) { this.#scheduled = false; this.#send() }
+      // What was answered at once leaves at once, all together: below, the muxer is about to write
+      // a frame of its own for the bytes it delivered, and the answers would come behind it.
+      if (this.#scheduled) this.#send()
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error))
       this.#init.log.error('reset a stream: %s', reason.message)
@@ -116,6 +108,7 @@ export class Link {
   }
 
   #send(): void {
+    this.#scheduled = false
     const stream = this.#stream
     const { outbox } = this.#init
     if (stream === undefined || this.#closed) return

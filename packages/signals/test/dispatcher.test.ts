@@ -133,9 +133,8 @@ describe('dispatching', () => {
 
   it('ends a subscription with policy error when its queue is full, and reports it', async () => {
     const { failures, send, subject } = dispatcher()
-    const iterator = subject
-      .iterate('a', { queueMax: 1, overflow: 'error' })
-      [Symbol.asyncIterator]()
+    const signals = subject.iterate('a', { queueMax: 1, overflow: 'error' })
+    const iterator = signals[Symbol.asyncIterator]()
     await send('a', 1)
     expect(await send('a', 2)).toEqual({ delivered: 0, dropped: 1 })
     expect(failures).toEqual(['a'])

@@ -5,7 +5,7 @@ import {
   PeerUnavailableError,
   UnknownMethodError
 } from '@murmuration/interface'
-import { bytes as bytesShape, integer, message, text } from '@murmuration/codec'
+import { bytes as bytesShape, integer, message as shape, text } from '@murmuration/codec'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { equals } from 'uint8arrays/equals'
 import { createSignals } from '../src/index.ts'
@@ -69,8 +69,8 @@ export async function settle(): Promise<void> {
   }
 }
 
-const Envelope = message({ body: bytesShape(), signature: bytesShape() })
-const Body = message({
+const Envelope = shape({ body: bytesShape(), signature: bytesShape() })
+const Body = shape({
   signer: text(),
   sequence: integer(),
   time: integer(),

@@ -62,7 +62,7 @@ export async function connectAll(nodes: readonly Node[]): Promise<void> {
 }
 
 export async function stopAll(nodes: readonly Node[]): Promise<void> {
-  await Promise.all(nodes.map((node) => node.stop()))
+  await Promise.all(nodes.map(async (node) => await node.stop()))
 }
 
 /** Waits for a condition; fails with its text after the given time. */
@@ -82,4 +82,13 @@ export async function until(
 
 export function peerOf(node: Node): string {
   return node.peerId.toString()
+}
+
+/** An element that must be there. */
+export function at<T>(list: readonly T[], index: number): T {
+  const element = list.at(index)
+  if (element === undefined) {
+    throw new RangeError(`there is no element ${index}`)
+  }
+  return element
 }

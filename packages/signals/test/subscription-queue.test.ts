@@ -40,8 +40,8 @@ describe('a subscription queue', () => {
 
   it('closes with an error, after what it holds was read', async () => {
     const { queue: subject } = queue('error')
-    subject.offer(1, true)
-    subject.offer(2, true)
+    void subject.offer(1, true)
+    void subject.offer(2, true)
     expect(subject.offer(3, true)).toBe(false)
     expect(subject.closed).toBe(true)
     expect(await subject.take()).toBe(1)
@@ -51,8 +51,8 @@ describe('a subscription queue', () => {
 
   it('holds publishers back in their order, and lets each go on', async () => {
     const { queue: subject } = queue('block')
-    subject.offer(1, true)
-    subject.offer(2, true)
+    void subject.offer(1, true)
+    void subject.offer(2, true)
     const settled: number[] = []
     const third = Promise.resolve(subject.offer(3, true)).then((taken) => settled.push(3, +taken))
     const fourth = Promise.resolve(subject.offer(4, true)).then((taken) => settled.push(4, +taken))
@@ -68,8 +68,8 @@ describe('a subscription queue', () => {
 
   it('drops what may not wait, and what waited until it was aborted or closed', async () => {
     const { queue: subject } = queue('block')
-    subject.offer(1, true)
-    subject.offer(2, true)
+    void subject.offer(1, true)
+    void subject.offer(2, true)
     expect(subject.offer(3, false)).toBe(false)
     expect(subject.offer(3, true, AbortSignal.abort())).toBe(false)
     const abort = new AbortController()
@@ -89,7 +89,7 @@ describe('a subscription queue', () => {
     let read = 0
     for (let round = 0; round < 500; round += 1) {
       for (let count = 0; count < round % 8; count += 1) {
-        subject.offer(next, true)
+        void subject.offer(next, true)
         next += 1
       }
       while (subject.size > 0) {
@@ -104,13 +104,13 @@ describe('a subscription queue', () => {
     const { queue: subject } = queue('block')
     const first = subject.take()
     await expect(subject.take()).rejects.toMatchObject({ name: 'AbortedError' })
-    subject.offer(1, true)
+    void subject.offer(1, true)
     expect(await first).toBe(1)
   })
 
   it('throws away what waits where that is asked for', async () => {
     const { queue: subject } = queue('block')
-    subject.offer(1, true)
+    void subject.offer(1, true)
     subject.close({ discard: true })
     expect(await subject.take()).toBeUndefined()
   })

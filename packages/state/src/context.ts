@@ -43,7 +43,7 @@ export interface Context {
   /** A writer name that this process never used before. */
   readonly nextWriter: () => string
   /** A document changed here. */
-  changed(held: Held): void
+  changed(held: HeldDocument): void
   /** The tenure has something to send to a peer. */
   send(tenure: Tenure): void
   /** A replica, or the own disk, holds the full state. */

@@ -20,7 +20,7 @@ import type { Placement } from '@murmuration/placement'
 export interface StateComponents {
   readonly rpc: Rpc
   readonly membership: Membership
-  /** Holds nothing else; pass `store.sub('state/')`. */
+  /** Documents are kept under the prefix `state/`. */
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
@@ -44,7 +44,7 @@ export interface StateInit {
   readonly foldIdleMs?: number
   /** Updates of one document that wait for copies. @default 1024 */
   readonly unacknowledgedMax?: number
-  /** Updates of one document above its floors. @default 65536 */
+  /** Updates of one document above its floors. @default 16384 */
   readonly entriesMax?: number
   /** Documents that this peer holds. @default 1000000 */
   readonly documentsMax?: number

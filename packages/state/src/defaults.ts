@@ -42,9 +42,10 @@ export const unacknowledgedMax = 1024
 
 /**
  * Updates of one document above its floors, acknowledged ones included. Unit: entries. They pile up
- * while a replica is away, until it returns or a view removes it.
+ * while a replica is away, until it returns or a view removes it. A base with as many holes is the
+ * most that the CRDTs take.
  */
-export const entriesMax = 65_536
+export const entriesMax = 16_384
 
 /** The same in bytes. */
 export const entriesBytesMax = 33_554_432

@@ -93,6 +93,15 @@ export class Disk {
     return this.#enqueue(true)
   }
 
+  /** Resolves when nothing waits to be written any more. */
+  async flush(): Promise<void> {
+    try {
+      await this.#enqueue(true)
+    } catch {
+      // Whoever asked for the write was told; there is nothing left to do for it here.
+    }
+  }
+
   #enqueue(sync: boolean): Promise<void> {
     this.#sync ||= sync
     if (this.#next === undefined) {

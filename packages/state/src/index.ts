@@ -1,1 +1,29 @@
-export {}
+/**
+ * Replicated, durable documents of agents, and nothing else.
+ *
+ * @packageDocumentation
+ */
+import type { State, StateComponents, StateInit } from './contract.ts'
+import { StateService } from './state.ts'
+
+export type {
+  Commit,
+  CommitOptions,
+  DocumentReading,
+  Lookup,
+  OwnedDocument,
+  ReadOptions,
+  State,
+  StateComponents,
+  StateEvents,
+  StateInit,
+  StateStats
+} from './contract.ts'
+
+/**
+ * Makes the service that keeps the documents of a peer: those that it owns, and its copies of
+ * others. Start it after its components, once for each peer.
+ */
+export function createState(components: StateComponents, init: StateInit = {}): State {
+  return new StateService(components, init, {})
+}

@@ -1,5 +1,5 @@
 import { nextStamp } from '@murmuration/crdt'
-import type { Document, Stamp } from '@murmuration/crdt'
+import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
   InvalidParametersError,
@@ -42,7 +42,6 @@ export class Tenure implements OwnedDocument, HeldTenure {
   /** Monotonic time at which this view was adopted. */
   rebasedAt: number
   #view: number
-  #time: Stamp = { time: 0, tick: 0 }
   #sinceFold = 0
 
   constructor(context: Context, init: { held: HeldDocument; self: string; view: number }) {
@@ -180,11 +179,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
       throw new MessageTooLargeError(`result of ${result.length} bytes, ${updateBytesMax} allowed`)
     }
     this.#makeRoom()
-    this.#time = nextStamp(this.#latestTime(), this.#judgedNow())
     const entry = copy.execute({
       operations,
       writer: copy.writer(context.nextWriter),
-      time: this.#time,
+      time: nextStamp(copy.time, this.#judgedNow()),
       epoch: this.epoch,
       key: key === undefined || context.mutants.keyNotReplicated === true ? undefined : key,
       result,
@@ -203,11 +201,6 @@ export class Tenure implements OwnedDocument, HeldTenure {
    */
   #judgedNow(): number {
     return this.#context.clock.now()
-  }
-
-  /** The greatest stamp that this owner has given or found. */
-  #latestTime(): Stamp {
-    return this.#time
   }
 
   #makeRoom(): void {

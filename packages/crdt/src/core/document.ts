@@ -6,7 +6,7 @@ import { counterOf, dotOf, writerOf } from './context.ts'
 import type { Recording } from './draft.ts'
 import { createRecording } from './draft.ts'
 import type { ExecuteOptions } from './execute.ts'
-import { checkWriter, planUpdate } from './execute.ts'
+import { applyPlanned, checkWriter, planUpdate } from './execute.ts'
 import { mergeStates } from './merge.ts'
 import { readDocument, readPlain } from './read.ts'
 import type { Schema, Value } from './schema.ts'
@@ -106,7 +106,7 @@ class ReplicatedDocument implements Document {
     const planned = planUpdate(this.#state, operations, options)
     const refusal = this.#refusal(planned.delta, operations.length)
     if (refusal !== undefined) throw new InvalidParametersError(refusal)
-    planned.apply()
+    applyPlanned(planned)
     this.#grow(planned.delta)
     const dots: Dot[] = []
     const { writer } = options
@@ -152,6 +152,14 @@ class ReplicatedDocument implements Document {
       }
     }
     const { context } = this.#state
+    const writers = new Set(dots.map(({ writer }) => writer))
+    const newcomers = [...writers].filter((writer) => context.place(writer) === undefined).length
+    if (context.writers.length + newcomers > limits.writersMax) {
+      throw new InvalidParametersError('too many writers')
+    }
+    if (context.runCount + dots.length > limits.holesMax) {
+      throw new InvalidParametersError('too many holes')
+    }
     forgetDots(
       this.#state,
       dots.map(({ writer, counter }) => dotOf(context.intern(writer), counter))
@@ -205,7 +213,8 @@ class ReplicatedDocument implements Document {
 
   /** Why the document has no room for a delta, if it has none. */
   #refusal(delta: Uint8Array, fields: number): string | undefined {
-    if (this.#state.fields.size + fields > limits.fieldsMax) return 'the document has too many fields'
+    if (this.#state.fields.size + fields > limits.fieldsMax)
+      return 'the document has too many fields'
     if (this.#state.context.runCount >= limits.holesMax) return 'the document has too many holes'
     // A delta at most doubles when it becomes part of a document with a larger writer table.
     const growth = delta.length * 2

@@ -114,12 +114,7 @@ function draftOf(recorder: Recorder, type: FieldType, path: Path): unknown {
 
 type Recording1 = (verb: string, ...args: unknown[]) => void
 
-function verbsOf(
-  recorder: Recorder,
-  type: FieldType,
-  path: Path,
-  record: Recording1
-): object {
+function verbsOf(recorder: Recorder, type: FieldType, path: Path, record: Recording1): object {
   switch (type.kind) {
     case 'counter':
       return {

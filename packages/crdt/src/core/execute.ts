@@ -31,7 +31,10 @@ export interface Planned {
   readonly count: number
   /** Dots of other updates that this one removes or overwrites. */
   readonly removed: readonly number[]
-  apply(): void
+  readonly state: State
+  /** The state itself, or an overlay on which the update is done already. */
+  readonly work: State
+  readonly update: Update
 }
 
 function invalid(what: string): never {
@@ -77,14 +80,16 @@ export function planUpdate(
   if (!Array.isArray(operations) || operations.length > limits.operationsMax) {
     invalid(`operations are an array of up to ${limits.operationsMax}`)
   }
-  const paths = operations.map((operation) => {
+  const paths: (readonly string[])[] = []
+  for (const operation of operations) {
     const path = operationPath(operation)
     if (options.schema !== undefined) checkOperation(options.schema, operation, path)
-    return path
-  })
+    paths.push(path)
+  }
   const { context } = state
   const known = context.place(options.writer)
-  if (known === undefined && context.writers.length >= limits.writersMax) invalid('too many writers')
+  if (known === undefined && context.writers.length >= limits.writersMax)
+    invalid('too many writers')
   // A place in the table shows nowhere unless something is written.
   const writer = known ?? context.intern(options.writer)
   const first = lastCounter(state, writer) + 1
@@ -92,31 +97,32 @@ export function planUpdate(
   const work = single ? state : state.overlay()
   const planner = new Planner(work, writer, first)
   const { time, tick } = options.stamp
-  const all: Effect[] = []
+  let effects: Effect[] = []
   let next = first
   for (const [i, operation] of operations.entries()) {
     planner.plan(operation, paths[i] ?? [])
-    const { effects } = planner
     const count = counterOf(planner.next) - next
-    if (!single) applyUpdate(work, { writer, first: next, count, time, tick, effects })
+    if (single) effects = planner.effects
+    else {
+      for (const effect of planner.effects) effects.push(effect)
+      applyUpdate(work, { writer, first: next, count, time, tick, effects: planner.effects })
+    }
     next += count
-    for (const effect of effects) all.push(effect)
   }
   const count = next - first
   if (next > limits.counterMax) invalid('the writer has no counters left')
-  const effects = single ? all : compact(all, dotOf(writer, first))
+  if (!single) effects = compact(effects, dotOf(writer, first))
   const update: Update = { writer, first, count, time, tick, effects }
-  const removed = [...planner.removed].filter((dot) => !isOwn(dot, dotOf(writer, first)))
-  return {
-    delta: encodeDelta(update, work.context),
-    first,
-    count,
-    removed,
-    apply: () => {
-      if (single) applyUpdate(state, update)
-      else work.commit()
-    }
-  }
+  const delta = encodeDelta(update, work.context)
+  const start = dotOf(writer, first)
+  const removed = planner.removed.filter((dot) => !isOwn(dot, start))
+  return { delta, first, count, removed, state, work, update }
+}
+
+/** Carries out what was planned; cannot fail. */
+export function applyPlanned({ state, work, update }: Planned): void {
+  if (work === state) applyUpdate(state, update)
+  else work.commit()
 }
 
 function isOwn(dot: number, first: number): boolean {

@@ -46,6 +46,8 @@ export interface Entry {
   readonly value: unknown
 }
 
+const noEntries: readonly Entry[] = Object.freeze([])
+
 interface FieldBase {
   readonly key: string
   readonly path: readonly string[]
@@ -56,7 +58,8 @@ interface FieldBase {
 export interface EntriesField extends FieldBase {
   readonly shape: 'entries'
   readonly tag: EntriesTag
-  entries: Entry[]
+  /** Replaced and never changed, so that copies can share it. */
+  entries: readonly Entry[]
 }
 
 export interface SetField extends FieldBase {
@@ -105,10 +108,38 @@ export interface ListField extends FieldBase {
 
 export type Field = EntriesField | SetField | CounterField | ListField
 
+/** What is made from a field name once and shared by all documents that have such a field. */
+interface NamedPath {
+  readonly path: readonly string[]
+  /** Field keys by tag. */
+  readonly keys: (string | undefined)[]
+}
+
+/** Names come from schemas, so there are few; the bound is for those that other peers make up. */
+const NAMED_PATHS_MAX = 4096
+const namedPaths = new Map<string, NamedPath>()
+
+function namedPath(name: string): NamedPath {
+  let named = namedPaths.get(name)
+  if (named === undefined) {
+    if (namedPaths.size >= NAMED_PATHS_MAX) namedPaths.clear()
+    named = { path: Object.freeze([name]), keys: [] }
+    namedPaths.set(name, named)
+  }
+  return named
+}
+
+/** The path of a field at the top of a document. */
+export function topPath(name: string): readonly string[] {
+  return namedPath(name).path
+}
+
 /** Same path, other type: another field. So replicas with other schemas never clash. */
 export function fieldKey(path: readonly string[], tag: Tag): string {
-  const last = String.fromCharCode(tag)
-  return path.length === 1 ? `${path[0]}\0${last}` : `${path.join('\0')}\0${last}`
+  const [name = ''] = path
+  if (path.length > 1) return `${path.join('\0')}\0${String.fromCharCode(tag)}`
+  const { keys } = namedPath(name)
+  return (keys[tag] ??= `${name}\0${String.fromCharCode(tag)}`)
 }
 
 export function createField(key: string, path: readonly string[], tag: Tag): Field {
@@ -135,7 +166,7 @@ export function createField(key: string, path: readonly string[], tag: Tag): Fie
     case tags.flag:
     case tags.presence:
     case tags.baseline:
-      return { ...base, shape: 'entries', tag, entries: [] }
+      return { ...base, shape: 'entries', tag, entries: noEntries }
   }
 }
 
@@ -143,7 +174,7 @@ export function cloneField(field: Field): Field {
   const pending = field.pending?.slice()
   switch (field.shape) {
     case 'entries':
-      return { ...field, pending, entries: field.entries.slice() }
+      return { ...field, pending }
     case 'set': {
       const elements: SetField['elements'] = new Map()
       for (const [key, { value, dots }] of field.elements) {
@@ -204,9 +235,12 @@ export function removeDot(
 ): boolean {
   switch (field.shape) {
     case 'entries': {
-      const index = field.entries.findIndex((entry) => entry.dot === dot)
-      if (index < 0) return false
-      field.entries.splice(index, 1)
+      const { entries } = field
+      let index = 0
+      while (index < entries.length && entries[index]?.dot !== dot) index++
+      if (index === entries.length) return false
+      if (entries.length === 1) field.entries = noEntries
+      else field.entries = entries.filter((entry) => entry.dot !== dot)
       return true
     }
     case 'set':

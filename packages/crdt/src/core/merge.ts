@@ -125,10 +125,10 @@ function mergeField(own: Field, from: Field, ownContext: Context, fromContext: C
 function mergeEntries(own: EntriesField, from: EntriesField, ours: Side, theirs: Side): void {
   const known = new Set(own.entries.map(({ dot }) => dot))
   const shared = new Set(from.entries.map(({ dot }) => dot))
-  own.entries = own.entries.filter(({ dot }) => shared.has(dot) || !isDead(dot, theirs))
-  for (const entry of from.entries) {
-    if (!known.has(entry.dot) && !isDead(entry.dot, ours)) own.entries.push(entry)
-  }
+  own.entries = [
+    ...own.entries.filter(({ dot }) => shared.has(dot) || !isDead(dot, theirs)),
+    ...from.entries.filter(({ dot }) => !known.has(dot) && !isDead(dot, ours))
+  ]
 }
 
 function mergeSet(own: SetField, from: SetField, ours: Side, theirs: Side): void {
@@ -138,7 +138,7 @@ function mergeSet(own: SetField, from: SetField, ours: Side, theirs: Side): void
       if (!own.dots.has(dot) && !isDead(dot, ours)) added.push([dot, value])
     }
   }
-  for (const dot of [...own.dots.keys()]) {
+  for (const dot of own.dots.keys()) {
     if (!from.dots.has(dot) && isDead(dot, theirs)) removeDot(own, dot, ours.context, undefined)
   }
   for (const [dot, value] of added) addToSet(own, dot, value)
@@ -204,12 +204,7 @@ function movesOf(field: ListField, owner: number): readonly Move[] {
   return field.elements.get(owner)?.moves ?? field.ghosts.get(owner) ?? []
 }
 
-function mergeMoves(
-  own: readonly Move[],
-  from: readonly Move[],
-  ours: Side,
-  theirs: Side
-): Move[] {
+function mergeMoves(own: readonly Move[], from: readonly Move[], ours: Side, theirs: Side): Move[] {
   const result = own.filter(
     ({ dot }) => from.some((move) => move.dot === dot) || !isDead(dot, theirs)
   )

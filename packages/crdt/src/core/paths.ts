@@ -1,5 +1,6 @@
 import { InvalidParametersError } from '@murmuration/interface'
 import { limits } from '../defaults.ts'
+import { topPath } from './fields.ts'
 import { isName } from './wire.ts'
 
 const encoder = new TextEncoder()
@@ -11,21 +12,22 @@ export function formatPath(path: readonly string[]): string {
 
 /** A path from an operation, checked. */
 export function parsePath(field: string): readonly string[] {
-  const path: string[] = []
-  if (!field.includes('.') && !field.includes('\\')) path.push(field)
-  else {
-    let segment = ''
-    for (let i = 0; i < field.length; i++) {
-      if (field[i] === '.') {
-        path.push(segment)
-        segment = ''
-      } else {
-        if (field[i] === '\\') i++
-        segment += field[i] ?? ''
-      }
-    }
-    path.push(segment)
+  if (!field.includes('.') && !field.includes('\\')) {
+    checkName(field)
+    return topPath(field)
   }
+  const path: string[] = []
+  let segment = ''
+  for (let i = 0; i < field.length; i++) {
+    if (field[i] === '.') {
+      path.push(segment)
+      segment = ''
+    } else {
+      if (field[i] === '\\') i++
+      segment += field[i] ?? ''
+    }
+  }
+  path.push(segment)
   if (path.length > limits.pathDepthMax) {
     throw new InvalidParametersError(`field path deeper than ${limits.pathDepthMax}`)
   }

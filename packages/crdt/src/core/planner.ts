@@ -18,6 +18,8 @@ interface Change {
   readonly removed?: readonly number[]
 }
 
+const noDots: readonly number[] = Object.freeze([])
+
 function invalid(what: string): never {
   throw new InvalidParametersError(what)
 }
@@ -29,7 +31,7 @@ function invalid(what: string): never {
 export class Planner {
   readonly state: State
   /** Dots of other updates that are removed or overwritten. */
-  readonly removed: Set<number> = new Set()
+  readonly removed: number[] = []
   /** First dot of each operation, for operations that name an element of an earlier one. */
   readonly starts: number[] = []
   effects: Effect[] = []
@@ -68,11 +70,11 @@ export class Planner {
 
   /** Adds an effect; writes mint their dot here. */
   change(path: readonly string[], tag: Tag, change: Change): void {
-    const { value, position, element, removed = [] } = change
+    const { value, position, element, removed = noDots } = change
     if (change.write !== true && removed.length === 0) return
     // A presence that is refreshed is not gone: nobody needs to know.
     if (tag !== tags.presence || change.write !== true) {
-      for (const dot of removed) this.removed.add(dot)
+      for (const dot of removed) this.removed.push(dot)
     }
     this.effects.push({
       key: fieldKey(path, tag),
@@ -88,9 +90,12 @@ export class Planner {
   }
 
   /** The dots of all that a register-like field holds. */
-  entryDots(path: readonly string[], tag: EntriesTag): number[] {
+  entryDots(path: readonly string[], tag: EntriesTag): readonly number[] {
     const field = this.field(path, tag)
-    return field?.shape === 'entries' ? field.entries.map(({ dot }) => dot) : []
+    if (field?.shape !== 'entries' || field.entries.length === 0) return noDots
+    const [only] = field.entries
+    if (only !== undefined && field.entries.length === 1) return [only.dot]
+    return field.entries.map(({ dot }) => dot)
   }
 
   overwrite(path: readonly string[], tag: EntriesTag, value: unknown): void {
@@ -233,7 +238,10 @@ const plans: ReadonlyMap<string, Plan> = new Map<string, Plan>([
   ['register.set', setting(tags.register)],
   ['min.update', extreme(tags.min, 1)],
   ['max.update', extreme(tags.max, -1)],
-  ['flag.enable', { arity: 0, run: (planner, path) => planner.overwrite(path, tags.flag, undefined) }],
+  [
+    'flag.enable',
+    { arity: 0, run: (planner, path) => planner.overwrite(path, tags.flag, undefined) }
+  ],
   [
     'flag.disable',
     {

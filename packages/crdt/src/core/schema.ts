@@ -39,7 +39,7 @@ export type Schema = Readonly<Record<string, FieldType>>
 
 /** What reading a document of a schema gives. */
 export type Value<S extends Schema> = {
-  readonly [K in keyof S]: S[K] extends FieldType<infer V, unknown> ? V : never
+  readonly [K in keyof S]: S[K] extends FieldType<infer V> ? V : never
 }
 
 /** What an update function works on. */

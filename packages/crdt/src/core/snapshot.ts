@@ -257,9 +257,17 @@ function readField(
     readList(reader, field, state, places)
     return
   }
+  if (field.shape === 'entries') {
+    const entries: Entry[] = []
+    for (let left = reader.count(limits.documentBytesMax); left > 0; left--) {
+      entries.push(readEntry(reader, field, state, places))
+    }
+    // A copy takes no more room than it needs; an array that grew does.
+    field.entries = entries.slice()
+    return
+  }
   for (let left = reader.count(limits.documentBytesMax); left > 0; left--) {
-    if (field.shape === 'entries') field.entries.push(readEntry(reader, field, state, places))
-    else if (field.shape === 'set') {
+    if (field.shape === 'set') {
       addToSet(field, readSeenDot(reader, state, places), readTyped(reader, field.tag))
     } else {
       const writer = places[reader.varint(limits.writersMax)]

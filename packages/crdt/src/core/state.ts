@@ -1,5 +1,5 @@
 import { Context, counterOf, writerOf } from './context.ts'
-import type { Field, ListField, Sum, Tag } from './fields.ts'
+import type { EntriesField, Entry, Field, ListField, Sum, Tag } from './fields.ts'
 import {
   addIncrement,
   addToSet,
@@ -158,7 +158,7 @@ function write(field: Field, effect: Effect, update: Update, context: Context): 
   if (field.pending?.includes(dot)) return
   switch (field.shape) {
     case 'entries':
-      field.entries.push({ dot, time: update.time, tick: update.tick, value })
+      writeEntry(field, { dot, time: update.time, tick: update.tick, value })
       return
     case 'set':
       addToSet(field, dot, value)
@@ -180,6 +180,10 @@ function write(field: Field, effect: Effect, update: Update, context: Context): 
   }
 }
 
+function writeEntry(field: EntriesField, entry: Entry): void {
+  field.entries = field.entries.length === 0 ? [entry] : [...field.entries, entry]
+}
+
 function writeMove(field: ListField, effect: Effect, update: Update, context: Context): void {
   const owner = effect.element ?? 0
   const { time, tick } = update
@@ -196,7 +200,7 @@ function writeMove(field: ListField, effect: Effect, update: Update, context: Co
 
 /** After holes were filled: brings counters to their one form. */
 export function foldCounters(state: State): void {
-  for (const field of state.all()) {
+  for (const field of Array.from(state.all())) {
     if (field.shape !== 'counter' || field.extras.size === 0) continue
     const own = state.forWrite(field.key, field.path, field.tag)
     if (own.shape === 'counter') foldExtras(own, state.context)
@@ -206,7 +210,7 @@ export function foldCounters(state: State): void {
 /** Drops pending removals whose updates are in the context by now. */
 export function purgePending(state: State): void {
   const { context } = state
-  for (const key of [...state.pending]) {
+  for (const key of state.pending) {
     const field = state.get(key)
     if (field?.pending === undefined || !field.pending.some((dot) => context.has(dot))) continue
     const own = state.forWrite(key, field.path, field.tag)
@@ -225,7 +229,7 @@ export function forgetDots(state: State, dots: readonly number[]): void {
     const counter = counterOf(dot)
     if (!context.has(dot) && context.add(writer, counter, counter)) filled = true
   }
-  for (const field of [...state.fields.values()]) {
+  for (const field of state.fields.values()) {
     if (field === null || field.shape === 'counter') continue
     for (const dot of dots) {
       removeDot(field, dot, context, field.shape === 'list' ? findMoved(field, dot) : undefined)

@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter, malformed } from './bytes.ts'
 import type { Context } from './context.ts'
 import { dotOf, writerOf } from './context.ts'
 import type { Sum, Tag } from './fields.ts'
-import { fieldKey, tags, toSum } from './fields.ts'
+import { fieldKey, tags, topPath, toSum } from './fields.ts'
 import { isOrdered } from './order.ts'
 import { digitMax } from './positions.ts'
 import { stampTickMax, stampTimeMax } from './stamp.ts'
@@ -13,12 +13,16 @@ import { decodeValue, encodeValue, forbiddenKeys } from './values.ts'
 /*
  * A delta: one byte 0xD0 | stamped | single << 1; the writers it mentions, its own first; its first
  * counter; unless single the number of dots and of effects; if stamped time and tick; the effects.
- * An effect: shared << 4 | fresh path segments and the fresh ones; tag << 2 | kind; unless single
- * and nothing is written, which of the dots it writes; its data; the removed dots.
+ * An effect: shared << 4 | fresh path segments and the fresh ones; removal << 6 | tag << 2 | kind;
+ * if it writes, unless single which dot, then its data; the removed dots by the removal: none, how
+ * far back the one of the own writer is, or a list.
  */
 const DELTA = 0xd0
 const STAMPED = 1
 const SINGLE = 2
+const REMOVES_NONE = 0
+const REMOVES_OWN = 1
+const REMOVES_LIST = 2
 
 const body = new ByteWriter()
 const head = new ByteWriter()
@@ -65,6 +69,7 @@ export function readPath(reader: ByteReader, previous: readonly string[]): reado
   for (let i = 0; i < fresh; i++) {
     const segment = reader.text(limits.nameBytesMax)
     if (!isName(segment)) malformed('bad name in a path')
+    if (depth === 1) return topPath(segment)
     path.push(segment)
   }
   return path
@@ -81,18 +86,12 @@ export function readTyped(reader: ByteReader, tag: Tag): unknown {
   const before = reader.remaining
   const value = decodeValue(reader)
   if (before - reader.remaining > limits.valueBytesMax + 8) malformed('value is too large')
-  switch (tag) {
-    case tags.min:
-    case tags.max:
-      if (!isOrdered(value)) malformed('value has no order')
-      return value
-    case tags.counter:
-    case tags.bigCounter:
-    case tags.baseline:
-      return readSum(value)
-    default:
-      return value
+  if (tag === tags.min || tag === tags.max) {
+    if (!isOrdered(value)) malformed('value has no order')
+    return value
   }
+  const isSum = tag === tags.counter || tag === tags.bigCounter || tag === tags.baseline
+  return isSum ? readSum(value) : value
 }
 
 export function readSum(value: unknown): Sum {
@@ -151,34 +150,32 @@ export function readWriter(reader: ByteReader): string {
 
 /** Bytes of an update; InvalidParametersError if they would be too many. */
 export function encodeDelta(update: Update, context: Context): Uint8Array {
-  const places = new Map([[update.writer, 0]])
+  const { effects, writer, count } = update
+  const places = [writer]
   const table: WriterTable = {
-    place: (writer) => {
-      let place = places.get(writer)
-      if (place === undefined) {
-        place = places.size
-        places.set(writer, place)
-      }
-      return place
+    place: (other) => {
+      const place = places.indexOf(other)
+      return place < 0 ? places.push(other) - 1 : place
     }
   }
-  const { effects } = update
-  const single = effects.length === 1 && update.count === 1
-  const stamped = effects.some(({ tag, kind }) => kind === 2 || (kind === 1 && isStamped(tag)))
-  body.reset(limits.deltaBytesMax)
+  const single = effects.length === 1 && count === 1
+  let stamped = false
   let previous: readonly string[] = []
+  body.reset(limits.deltaBytesMax)
   for (const effect of effects) {
-    writePath(body, effect.path, previous)
-    previous = effect.path
+    const { kind, tag, path } = effect
+    if (kind === 2 || (kind === 1 && isStamped(tag))) stamped = true
+    writePath(body, path, previous)
+    previous = path
     writeEffect(effect, update, single, table)
   }
   head.reset(limits.deltaBytesMax)
   head.byte(DELTA | (stamped ? STAMPED : 0) | (single ? SINGLE : 0))
-  head.varint(places.size)
-  for (const writer of places.keys()) head.text(context.writers[writer] ?? '')
+  head.varint(places.length)
+  for (const place of places) head.text(context.writers[place] ?? '')
   head.varint(update.first)
   if (!single) {
-    head.varint(update.count)
+    head.varint(count)
     head.varint(effects.length)
   }
   if (stamped) {
@@ -191,15 +188,23 @@ export function encodeDelta(update: Update, context: Context): Uint8Array {
 
 function writeEffect(effect: Effect, update: Update, single: boolean, table: WriterTable): void {
   const { tag, kind, dot, removed } = effect
-  body.byte((tag << 2) | kind)
+  const start = dotOf(update.writer, update.first)
+  const [only = 0] = removed
+  // Nearly always nothing is removed, or the writer's own last write: no list is needed then.
+  const isOwn = removed.length === 1 && only < start && writerOf(only) === update.writer
+  const removal = removed.length === 0 ? REMOVES_NONE : isOwn ? REMOVES_OWN : REMOVES_LIST
+  body.byte((removal << 6) | (tag << 2) | kind)
   if (kind !== 0) {
-    if (!single) body.varint(dot - dotOf(update.writer, update.first))
+    if (!single) body.varint(dot - start)
     if (kind === 2) writeDot(body, effect.element ?? 0, table)
     else if (hasValue(tag)) encodeValue(body, effect.value)
     if (tag === tags.list) writePosition(body, effect.position ?? [], table)
   }
-  body.varint(removed.length)
-  for (const other of removed) writeDot(body, other, table)
+  if (removal === REMOVES_OWN) body.varint(start - only)
+  else if (removal === REMOVES_LIST) {
+    body.varint(removed.length)
+    for (const other of removed) writeDot(body, other, table)
+  }
 }
 
 /** An update from bytes, in the numbering of a state, with the writers that are new to it. */
@@ -274,7 +279,7 @@ function readEffect(
   places: readonly number[]
 ): Effect {
   const header = reader.byte()
-  const tag = header >> 2
+  const tag = (header >> 2) & 15
   const kind = header & 3
   if (!isTag(tag) || !isKind(kind) || (kind === 2 && tag !== tags.list)) malformed('bad effect')
   if (kind !== 0 && !run.stamped && (kind === 2 || isStamped(tag))) malformed('no stamp')
@@ -290,13 +295,32 @@ function readEffect(
     else value = readTyped(reader, tag)
     if (tag === tags.list) position = readPosition(reader, dot, places)
   }
+  const removed = readRemoved(reader, header >> 6, run, places)
+  const key = fieldKey(path, tag)
+  return { key, path, tag, kind, dot, value, position, element, removed }
+}
+
+function readRemoved(
+  reader: ByteReader,
+  removal: number,
+  run: DeltaRun,
+  places: readonly number[]
+): readonly number[] {
+  if (removal === REMOVES_NONE) return noDots
+  if (removal === REMOVES_OWN) {
+    const back = reader.varint(limits.counterMax)
+    if (back === 0 || back >= run.first) malformed('removed dot out of range')
+    return [dotOf(run.writer, run.first - back)]
+  }
+  if (removal !== REMOVES_LIST) malformed('bad effect')
   const removed: number[] = []
   for (let left = reader.count(limits.deltaBytesMax); left > 0; left--) {
     removed.push(readDot(reader, places))
   }
-  const key = fieldKey(path, tag)
-  return { key, path, tag, kind, dot, value, position, element, removed }
+  return removed
 }
+
+const noDots: readonly number[] = Object.freeze([])
 
 function isKind(kind: number): kind is EffectKind {
   return kind <= 2

@@ -5,7 +5,7 @@ import type { AgentRecord, Epoch, Operation } from '@murmuration/interface'
 import { combine, digestBytes, digestText, digestToText, emptyDigest } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { compareEntries, createEntry, sameExecution } from './entry.ts'
-import type { Entry, EntryKey } from './entry.ts'
+import type { Entry, EntryKey, Void } from './entry.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
 
@@ -31,6 +31,8 @@ export interface CopyState {
   readonly base: Uint8Array
   readonly floors: readonly (readonly [session: string, floor: number])[]
   readonly entries: readonly Entry[]
+  /** The latest clock reading in it: what comes next must be later. */
+  readonly time: Stamp
 }
 
 export interface Execution {
@@ -68,7 +70,7 @@ export class DocumentCopy {
   readonly record: AgentRecord
   readonly #mutants: Mutants
   readonly #sessions = new Map<string, Session>()
-  readonly #voided = new Map<EntryKey, number>()
+  readonly #voided = new Map<EntryKey, Void[]>()
   #base: Uint8Array = emptyBase
   #live: Document | undefined
   #entriesByDot: Map<string, Map<number, Entry>> | undefined
@@ -77,6 +79,7 @@ export class DocumentCopy {
   #entriesDigest: Digest = emptyDigest
   #baseDigest: Digest | undefined
   #executions = 0
+  #time: Stamp = { time: 0, tick: 0 }
   #writer: string | undefined
   #baseChanged = true
   #changed = new Map<EntryKey, Entry | undefined>()
@@ -90,6 +93,7 @@ export class DocumentCopy {
   static from(state: CopyState, mutants: Mutants = {}): DocumentCopy {
     const copy = new DocumentCopy(state.record, mutants)
     copy.#base = state.base
+    copy.#time = state.time
     for (const [session, floor] of state.floors) {
       copy.#session(session).floor = floor
     }
@@ -103,6 +107,11 @@ export class DocumentCopy {
   get live(): Document {
     this.#live ??= this.#rebuild()
     return this.#live
+  }
+
+  /** The latest clock reading of its updates. */
+  get time(): Stamp {
+    return this.#time
   }
 
   get entryCount(): number {
@@ -171,7 +180,13 @@ export class DocumentCopy {
         floors.push([name, floor])
       }
     }
-    return { record: this.record, base: this.#base, floors, entries: [...this.entries()] }
+    return {
+      record: this.record,
+      base: this.#base,
+      floors,
+      entries: [...this.entries()],
+      time: this.#time
+    }
   }
 
   /** What must be written, once; {@link markUnsaved} puts it back if writing failed. */
@@ -241,7 +256,8 @@ export class DocumentCopy {
       count: done.dots.length,
       delta: done.dots.length === 0 ? new Uint8Array(0) : done.delta,
       result,
-      voids: this.#keysOf(done.removed)
+      time,
+      voids: this.#voidsOf(done.removed)
     })
     this.#place(entry)
     return entry
@@ -333,6 +349,7 @@ export class DocumentCopy {
   /** Joins the other copy into this one. True if this one changed. */
   merge(other: DocumentCopy): boolean {
     const before = this.digest
+    this.#time = later(this.#time, other.#time)
     let rebuild = false
     for (const [name, { floor }] of other.#sessions) {
       if (floor > this.floorOf(name)) {
@@ -411,30 +428,25 @@ export class DocumentCopy {
     for (const entry of this.entries()) {
       this.#apply(live, entry)
     }
-    for (const key of this.#voided.keys()) {
-      const target = this.get(key)
-      if (target !== undefined) {
-        live.forget(dotsOf(target))
-      }
-    }
     return live
   }
 
-  /** An entry whose key a standing entry voids counts as seen, without effect. */
+  /** What standing entries void of it counts as seen, without effect. */
   #apply(document: Document, entry: Entry): void {
-    if (entry.count > 0) {
-      document.apply(entry.delta)
-      if (this.#voided.has(entry.key)) {
-        document.forget(dotsOf(entry))
-      }
+    if (entry.count === 0) {
+      return
+    }
+    document.apply(entry.delta)
+    for (const one of this.#voided.get(entry.key) ?? []) {
+      forget(document, entry, one)
     }
   }
 
   #applyVoids(document: Document, entry: Entry): void {
-    for (const key of entry.voids) {
-      const target = this.get(key)
-      if (target !== undefined && target.count > 0) {
-        document.forget(dotsOf(target))
+    for (const one of entry.voids) {
+      const target = this.get(one.key)
+      if (target !== undefined) {
+        forget(document, target, one)
       }
     }
   }
@@ -450,8 +462,14 @@ export class DocumentCopy {
     this.#entryCount++
     this.#entryBytes += entry.bytes.length
     this.#entriesDigest = combine(this.#entriesDigest, entry.digest)
-    for (const key of entry.voids) {
-      this.#voided.set(key, (this.#voided.get(key) ?? 0) + 1)
+    this.#time = later(this.#time, entry.time)
+    for (const one of entry.voids) {
+      const others = this.#voided.get(one.key)
+      if (others === undefined) {
+        this.#voided.set(one.key, [one])
+      } else {
+        others.push(one)
+      }
     }
     this.#indexDots(entry)
     this.#changed.set(entry.key, entry)
@@ -462,12 +480,12 @@ export class DocumentCopy {
     this.#entryCount--
     this.#entryBytes -= entry.bytes.length
     this.#entriesDigest = combine(this.#entriesDigest, entry.digest)
-    for (const key of entry.voids) {
-      const times = (this.#voided.get(key) ?? 0) - 1
-      if (times > 0) {
-        this.#voided.set(key, times)
+    for (const one of entry.voids) {
+      const others = (this.#voided.get(one.key) ?? []).filter((other) => other !== one)
+      if (others.length > 0) {
+        this.#voided.set(one.key, others)
       } else {
-        this.#voided.delete(key)
+        this.#voided.delete(one.key)
       }
     }
     const byCounter = this.#entriesByDot?.get(entry.writer)
@@ -485,8 +503,8 @@ export class DocumentCopy {
     return session
   }
 
-  /** Which entries wrote these dots; dots below the floors need no key any more. */
-  #keysOf(dots: readonly Dot[]): EntryKey[] {
+  /** Whose dots these were; dots below the floors need no key any more. */
+  #voidsOf(dots: readonly Dot[]): Void[] {
     if (dots.length === 0) {
       return []
     }
@@ -496,14 +514,16 @@ export class DocumentCopy {
         this.#indexDots(entry)
       }
     }
-    const keys = new Set<EntryKey>()
+    const offsets = new Map<Entry, number[]>()
     for (const { writer, counter } of dots) {
       const entry = this.#entriesByDot.get(writer)?.get(counter)
       if (entry !== undefined) {
-        keys.add(entry.key)
+        const known = offsets.get(entry) ?? []
+        known.push(counter - entry.first)
+        offsets.set(entry, known)
       }
     }
-    return [...keys]
+    return [...offsets].map(([{ key, mark, count }, gone]) => ({ key, mark, count, offsets: gone }))
   }
 
   #indexDots(entry: Entry): void {
@@ -521,12 +541,23 @@ export class DocumentCopy {
   }
 }
 
-function dotsOf(entry: Entry): Dot[] {
-  const dots: Dot[] = []
-  for (let at = 0; at < entry.count; at++) {
-    dots.push({ writer: entry.writer, counter: entry.first + at })
+/**
+ * Removes what a void names of the entry that stands there. For the execution that was seen, the
+ * removal is in the delta. Another execution of the same operations has its dots in the same order;
+ * one of other operations is left alone, as if it came after the removal.
+ */
+function forget(document: Document, target: Entry, { mark, count, offsets }: Void): void {
+  if (target.mark !== mark && target.count === count) {
+    const dots = offsets.map((offset) => ({
+      writer: target.writer,
+      counter: target.first + offset
+    }))
+    document.forget(dots)
   }
-  return dots
+}
+
+function later(a: Stamp, b: Stamp): Stamp {
+  return b.time > a.time || (b.time === a.time && b.tick > a.tick) ? b : a
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,4 +1,5 @@
 import { decode, encode } from '@murmuration/codec'
+import type { Stamp } from '@murmuration/crdt'
 import { MalformedMessageError } from '@murmuration/interface'
 import type { Epoch } from '@murmuration/interface'
 import { compareEpochs } from './epoch.ts'
@@ -24,6 +25,20 @@ export function parseEntryKey(key: EntryKey): KeyParts {
 }
 
 /**
+ * What an update removed or overwrote of another one. It names the key and not the dots, so that it
+ * also holds where another execution of that key came to stand.
+ */
+export interface Void {
+  readonly key: EntryKey
+  /** The execution that was there: its own delta removal suffices for that one. */
+  readonly mark: number
+  /** Of how many dots that execution was. */
+  readonly count: number
+  /** Which of them are gone. */
+  readonly offsets: readonly number[]
+}
+
+/**
  * One update above the floor of its session: what it does to the document, and under which key it
  * counts once. Immutable; a new stamp makes a new entry.
  */
@@ -41,20 +56,20 @@ export interface Entry {
   readonly count: number
   readonly delta: Uint8Array
   readonly result: Uint8Array
-  /** Keys whose effects this update removed or overwrote. */
-  readonly voids: readonly EntryKey[]
+  /** Of the hybrid logical clock, at execution. */
+  readonly time: Stamp
+  readonly voids: readonly Void[]
+  /** Tells executions apart, in short. */
+  readonly mark: number
   readonly digest: Digest
   /** As it is stored and sent. */
   readonly bytes: Uint8Array
 }
 
-export type EntryParts = Omit<Entry, 'key' | 'digest' | 'bytes'>
-
-/** Bytes that an entry needs beside its delta, result and keys; for budgets only. */
-export const entryOverheadBytes = 96
+export type EntryParts = Omit<Entry, 'key' | 'mark' | 'digest' | 'bytes'>
 
 export function createEntry(parts: EntryParts): Entry {
-  const { session, sequence, stamp, writer, execution, first, count, delta, result, voids } = parts
+  const { session, sequence, stamp, writer, execution, first, count } = parts
   const bytes = encode([
     session,
     sequence,
@@ -64,9 +79,11 @@ export function createEntry(parts: EntryParts): Entry {
     execution,
     first,
     count,
-    delta,
-    result,
-    voids
+    parts.time.time,
+    parts.time.tick,
+    parts.delta,
+    parts.result,
+    parts.voids.map(({ key, mark, count: of, offsets }) => [key, mark, of, ...offsets])
   ])
   return finishEntry(parts, bytes)
 }
@@ -75,7 +92,12 @@ function finishEntry(parts: EntryParts, bytes: Uint8Array): Entry {
   const { session, sequence, stamp, writer, execution } = parts
   const key = entryKey(session, sequence)
   const identity = `${key}|${stamp.view}.${stamp.boot}|${writer}:${execution}`
-  return { ...parts, key, digest: digestText(identity), bytes }
+  const mark = markOf(writer, execution)
+  return { ...parts, key, mark, digest: digestText(identity), bytes }
+}
+
+function markOf(writer: string, execution: number): number {
+  return digestText(writer + ':' + execution).low
 }
 
 const textMax = 256
@@ -104,12 +126,12 @@ function bytesOf(value: unknown): Uint8Array {
 /** Throws `MalformedMessageError`. */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const list = decode(bytes)
-  if (!Array.isArray(list) || list.length < 11) {
-    throw new MalformedMessageError('entry: expected a list of eleven parts')
+  if (!Array.isArray(list) || list.length < 13) {
+    throw new MalformedMessageError('entry: expected a list of 13 parts')
   }
   // `isArray` says `any[]`; the elements are checked one by one.
   const values = list as readonly unknown[]
-  const voids = values[10]
+  const voids = values[12]
   if (!Array.isArray(voids)) {
     throw new MalformedMessageError('entry: expected a list of keys')
   }
@@ -121,16 +143,24 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     execution: count(values[5]),
     first: count(values[6]),
     count: count(values[7]),
-    delta: bytesOf(values[8]),
-    result: bytesOf(values[9]),
-    voids: voids.map((key: unknown) => {
-      if (typeof key !== 'string' || !/^\d{1,16}\//.test(key)) {
-        throw new MalformedMessageError('entry: expected a key')
-      }
-      return key
-    })
+    time: { time: count(values[8]), tick: count(values[9]) },
+    delta: bytesOf(values[10]),
+    result: bytesOf(values[11]),
+    voids: voids.map((value: unknown) => decodeVoid(value))
   }
   return finishEntry(parts, bytes)
+}
+
+function decodeVoid(value: unknown): Void {
+  if (!Array.isArray(value)) {
+    throw new MalformedMessageError('entry: expected a list for a void')
+  }
+  // As above: checked one by one.
+  const [key, mark, of, ...offsets] = value as readonly unknown[]
+  if (typeof key !== 'string' || key.length > 300 || !/^\d{1,16}\//.test(key)) {
+    throw new MalformedMessageError('entry: expected a key')
+  }
+  return { key, mark: count(mark), count: count(of), offsets: offsets.map(count) }
 }
 
 export function sameExecution(a: Entry, b: Entry): boolean {

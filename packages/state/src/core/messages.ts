@@ -9,10 +9,11 @@ import {
   optional,
   text
 } from '@murmuration/codec'
-import type { Message, Shape } from '@murmuration/codec'
+import type { Infer, Message, Shape } from '@murmuration/codec'
 import { MalformedMessageError } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
 import { decodeEntry } from './entry.ts'
+import type { Entry } from './entry.ts'
 import type { CopyState, FoldStep } from './document-copy.ts'
 
 const count: Shape<number> = integer({ min: 0 })
@@ -224,7 +225,9 @@ const stateLimits = { bytesMax: 67_108_864, itemsMax: 4_194_304 }
 const baseFields = {
   record: agentRecord,
   base: bytes({ max: stateLimits.bytesMax }),
-  floors: list(object({ session: sessionText, floor: count }), { max: 1_048_576 })
+  floors: list(object({ session: sessionText, floor: count }), { max: 1_048_576 }),
+  time: count,
+  tick: count
 }
 const baseMessage = message(baseFields, stateLimits)
 const stateMessage = message(
@@ -232,45 +235,55 @@ const stateMessage = message(
   stateLimits
 )
 
-/** Record, base and floors, as they are stored. */
-export function encodeBase(state: CopyState): Uint8Array {
-  return baseMessage.encode({
-    record: state.record,
-    base: state.base,
-    floors: state.floors.map(([session, floor]) => ({ session, floor }))
-  })
+type WireBase = Infer<typeof baseMessage>
+
+function partsOf({ record, base, floors, time }: CopyState): WireBase {
+  return {
+    record,
+    base,
+    floors: floors.map(([session, floor]) => ({ session, floor })),
+    ...time
+  }
 }
 
-/** Throws `MalformedMessageError`. */
-export function decodeBase(stored: Uint8Array): CopyState {
-  const { record, base, floors } = baseMessage.decode(stored)
+function stateOf(
+  { record, base, floors, time, tick }: WireBase,
+  entries: readonly Entry[]
+): CopyState {
   return {
     record,
     base,
     floors: floors.map(({ session, floor }) => [session, floor] as const),
-    entries: []
+    entries,
+    time: { time, tick }
   }
+}
+
+/** Record, base and floors, as they are stored. */
+export function encodeBase(state: CopyState): Uint8Array {
+  return baseMessage.encode(partsOf(state))
+}
+
+/** Throws `MalformedMessageError`. */
+export function decodeBase(stored: Uint8Array): CopyState {
+  return stateOf(baseMessage.decode(stored), [])
 }
 
 /** A whole copy, as it travels. */
 export function encodeState(state: CopyState): Uint8Array {
   return stateMessage.encode({
-    record: state.record,
-    base: state.base,
-    floors: state.floors.map(([session, floor]) => ({ session, floor })),
+    ...partsOf(state),
     entries: state.entries.map((entry) => entry.bytes)
   })
 }
 
 /** Throws `MalformedMessageError`. */
 export function decodeState(sent: Uint8Array): CopyState {
-  const { record, base, floors, entries } = stateMessage.decode(sent)
-  const state: CopyState = {
-    record,
-    base,
-    floors: floors.map(({ session, floor }) => [session, floor] as const),
-    entries: entries.map((entry) => decodeEntry(entry))
-  }
+  const decoded = stateMessage.decode(sent)
+  const state = stateOf(
+    decoded,
+    decoded.entries.map((entry) => decodeEntry(entry))
+  )
   const floorOf = new Map(state.floors)
   if (state.entries.some(({ session, sequence }) => sequence < (floorOf.get(session) ?? 0))) {
     throw new MalformedMessageError('state: an entry below the floor of its session')

@@ -1,0 +1,394 @@
+import { createPlacement } from '@murmuration/placement'
+import { integerBetween, pick } from '@murmuration/testkit'
+import type { Simulation } from '@murmuration/testkit'
+import type { Mutants } from '../src/core/mutants.ts'
+import { recordOf, schema, World } from './world.ts'
+import type { Peer, Reply, Update } from './world.ts'
+
+const peersCount = 5
+const faultsMs = 2500
+const documents = ['test/doc/a', 'test/doc/b']
+
+/** One run: clients repeat their updates through crashes, pauses, splits and new views. */
+export async function run(simulation: Simulation, mutants: Mutants = {}): Promise<Run> {
+  const one = new Run(simulation, mutants)
+  await one.go()
+  return one
+}
+
+class Run {
+  readonly world: World
+  readonly #simulation: Simulation
+  #faults = true
+  #clients = 0
+  acknowledged = 0
+
+  constructor(simulation: Simulation, mutants: Mutants) {
+    this.#simulation = simulation
+    this.world = new World(simulation, peersCount, mutants)
+  }
+
+  get #random() {
+    return this.world.random
+  }
+
+  #chance(part: number): boolean {
+    return this.#random.next() < part
+  }
+
+  #between(low: number, high: number): number {
+    return integerBetween(this.#random, low, high)
+  }
+
+  async go(): Promise<void> {
+    const { world } = this
+    // Hard runs: news of views is slow, so that peers act in different views for long.
+    world.newsMs = this.#chance(0.5) ? 900 : 80
+    const out = this.#between(0, 2)
+    world.newView(world.peers.slice(out))
+    for (const peer of world.peers) {
+      await this.#simulation.wait(world.start(peer))
+    }
+    this.#simulation.conditions({
+      loss: pick(this.#random, [0, 0.02, 0.1, 0.2]),
+      duplication: pick(this.#random, [0, 0.05, 0.2]),
+      reordering: pick(this.#random, [0, 0.1, 0.5]),
+      delayMs: pick(this.#random, [
+        [0.2, 2],
+        [1, 12],
+        [1, 60]
+      ] as const)
+    })
+    for (const session of ['s0', 's1', 's2']) {
+      void this.#client(session)
+    }
+    this.#nemesis()
+    await this.#simulation.run(faultsMs)
+    await this.#recover()
+    this.#check()
+  }
+
+  /** Sends updates one after the other, each until it is answered. */
+  async #client(session: string): Promise<void> {
+    this.#clients++
+    const { world } = this
+    const total = this.#between(3, 8)
+    const open = new Set<number>()
+    const lanes = this.#chance(0.4) ? 2 : 1
+    let next = 0
+    const lane = async (): Promise<void> => {
+      while (next < total) {
+        const sequence = next++
+        open.add(sequence)
+        const name = `${session}:${sequence}`
+        const id = pick(this.#random, documents)
+        const update = this.#update(id)
+        world.histories.set(name, { id, update, executions: new Set(), acknowledged: undefined })
+        await this.#repeat(session, sequence, open)
+        open.delete(sequence)
+        await this.#pause(this.#between(1, 120))
+      }
+    }
+    await Promise.all(Array.from({ length: lanes }, lane))
+    this.#clients--
+  }
+
+  #update(id: string): Update {
+    const kind = pick(this.#random, ['count', 'add', 'add', 'remove'] as const)
+    if (kind === 'count') {
+      return { kind, by: this.#between(1, 9) }
+    }
+    const added = [...this.world.histories].filter(
+      ([, history]) => history.id === id && history.update.kind === 'add'
+    )
+    return kind === 'add' || added.length === 0
+      ? { kind: 'add' }
+      : { kind: 'remove', tag: pick(this.#random, added)[0] }
+  }
+
+  async #repeat(session: string, sequence: number, open: ReadonlySet<number>): Promise<void> {
+    const { world } = this
+    const name = `${session}:${sequence}`
+    const history = world.histories.get(name)!
+    for (let attempt = 0; attempt < 400; attempt++) {
+      const request = {
+        id: history.id,
+        session,
+        sequence,
+        lowest: Math.min(...open),
+        update: history.update
+      }
+      const reply = await this.#ask(history.id, (peer) => world.request(session, peer, request))
+      if (reply?.status === 'expired') {
+        throw new Error(`${name} expired before it was answered`)
+      }
+      if (reply?.status === 'ok') {
+        if (history.acknowledged === undefined) {
+          this.acknowledged++
+          history.acknowledged = reply.result
+          this.#simulation.log(`${name} acknowledged: ${reply.result}`)
+          if (this.#chance(0.2)) {
+            continue
+          }
+        } else if (history.acknowledged !== reply.result) {
+          throw new Error(`${name} gave ${history.acknowledged}, then ${reply.result}`)
+        }
+        return
+      }
+      if (history.acknowledged !== undefined && this.#chance(0.5)) {
+        return
+      }
+      await this.#pause(this.#between(20, 90))
+    }
+    throw new Error(`${name} was never answered`)
+  }
+
+  async #ask(id: string, send: (peer: string) => Promise<Reply>): Promise<Reply | undefined> {
+    const believed = this.#chance(0.75) ? this.#owner(id) : undefined
+    const peer = believed ?? pick(this.#random, this.world.peers)
+    try {
+      return await send(peer.name)
+    } catch {
+      // Lost, refused or too late: the client repeats it.
+      return undefined
+    }
+  }
+
+  #owner(id: string): Peer | undefined {
+    const owner = this.world.ownerOf(id)
+    return owner?.state === undefined ? undefined : owner
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#simulation.after(ms, resolve)
+    })
+  }
+
+  #nemesis(): void {
+    if (!this.#faults) {
+      return
+    }
+    const kind = this.#random.next()
+    if (kind < 0.22) {
+      this.#crashOne()
+    } else if (kind < 0.42) {
+      this.#pauseOne()
+    } else if (kind < 0.56) {
+      this.#isolateOne()
+    } else if (kind < 0.85) {
+      this.#changeView()
+    }
+    this.#simulation.after(this.#between(40, 280), () => this.#nemesis())
+  }
+
+  #someone(): Peer {
+    return (this.#chance(0.6) ? this.#owner(pick(this.#random, documents)) : undefined) ??
+      pick(this.#random, this.world.peers)
+  }
+
+  #crashOne(): void {
+    const { world } = this
+    const peer = this.#someone()
+    if (!this.#simulation.isRunning(peer.name) || world.peers.some((one) => one.state === undefined)) {
+      return
+    }
+    const wipe = this.#chance(0.4) && this.#mayLose(peer)
+    world.crash(peer, { wipe })
+    this.#simulation.after(this.#between(20, 400), () => this.#restart(peer))
+    if (wipe) {
+      this.#simulation.after(this.#between(50, 300), () => {
+        const members = this.#members()
+        if (members.includes(peer)) {
+          world.newView(members)
+        }
+      })
+    }
+  }
+
+  #restart(peer: Peer): void {
+    if (peer.state === undefined) {
+      void this.world.start(peer)
+    }
+  }
+
+  /** Whether the disk may be lost: at most one of every home set that is not settled. */
+  #mayLose(peer: Peer): boolean {
+    const { world } = this
+    const alive = new Set(world.peers.map((one) => one.disk.incarnation))
+    for (let number = world.views.settled; number <= world.views.all.length; number++) {
+      for (const id of documents) {
+        const home = world.homeOf(id, number)
+        const lost = home.filter((incarnation) => !alive.has(incarnation)).length
+        if (home.includes(peer.disk.incarnation) && lost > 0) {
+          return false
+        }
+      }
+    }
+    return true
+  }
+
+  #pauseOne(): void {
+    const { name } = this.#someone()
+    if (!this.#simulation.isRunning(name)) {
+      return
+    }
+    this.#simulation.pause(name)
+    this.#simulation.after(this.#between(50, 900), () => this.#simulation.resume(name))
+  }
+
+  #isolateOne(): void {
+    const { name } = this.#someone()
+    const direction = this.#between(0, 2)
+    const blocked: [string, string][] = []
+    for (const other of this.world.peers) {
+      if (other.name !== name && this.#chance(0.8)) {
+        if (direction !== 1) {
+          blocked.push([name, other.name])
+        }
+        if (direction !== 2) {
+          blocked.push([other.name, name])
+        }
+      }
+    }
+    for (const [from, to] of blocked) {
+      this.#simulation.block(from, to)
+    }
+    this.#simulation.after(this.#between(50, 500), () => {
+      for (const [from, to] of blocked) {
+        this.#simulation.unblock(from, to)
+      }
+    })
+  }
+
+  #members(): Peer[] {
+    const view = this.world.views.newest
+    return view === undefined ? [] : view.members.map(({ peer }) => this.world.peer(peer))
+  }
+
+  #changeView(): void {
+    const members = this.#members()
+    const peer = pick(this.#random, this.world.peers)
+    if (!members.includes(peer)) {
+      this.world.newView([...members, peer])
+    } else if (members.length > 3) {
+      this.world.newView(members.filter((one) => one !== peer))
+    } else if (members.some((one, at) => one.disk.incarnation !== this.world.views.newest?.members[at]?.incarnation)) {
+      this.world.newView(members)
+    }
+  }
+
+  /** Ends the faults; then, sometimes, one more disk is lost for good. */
+  async #recover(): Promise<void> {
+    const { world } = this
+    this.#faults = false
+    this.#simulation.heal()
+    this.#simulation.conditions({ loss: 0, duplication: 0, reordering: 0, delayMs: [0.2, 2] })
+    world.newsMs = 50
+    for (const peer of world.peers) {
+      this.#simulation.resume(peer.name)
+    }
+    let lost: Peer | undefined
+    if (this.#chance(0.6)) {
+      lost = pick(this.#random, world.peers)
+      if (this.#mayLose(lost)) {
+        world.crash(lost, { wipe: true })
+      } else {
+        lost = undefined
+      }
+    }
+    await this.#simulation.run(20)
+    world.newView(world.peers.filter((peer) => peer !== lost))
+    for (const peer of world.peers) {
+      if (peer !== lost) {
+        this.#restart(peer)
+      }
+    }
+    const done = await this.#simulation.until(
+      () => this.#clients === 0 && world.views.settled === world.views.all.length,
+      12_000
+    )
+    if (!done) {
+      throw new Error(
+        `no progress: ${this.#clients} clients wait, view ${world.views.settled} of ${world.views.all.length} is settled`
+      )
+    }
+    await this.#simulation.run(1500)
+  }
+
+  #check(): void {
+    const { world } = this
+    const view = world.views.newest!
+    for (const id of documents) {
+      const home = createPlacement(view).homeOf(recordOf(id))
+      const values = home.map(({ peer }) => this.#valueAt(world.peer(peer), id))
+      const first = values[0]
+      for (const [at, value] of values.entries()) {
+        if (JSON.stringify(value) !== JSON.stringify(first)) {
+          throw new Error(
+            `${id} differs: ${home[at]?.peer} has ${JSON.stringify(value)}, ${home[0]?.peer} has ${JSON.stringify(first)}`
+          )
+        }
+      }
+      this.#checkValue(id, first)
+    }
+  }
+
+  #valueAt(peer: Peer, id: string): { hits: Record<string, number>; tags: string[]; total: number } {
+    // The table of the service is where its copies are; a read could ask another peer.
+    const held = (peer.state as unknown as { held(id: string): unknown }).held(id) as
+      | { copy: { live: { value: (s: typeof schema) => never } } }
+      | undefined
+    const value = held?.copy.live.value(schema) as
+      | { hits: Record<string, number>; tags: readonly string[]; total: number }
+      | undefined
+    const hits = Object.entries(value?.hits ?? {}).toSorted()
+    return {
+      hits: Object.fromEntries(hits),
+      tags: [...(value?.tags ?? [])].toSorted(),
+      total: value?.total ?? 0
+    }
+  }
+
+  #checkValue(
+    id: string,
+    value: { hits: Record<string, number>; tags: string[]; total: number } | undefined
+  ): void {
+    let total = 0
+    const { histories } = this.world
+    for (const [name, history] of histories) {
+      if (history.id !== id) {
+        continue
+      }
+      const count = value?.hits[name] ?? 0
+      total += count * (history.update.kind === 'count' ? history.update.by : 1)
+      if (count > 1) {
+        throw new Error(`${name} counted ${count} times`)
+      }
+      if (history.acknowledged !== undefined && count === 0) {
+        throw new Error(`${name} was acknowledged and is lost`)
+      }
+      if (history.update.kind === 'add' && history.acknowledged !== undefined) {
+        const removals = [...histories.values()].filter(
+          ({ update }) => update.kind === 'remove' && update.tag === name
+        )
+        const present = value?.tags.includes(name) === true
+        if (!present && !removals.some((one) => [...one.executions].some(isRemoval))) {
+          throw new Error(`the tag ${name} is lost`)
+        }
+        if (present && removals.some((one) => isRemoval(one.acknowledged ?? ''))) {
+          throw new Error(`the tag ${name} came back`)
+        }
+      }
+    }
+    if (total !== (value?.total ?? 0)) {
+      throw new Error(`the total of ${id} is ${value?.total}, not ${total}`)
+    }
+  }
+}
+
+function isRemoval(result: string): boolean {
+  return result.startsWith('removed')
+}
+
+export type { Run }

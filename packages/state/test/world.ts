@@ -1,0 +1,239 @@
+import { counter, map, set } from '@murmuration/crdt'
+import type { AgentRecord, Random } from '@murmuration/interface'
+import { createPlacement } from '@murmuration/placement'
+import { createSimulation } from '@murmuration/testkit'
+import type { Simulation } from '@murmuration/testkit'
+import type { State } from '../src/index.ts'
+import type { Mutants } from '../src/core/mutants.ts'
+import { StateService } from '../src/state.ts'
+import { FakeMembership, Views } from './fake-membership.ts'
+import type { Adopted } from './fake-membership.ts'
+
+export const schema = { hits: map(counter()), total: counter(), tags: set<string>() }
+
+export type Update =
+  | { readonly kind: 'count'; readonly by: number }
+  | { readonly kind: 'add' }
+  | { readonly kind: 'remove'; readonly tag: string }
+
+export interface Request {
+  readonly id: string
+  readonly session: string
+  readonly sequence: number
+  readonly lowest: number
+  readonly update: Update
+}
+
+export type Reply =
+  | { readonly status: 'ok'; readonly result: string }
+  | { readonly status: 'expired' }
+  | { readonly status: 'failed'; readonly name: string }
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+
+export function recordOf(id: string): AgentRecord {
+  return { id, placement: 'hash', replicas: 3 }
+}
+
+export interface Peer {
+  readonly name: string
+  readonly disk: Adopted
+  membership: FakeMembership | undefined
+  state: State | undefined
+}
+
+/** What happened under one key, as seen from outside. */
+export interface History {
+  readonly id: string
+  readonly update: Update
+  /** Results of executions, by the owners that did them. */
+  readonly executions: Set<string>
+  acknowledged: string | undefined
+}
+
+/** Peers with the real service over a simulated network and disks, and an agreed list of views. */
+export class World {
+  readonly simulation: Simulation
+  readonly random: Random
+  readonly views = new Views()
+  readonly peers: Peer[]
+  readonly histories = new Map<string, History>()
+  readonly #mutants: Mutants
+  #executions = 0
+  /** Longest time until a peer hears of a view or of settling. */
+  newsMs = 60
+
+  constructor(simulation: Simulation, count: number, mutants: Mutants = {}) {
+    this.simulation = simulation
+    this.random = simulation.random
+    this.#mutants = mutants
+    this.peers = Array.from({ length: count }, (_, at) => ({
+      name: `p${at}`,
+      disk: { incarnation: `p${at}i0`, boot: 0, view: 0, settled: 1 },
+      membership: undefined,
+      state: undefined
+    }))
+    this.views.onSettled(() => {
+      const { settled } = this.views
+      simulation.log(`view ${settled} is settled`)
+      this.#tell((peer) => peer.membership?.learnSettled(settled))
+    })
+  }
+
+  static async of(count: number, init: { seed?: number; mutants?: Mutants } = {}): Promise<World> {
+    const world = new World(createSimulation({ seed: init.seed ?? 1 }), count, init.mutants)
+    world.newView(world.peers)
+    for (const peer of world.peers) {
+      await world.simulation.wait(world.start(peer))
+    }
+    await world.simulation.run(200)
+    return world
+  }
+
+  peer(name: string): Peer {
+    const peer = this.peers.find((one) => one.name === name)
+    if (peer === undefined) {
+      throw new Error(`no peer ${name}`)
+    }
+    return peer
+  }
+
+  newView(members: readonly Peer[]): void {
+    const view = this.views.add(
+      members.map((peer) => ({ peer: peer.name, incarnation: peer.disk.incarnation }))
+    )
+    this.simulation.log(
+      `view ${view.number}: ${view.members.map((member) => member.incarnation).join(' ')}`
+    )
+    this.#tell((peer) => peer.membership?.learn(view.number))
+  }
+
+  async start(peer: Peer): Promise<void> {
+    const node = this.simulation.node(peer.name)
+    peer.disk.boot++
+    const membership = new FakeMembership({
+      peer: peer.name,
+      views: this.views,
+      disk: peer.disk,
+      clock: node.clock
+    })
+    const state = new StateService(
+      {
+        rpc: node.rpc,
+        membership,
+        store: node.store,
+        clock: node.clock,
+        random: node.random
+      },
+      {
+        ownTimeoutMs: 400,
+        commitTimeoutMs: 400,
+        requestTimeoutMs: 150,
+        compareMs: 500,
+        foldIdleMs: 120,
+        foldEntries: 4
+      },
+      this.#mutants
+    )
+    node.rpc.handle('test.update', async (bytes) => {
+      // Sent by the clients below.
+      const request = JSON.parse(text.decode(bytes)) as Request
+      return utf8.encode(JSON.stringify(await this.#serve(peer.name, state, request)))
+    })
+    peer.membership = membership
+    peer.state = state
+    const { number = 0 } = this.views.newest ?? {}
+    node.clock.schedule(this.#newsDelay(), () => {
+      membership.learn(number)
+      membership.learnSettled(this.views.settled)
+    })
+    await state.start()
+  }
+
+  crash(peer: Peer, options: { readonly wipe: boolean }): void {
+    this.simulation.crash(peer.name)
+    peer.membership = undefined
+    peer.state = undefined
+    if (options.wipe) {
+      this.simulation.wipe(peer.name)
+      const life = Number(peer.disk.incarnation.split('i')[1]) + 1
+      Object.assign(peer.disk, { incarnation: `${peer.name}i${life}`, view: 0, settled: 1 })
+    }
+  }
+
+  /** Incarnations of the home set of a document in a view. */
+  homeOf(id: string, number: number): string[] {
+    const view = this.views.all[number - 1]
+    return view === undefined
+      ? []
+      : createPlacement(view)
+          .homeOf(recordOf(id))
+          .map((member) => member.incarnation)
+  }
+
+  ownerOf(id: string): Peer | undefined {
+    const view = this.views.newest
+    const owner = view && createPlacement(view).ownerOf(recordOf(id))
+    return owner && this.peer(owner.peer)
+  }
+
+  /** One request of a client, over the network. */
+  async request(client: string, peer: string, request: Request): Promise<Reply> {
+    const { rpc } = this.simulation.node(client)
+    const bytes = await rpc.call(peer, 'test.update', utf8.encode(JSON.stringify(request)), {
+      timeoutMs: 250
+    })
+    // Made by `#serve`.
+    return JSON.parse(text.decode(bytes)) as Reply
+  }
+
+  async #serve(peer: string, state: State, request: Request): Promise<Reply> {
+    const { id, session, sequence, lowest, update } = request
+    try {
+      const owned = await state.own(recordOf(id))
+      const key = { session, sequence, lowest }
+      const found = owned.lookup(key)
+      if (found.status === 'expired') {
+        return { status: 'expired' }
+      }
+      if (found.status === 'known') {
+        return { status: 'ok', result: text.decode((await found.commit).result) }
+      }
+      const { draft, operations } = owned.document.draft(schema)
+      const name = `${session}:${sequence}`
+      draft.hits.get(name).increment()
+      draft.total.increment(update.kind === 'count' ? update.by : 1)
+      let effect = 'done'
+      if (update.kind === 'add') {
+        draft.tags.add(name)
+      } else if (update.kind === 'remove') {
+        effect = draft.tags.has(update.tag) ? 'removed' : 'absent'
+        draft.tags.remove(update.tag)
+      }
+      const result = `${effect} ${++this.#executions}`
+      this.histories.get(name)?.executions.add(result)
+      this.simulation.log(`${peer} executes ${name} of ${id}: ${update.kind} ${result}`)
+      const commit = await owned.commit(operations, { key, result: utf8.encode(result) })
+      return { status: 'ok', result: text.decode(commit.result) }
+    } catch (error) {
+      return { status: 'failed', name: error instanceof Error ? error.name : String(error) }
+    }
+  }
+
+  #newsDelay(): number {
+    return this.random.next() * this.newsMs
+  }
+
+  #tell(news: (peer: Peer) => void): void {
+    for (const peer of this.peers) {
+      const process = peer.membership
+      this.simulation.after(this.#newsDelay(), () => {
+        // A paused process hears nothing; it learns of views from whoever talks to it, or below.
+        if (this.simulation.isRunning(peer.name) && peer.membership === process) {
+          this.simulation.node(peer.name).clock.schedule(0, () => news(peer))
+        }
+      })
+    }
+  }
+}
