@@ -59,7 +59,7 @@ export const defaults = {
   /** Milliseconds, the longest pause between attempts. Larger notices a returned peer later. */
   backoffMsMax: 2_000,
 
-  /** Milliseconds that `stop` waits for queued frames to leave before it resets the streams. */
+  /** Milliseconds that a stream may take to close before it is reset. */
   closeTimeoutMs: 500
 } as const
 

@@ -63,7 +63,7 @@ export class Inbound {
       load,
       outbox,
       wake: () => link.wake(),
-      end: (reason, flush) => link.end(reason, flush)
+      end: (reason, ending) => link.end(reason, ending)
     })
     this.#links.add(link)
     link.attach(stream)
@@ -81,6 +81,6 @@ export class Inbound {
 
   /** Ends all streams; the signals of what runs fire. */
   close(reason: Error): void {
-    for (const link of this.#links) link.end(reason, true)
+    for (const link of this.#links) link.end(reason, 'flush')
   }
 }

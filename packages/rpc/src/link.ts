@@ -5,6 +5,12 @@ import type { Outbox } from './core/outbox.ts'
 import { fixed } from './defaults.ts'
 import type { Defer } from './end-of-turn.ts'
 
+/**
+ * How a stream ends: `flush` sends what is queued and closes, `close` drops what is queued, so that
+ * it counts as never sent, and `reset` drops what is under way too.
+ */
+export type Ending = 'flush' | 'close' | 'reset'
+
 export interface LinkInit {
   readonly outbox: Outbox
   readonly messageBytesMax: number
@@ -60,7 +66,8 @@ export class Link {
       this.#close(event.error ?? new Error('The stream was closed'))
     })
     stream.addEventListener('remoteCloseWrite', () => {
-      this.end(new Error('The other side closed the stream'), true)
+      // Whoever sends no more frames reads none either.
+      this.end(new Error('The other side closed the stream'), 'close')
     })
     stream.addEventListener('message', (event) => {
       this.#receive(event.data.subarray())
@@ -76,14 +83,14 @@ export class Link {
     this.#init.defer(this.#flush)
   }
 
-  /** Ends the stream: after what is queued has left if `flush` is set, else by a reset. */
-  end(reason: Error, flush: boolean): void {
+  /** Ends the stream; does nothing if it has ended. */
+  end(reason: Error, ending: Ending): void {
     if (this.#closed) return
-    if (flush) this.#send()
+    if (ending === 'flush') this.#send()
     const stream = this.#stream
     this.#close(reason)
     if (stream === undefined) return
-    if (!flush) {
+    if (ending === 'reset') {
       stream.abort(reason)
       return
     }
@@ -103,7 +110,7 @@ export class Link {
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error))
       this.#init.log.error('reset a stream: %s', reason.message)
-      this.end(reason, false)
+      this.end(reason, 'reset')
     }
   }
 

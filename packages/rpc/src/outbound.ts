@@ -104,7 +104,7 @@ export class Outbound {
 
   /** Ends all streams; pending calls fail. */
   close(reason: Error): void {
-    for (const { link } of this.#links.values()) link.end(reason, true)
+    for (const { link } of this.#links.values()) link.end(reason, 'close')
     this.#failures.clear()
   }
 
@@ -150,7 +150,7 @@ export class Outbound {
       const error = cause instanceof Error ? cause : new Error(String(cause))
       log('no stream to %s: %s', peer, error.message)
       this.#remember(peer, peerId, error)
-      link.end(error, false)
+      link.end(error, 'close')
     } finally {
       stop()
     }

@@ -1,5 +1,6 @@
 import type { Bench } from './bench.ts'
+import { budgets } from './benches/budgets.ts'
 import { calls } from './benches/calls.ts'
 
 /** All benches, in the order in which they run. */
-export const benches: readonly Bench[] = [calls]
+export const benches: readonly Bench[] = [calls, budgets]

@@ -4,13 +4,13 @@ import type { Cell, Table } from './bench.ts'
 export function formatTable({ title, columns, rows }: Table): string {
   const text = [columns, ...rows.map((row) => row.map(formatCell))]
   const widths = columns.map((_, index) =>
-    Math.max(...text.map((row) => String(row[index] ?? '').length))
+    Math.max(...text.map((row) => (row[index] ?? '').length))
   )
   const lines = text.map((row) =>
     row
       .map((cell, index) => {
         const width = widths[index] ?? 0
-        return index === 0 ? String(cell).padEnd(width) : String(cell).padStart(width)
+        return index === 0 ? cell.padEnd(width) : cell.padStart(width)
       })
       .join('  ')
       .trimEnd()

@@ -32,8 +32,8 @@ export interface ServingInit {
   readonly limits: Limits
   /** Something was appended to the outbox: send it soon. */
   wake(): void
-  /** The stream is of no use: end it, after what is queued has left if `flush` is set. */
-  end(reason: Error, flush: boolean): void
+  /** The stream is of no use: end it, with `flush` after what is queued has left. */
+  end(reason: Error, ending: 'flush' | 'reset'): void
 }
 
 /**
@@ -105,7 +105,7 @@ export class Serving {
     }
     const message = `this peer speaks version ${fixed.protocolVersion} of the rpc protocol only`
     this.#init.outbox.append({ type: 'refuse', version: fixed.protocolVersion, message })
-    this.#init.end(new UnsupportedVersionError(`${message}, not ${version}`), true)
+    this.#init.end(new UnsupportedVersionError(`${message}, not ${version}`), 'flush')
   }
 
   #onName(index: number, name: string): void {
@@ -274,7 +274,7 @@ export class Serving {
     if (this.#closed) return
     const { outbox, limits } = this.#init
     if (outbox.queued > 2 * limits.replyBytesMax) {
-      this.#init.end(new OverloadedError('The peer does not read its answers'), false)
+      this.#init.end(new OverloadedError('The peer does not read its answers'), 'reset')
       return
     }
     outbox.append(frame)

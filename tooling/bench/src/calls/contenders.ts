@@ -10,7 +10,7 @@ export interface Contender {
   readonly name: string
   readonly secured: boolean
   /** One call with its answer. */
-  call(): Promise<unknown>
+  readonly call: () => Promise<unknown>
   stop(): Promise<void>
 }
 
