@@ -1,38 +1,38 @@
-import type { Schema } from '@murmuration/crdt'
 import {
   AbortedError,
-  InvalidParametersError,
   KeyExpiredError,
   NotOwnerError,
+  SchemaError,
   UnknownAgentError
 } from '@murmuration/interface'
+import type { Schema } from '@murmuration/crdt'
 import type {
   AckLevel,
   AgentRecord,
   IdempotencyKey,
+  LogSink,
   Operation,
   Signal,
   SignalInput
 } from '@murmuration/interface'
 import type { Commit, OwnedDocument } from '@murmuration/state'
+import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'
-import type { AgentType, HandlerContext, SignalReaction } from './define.ts'
-import { Mailbox } from './mailbox.ts'
+import type { AgentType, SignalReaction } from './define.ts'
+import { isFactual } from './failure.ts'
+import { actionWork, handle, isThenable, reactionWork } from './handling.ts'
+import type { Handled, Work } from './handling.ts'
+import { Interest } from './interest.ts'
+import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
-import { validate } from './tool.ts'
-
-/** What a request came to. */
-export interface Done {
-  readonly output?: unknown
-  /** Missing where nothing was changed. */
-  readonly commit?: Commit
-}
+import { Request } from './request.ts'
+import type { Done } from './request.ts'
 
 /** Limits of one request. */
 export interface WorkOptions {
   readonly key?: IdempotencyKey | undefined
   readonly ack?: AckLevel | undefined
-  readonly signal: AbortSignal
+  readonly caller: Caller
   readonly timeoutMs: number
 }
 
@@ -42,21 +42,36 @@ export interface ActivationInit {
   readonly key: string
   readonly owned: OwnedDocument
   readonly mailboxMax: number
-  readonly emit: (signal: SignalInput) => void
+  /** Undefined without a signal bus. */
+  readonly emit: ((signal: SignalInput) => void) | undefined
+  readonly now: () => number
+  /** Holds the activations whose handler has not returned at once. */
+  readonly busy: Set<Activation>
+  readonly onClose: () => void
+  readonly log: LogSink | undefined
 }
 
 /** One running agent: its owned document and its mailbox. */
 export class Activation {
   readonly #init: ActivationInit
   readonly #mailbox: Mailbox
-  /** Keyed requests that wait or run, so that a repetition joins the first one. */
-  readonly #inFlight = new Map<string, Promise<Done>>()
-  lastUsedMs = 0
+  readonly #closing = new AbortController()
+  /** Keyed requests that wait, run, or are being copied: a repetition joins the first one. */
+  readonly #inFlight = new Map<string, Request>()
+  /** Signals of changes whose copies were not confirmed in time: a repetition may confirm them. */
+  readonly #late = new Map<string, readonly SignalInput[]>()
+  readonly #onTenureEnd = (): void => this.close(this.#moved())
+  lastUsedMs: number
+  /** When the handler that runs began; undefined when none does. */
+  busySinceMs: number | undefined
   calls = 0
+  #echoesSkipped = 0
 
   constructor(init: ActivationInit) {
     this.#init = init
     this.#mailbox = new Mailbox(init.mailboxMax)
+    this.lastUsedMs = init.now()
+    init.owned.signal.addEventListener('abort', this.#onTenureEnd)
   }
 
   get owned(): OwnedDocument {
@@ -67,128 +82,246 @@ export class Activation {
     return this.#init.type
   }
 
+  get id(): string {
+    return this.#init.record.id
+  }
+
+  get isOpen(): boolean {
+    return !this.#closing.signal.aborted && !this.owned.signal.aborted
+  }
+
+  get isIdle(): boolean {
+    return this.waiting === 0 && this.#inFlight.size === 0
+  }
+
+  /** Requests that wait or run. */
   get waiting(): number {
     return this.#mailbox.size
   }
 
-  call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
-    const definition = Object.hasOwn(this.type.actions, action)
-      ? this.type.actions[action]
-      : undefined
-    if (definition === undefined) {
-      return Promise.reject(
-        new UnknownAgentError(`agent type ${this.type.type} has no action ${action}`)
-      )
+  /** The document as it is now, where it is small. */
+  echo(): Uint8Array | undefined {
+    if (this.#echoesSkipped > 0) {
+      this.#echoesSkipped--
+      return undefined
     }
-    return this.#once(options, async (emitted) => {
-      const valid = await validate(definition.input, input, `input of ${this.type.type}.${action}`)
-      return this.#handle(options, emitted, async (context) => {
-        const output = await definition.run({ ...context, input: valid })
-        return validate(definition.output, output, `output of ${this.type.type}.${action}`)
-      })
-    })
+    const bytes = this.owned.document.encode()
+    if (bytes.length <= defaults.echoBytesMax) return bytes
+    // Encoding a large document costs more than an update, and it will hardly shrink soon.
+    this.#echoesSkipped = defaults.echoesSkipped
+    return undefined
+  }
+
+  /**
+   * Refuses what waits or runs. A handler that still runs cannot change anything any more: its
+   * signal fires, and what it recorded is dropped.
+   */
+  close(reason: Error): void {
+    if (this.#closing.signal.aborted) return
+    this.owned.signal.removeEventListener('abort', this.#onTenureEnd)
+    this.#closing.abort(reason)
+    this.#mailbox.close(reason)
+    this.#init.busy.delete(this)
+    this.#init.onClose()
+  }
+
+  /** @throws UnknownAgentError, OverloadedError, KeyExpiredError, NotOwnerError */
+  call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
+    const work = actionWork(this.type, action, input)
+    if (work === undefined) {
+      throw new UnknownAgentError(`agent type ${this.type.type} has no action ${action}`)
+    }
+    return this.#submit(options, work)
   }
 
   update(operations: readonly Operation[], options: WorkOptions): Promise<Done> {
-    return this.#once(options, async () => {
-      const commit = this.#commit(operations, undefined, options)
-      return { committed: commit.then((done) => ({ commit: done })) }
-    })
+    return this.#submit(options, operations)
   }
 
-  /** Runs the reactions of this type that match the signal. */
+  /** Runs reactions to a signal, all in one turn. */
   signal(
     signal: Signal,
     reactions: readonly SignalReaction<Schema>[],
     options: WorkOptions
   ): Promise<Done> {
-    return this.#once(options, (emitted) =>
-      this.#handle(options, emitted, async (context) => {
-        for (const reaction of reactions) await reaction(signal, context)
+    return this.#submit(options, reactionWork(reactions, signal))
+  }
+
+  #submit(options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
+    if (!this.isOpen) throw this.#moved()
+    const { key } = options
+    const name = key === undefined ? undefined : `${key.session}:${key.sequence}`
+    if (name !== undefined && key !== undefined) {
+      const running = this.#inFlight.get(name)
+      if (running !== undefined) return this.#join(running, options, work)
+      const known = this.owned.lookup(key)
+      if (known.status === 'expired') {
+        throw new KeyExpiredError(`key ${name} was confirmed before, and forgotten`)
+      }
+      if (known.status === 'known') return this.#known(name, known.commit)
+    }
+    const interest = new Interest(options.caller, this.#closing.signal)
+    const request = new Request(interest, () => this.#take(request, name, options, work))
+    request.hasWaited = this.#mailbox.size > 0
+    if (name !== undefined) {
+      request.onEnd = () => this.#inFlight.delete(name)
+      this.#inFlight.set(name, request)
+    }
+    try {
+      this.#mailbox.add(request)
+    } catch (error) {
+      request.onEnd?.()
+      throw error
+    }
+    return request.done
+  }
+
+  #join(
+    running: Request,
+    options: WorkOptions,
+    work: Work | readonly Operation[]
+  ): Promise<Done> {
+    if (!running.interest.lost) {
+      running.interest.join(options.caller)
+      return running.done
+    }
+    // Its callers had gone, so its handler may have stopped half-way: that outcome is theirs alone.
+    const again = (): Promise<Done> => this.#submit(options, work)
+    return running.done.then(again, again)
+  }
+
+  async #known(name: string, commit: Promise<Commit>): Promise<Done> {
+    const done = doneOf(await commit)
+    const late = this.#late.get(name)
+    if (late !== undefined) {
+      this.#late.delete(name)
+      this.#emit(late)
+    }
+    return done
+  }
+
+  /** One turn. It ends when the changes are applied; copies are waited for outside of it. */
+  #take(
+    request: Request,
+    name: string | undefined,
+    options: WorkOptions,
+    work: Work | readonly Operation[]
+  ): void | Promise<void> {
+    if (request.hasWaited && request.interest.lost) {
+      return request.fail(new AbortedError('the caller went away before its turn'))
+    }
+    this.calls++
+    if (typeof work !== 'function') return this.#apply(request, options, work)
+    const { type, record, key, owned, emit, busy, now } = this.#init
+    const parts = { type, id: record.id, key, owned, canEmit: emit !== undefined }
+    const finish = (handled: Handled): void => this.#finish(request, name, options, handled)
+    let handled: Handled | Promise<Handled>
+    try {
+      handled = handle(parts, request.interest, work)
+      if (!isThenable(handled)) return finish(handled)
+    } catch (error) {
+      return request.fail(error)
+    }
+    this.busySinceMs = now()
+    busy.add(this)
+    const free = (): void => {
+      this.busySinceMs = undefined
+      busy.delete(this)
+    }
+    return handled
+      .then((value) => {
+        free()
+        finish(value)
       })
+      .catch((error: unknown) => {
+        free()
+        request.fail(error)
+      })
+  }
+
+  #apply(request: Request, options: WorkOptions, operations: readonly Operation[]): void {
+    if (operations.length === 0) {
+      const { document, epoch } = this.owned
+      const acknowledgement = { version: document.version, epoch, copies: 0, duplicate: false }
+      return request.resolve({ acknowledgement })
+    }
+    this.#commit(options, operations, undefined).then(
+      (commit) => request.resolve({ acknowledgement: commit }),
+      (error: unknown) => request.fail(error)
     )
   }
 
-  /**
-   * Takes a turn in the mailbox. The turn ends when the changes are applied; the promise resolves
-   * when they are acknowledged, so that many requests share one sync.
-   */
-  async #once(
+  #finish(
+    request: Request,
+    name: string | undefined,
     options: WorkOptions,
-    work: (emitted: SignalInput[]) => Promise<{ readonly committed: Promise<Done> }>
-  ): Promise<Done> {
-    const name = options.key === undefined ? undefined : keyName(options.key)
-    if (name !== undefined && options.key !== undefined) {
-      const running = this.#inFlight.get(name)
-      if (running !== undefined) return running
-      const known = this.owned.lookup(options.key)
-      if (known.status === 'expired') throw new KeyExpiredError(`key ${name} was confirmed before`)
-      if (known.status === 'known') return known.commit.then(doneOf)
+    { output, operations, emitted }: Handled
+  ): void {
+    if (!this.isOpen) return request.fail(this.#moved())
+    if (operations.length === 0) {
+      this.#emit(emitted)
+      return request.resolve({ output })
     }
-    const emitted: SignalInput[] = []
-    const turn = this.#mailbox.run(() => {
-      if (this.owned.signal.aborted) throw new NotOwnerError(`${this.#init.record.id} has moved`)
-      if (options.signal.aborted) throw new AbortedError('the caller went away before its turn')
-      this.calls++
-      return work(emitted)
-    })
-    const done = turn.then(({ committed }) => committed)
-    if (name !== undefined) {
-      this.#inFlight.set(name, done)
-      const forget = (): void => void this.#inFlight.delete(name)
-      done.then(forget, forget)
-    }
-    const result = await done
-    for (const signal of emitted) this.#init.emit(signal)
-    return result
-  }
-
-  async #handle(
-    options: WorkOptions,
-    emitted: SignalInput[],
-    run: (context: HandlerContext<Schema>) => Promise<unknown>
-  ): Promise<{ readonly committed: Promise<Done> }> {
-    const { record, key } = this.#init
-    const { draft, operations } = this.owned.document.draft(this.type.state)
-    const output = await run({
-      state: draft,
-      id: record.id,
-      key,
-      epoch: this.owned.epoch,
-      signal: options.signal,
-      emit: (signal) => {
-        if (emitted.length >= defaults.emitMax) {
-          throw new InvalidParametersError(`a handler may emit ${defaults.emitMax} signals at most`)
-        }
-        emitted.push(signal)
+    this.#commit(options, operations, output).then(
+      (commit) => {
+        // A merge may have brought the first run of this key while the second one ran.
+        if (commit.duplicate) return request.resolve(doneOf(commit))
+        this.#emit(emitted)
+        request.resolve({ output, acknowledgement: commit })
+      },
+      (error: unknown) => {
+        const applied = isFactual(error) && error.outcomeUnknown
+        if (applied && emitted.length > 0) this.#keepLate(name, emitted)
+        request.fail(error)
       }
-    })
-    if (operations.length === 0) return { committed: Promise.resolve({ output }) }
-    const commit = this.#commit(operations, output, options)
-    return { committed: commit.then((done) => ({ ...doneOf(done), output })) }
+    )
   }
 
-  #commit(
+  /** Applies operations at once. Not tied to a caller: who repeats the request waits for the same. */
+  async #commit(
+    options: WorkOptions,
     operations: readonly Operation[],
-    output: unknown,
-    options: WorkOptions
+    output: unknown
   ): Promise<Commit> {
-    const { key, ack, signal, timeoutMs } = options
+    const { key, ack, timeoutMs } = options
     return this.owned.commit(operations, {
-      result: StoredResult.encode(output === undefined ? {} : { output }),
-      signal,
+      result: this.#store(output),
       timeoutMs,
       ...(key === undefined ? {} : { key }),
       ...(ack === undefined ? {} : { ack })
     })
   }
+
+  #store(output: unknown): Uint8Array {
+    try {
+      return StoredResult.encode(output === undefined ? {} : { output })
+    } catch (error) {
+      throw new SchemaError(`an output of ${this.type.type} cannot be kept: ${String(error)}`, {
+        cause: error
+      })
+    }
+  }
+
+  #keepLate(name: string | undefined, emitted: readonly SignalInput[]): void {
+    if (name !== undefined) this.#late.set(name, emitted)
+    const oldest = this.#late.keys().next()
+    const isFull = this.#late.size > defaults.lateEmitsMax
+    if (isFull && oldest.done !== true) this.#late.delete(oldest.value)
+    if (isFull || name === undefined) {
+      this.#init.log?.(`${this.id}: signals are dropped, because their changes may be lost`)
+    }
+  }
+
+  #emit(signals: readonly SignalInput[]): void {
+    for (const signal of signals) this.#init.emit?.(signal)
+  }
+
+  #moved(): NotOwnerError {
+    return new NotOwnerError(`${this.id} does not run here any more`)
+  }
 }
 
 function doneOf(commit: Commit): Done {
   const { output } = StoredResult.decode(commit.result)
-  return output === undefined ? { commit } : { output, commit }
-}
-
-function keyName(key: IdempotencyKey): string {
-  return `${key.session}:${key.sequence}`
+  return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }
 }

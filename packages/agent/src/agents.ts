@@ -1,51 +1,72 @@
 import type { AbortOptions } from '@libp2p/interface'
-import { parseAgentId } from '@murmuration/identity'
-import { UnknownAgentError } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
+import { Catalog } from './catalog.ts'
+import { Session } from './core/session.ts'
 import type { AgentType } from './define.ts'
+import { Echoes } from './echoes.ts'
 import { AgentHost } from './host.ts'
 import type { AgentComponents, Agents, AgentsInit, RunningAgent } from './index.ts'
+import { registerMetrics } from './metrics.ts'
 import { makeReference } from './reference.ts'
 import type { AgentRef, ReferenceParts } from './reference.ts'
 import { Router } from './router.ts'
-import { Session } from './session.ts'
+import { Serving } from './serving.ts'
 
 export class ClusterAgents implements Agents {
   readonly #components: AgentComponents
-  readonly #types: readonly AgentType[]
+  readonly #catalog: Catalog
   readonly #host: AgentHost
+  readonly #serving: Serving
   readonly #router: Router
   readonly #parts: ReferenceParts
   #subscriptions: Subscription[] = []
+  #isRunning = false
 
   constructor(components: AgentComponents, init: AgentsInit) {
     this.#components = components
-    this.#types = init.types
-    this.#host = new AgentHost(components, init)
+    this.#catalog = new Catalog(init.types)
+    this.#host = new AgentHost(components, this.#catalog, init)
+    this.#serving = new Serving(components, this.#catalog, this.#host)
     const name = Array.from(components.random.bytes(12), (byte) =>
       byte.toString(16).padStart(2, '0')
     )
     const session = new Session(name.join(''))
     this.#router = new Router(components, this.#host, session)
-    this.#parts = { components, router: this.#router, session, echoes: new Map() }
+    this.#parts = {
+      components,
+      host: this.#host,
+      router: this.#router,
+      session,
+      echoes: new Echoes(components.clock),
+      observe: registerMetrics(components.metrics, () => this.#host.size)
+    }
   }
 
   start(): void {
+    if (this.#isRunning) return
+    this.#isRunning = true
     this.#host.start()
+    this.#serving.start()
     this.#router.start()
     const { signals } = this.#components
     if (signals === undefined) return
-    this.#subscriptions = this.#types.flatMap((type) =>
-      Object.entries(type.on).map(([pattern, reaction]) =>
-        signals.subscribe(pattern, (signal) => this.#host.react(type, reaction, signal))
-      )
-    )
+    for (const { type, reactions } of this.#catalog.entries) {
+      for (const { pattern, run } of reactions) {
+        this.#subscriptions.push(
+          signals.subscribe(pattern, (signal) => this.#host.react(type, run, signal))
+        )
+      }
+    }
   }
 
   stop(): void {
+    if (!this.#isRunning) return
+    this.#isRunning = false
     for (const subscription of this.#subscriptions) subscription.close()
     this.#subscriptions = []
+    // First what would ask again, then what answers.
     this.#router.stop()
+    this.#serving.stop()
     this.#host.stop()
   }
 
@@ -55,7 +76,7 @@ export class ClusterAgents implements Agents {
   }
 
   get(id: string): AgentRef<AgentType> {
-    const { type, key } = this.#typeOf(id)
+    const { type, key } = this.#catalog.find(id)
     return makeReference(this.#parts, type, key)
   }
 
@@ -63,9 +84,8 @@ export class ClusterAgents implements Agents {
     return this.#host.running()
   }
 
-  async begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
-    const activation = await this.#host.activate(record, options)
-    return activation.owned.epoch
+  begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
+    return this.#host.begin(record, options)
   }
 
   end(id: string): boolean {
@@ -77,15 +97,7 @@ export class ClusterAgents implements Agents {
   }
 
   recordOf(id: string): AgentRecord {
-    const { type, key } = this.#typeOf(id)
+    const { type, key } = this.#catalog.find(id)
     return type.record(key)
-  }
-
-  #typeOf(id: string): { readonly type: AgentType; readonly key: string } {
-    const { namespace, type: name, key } = parseAgentId(id)
-    const type = this.#types.find((each) => each.type === name && each.namespace === namespace)
-    if (type === undefined)
-      throw new UnknownAgentError(`this peer does not define ${namespace}/${name}`)
-    return { type, key }
   }
 }

@@ -11,16 +11,40 @@ export const defaults = Object.freeze({
   activationsMax: 100_000,
   /** Milliseconds without a request after which an agent leaves memory; its state stays on disk. */
   idleMs: 600_000,
+  /** Milliseconds a handler may run before the log says so. It is never ended by force. */
+  handlerWarnMs: 10_000,
   /** Milliseconds before the first retry; doubled each time, with full jitter. */
   retryBaseMs: 10,
   /** Longest pause between two retries, in milliseconds: a new owner is noticed this fast. */
   retryMaxMs: 200,
+  /**
+   * Milliseconds for which a paused agent is asked again before `PausedError` reaches the caller:
+   * longer than a link that blinks, and short, because a split lasts for as long as it lasts.
+   */
+  pausedMs: 1_000,
   /** Documents up to this size, in bytes, travel back with an update, so that the next one needs no read. */
   echoBytesMax: 2_048,
+  /** Milliseconds for which such a document is used. Longer saves reads and shows older state. */
+  echoMs: 1_000,
+  /** Updates after which a document is measured again that was too large to travel back. */
+  echoesSkipped: 64,
   /** Documents that references remember between updates. */
   echoesMax: 1_024,
   /** Signals one handler may emit; more is an error of the handler. */
   emitMax: 256,
+  /**
+   * Handlers per agent whose signals wait because the copies of their changes are not confirmed in
+   * time. The oldest are dropped, and the log says so.
+   */
+  lateEmitsMax: 64,
   /** Milliseconds between two states that a watcher is sent. */
-  watchIntervalMs: 50
+  watchIntervalMs: 50,
+  /** Bytes of a document that a watcher is sent with the news; it reads larger ones itself. */
+  watchBytesMax: 524_288,
+  /** Requests of other peers that are under way here at once. */
+  requestsMax: 16_384,
+  /** Watches of other peers that are open here at once. */
+  watchesMax: 4_096,
+  /** Requests of one session that are open. Reaching it means that somebody never confirms. */
+  sessionOpenMax: 1_048_576
 })

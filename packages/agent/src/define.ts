@@ -58,10 +58,11 @@ export interface ActionDefinition<
 /** Any action of an agent with state `S`. */
 export type AnyAction<S extends Schema> = ActionDefinition<S, StandardSchemaV1, StandardSchemaV1>
 
-export type SignalReaction<S extends Schema> = (
-  signal: Signal,
-  context: HandlerContext<S>
-) => void | Promise<void>
+/** What an agent does on a signal; its changes are committed together, as those of an action. */
+export type SignalReaction<S extends Schema> = {
+  // A method, so that types of different agents fit into one list.
+  react(signal: Signal, context: HandlerContext<S>): void | Promise<void>
+}['react']
 
 /** What `defineAgent` takes. */
 export interface AgentDefinition<
@@ -118,8 +119,8 @@ export interface AgentType<
  */
 export function defineAgent<
   S extends Schema,
-  I extends Record<string, StandardSchemaV1>,
-  O extends Record<keyof I, StandardSchemaV1>
+  I extends Record<string, StandardSchemaV1> = Record<never, never>,
+  O extends Record<keyof I, StandardSchemaV1> = Record<keyof I, StandardSchemaV1>
 >(definition: AgentDefinition<S, I, O>): AgentType<S, I, O> {
   const { type, state, shardKey } = definition
   const namespace = definition.namespace ?? 'default'

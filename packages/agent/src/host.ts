@@ -1,127 +1,194 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { Schema } from '@murmuration/crdt'
-import { parseAgentId } from '@murmuration/identity'
 import {
-  MurmurationError,
+  AbortedError,
+  InvalidParametersError,
+  NotOwnerError,
   OverloadedError,
-  PausedError,
-  UnknownAgentError
+  PausedError
 } from '@murmuration/interface'
-import type { AgentRecord, Epoch, RpcContext, Signal } from '@murmuration/interface'
+import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
 import { Activation } from './activation.ts'
-import type { Done, WorkOptions } from './activation.ts'
+import type { WorkOptions } from './activation.ts'
+import type { Catalog } from './catalog.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType, SignalReaction } from './define.ts'
 import type { AgentComponents, AgentsInit, RunningAgent } from './index.ts'
-import { WatchItem, WatchRequest, WorkReply, WorkRequest } from './messages.ts'
-import { reactionsTo } from './reactions.ts'
-
-export const WORK = 'agent.work'
-export const WATCH = 'agent.watch'
+import { STEADY } from './interest.ts'
+import type { WorkRequest } from './messages.ts'
+import type { Done } from './request.ts'
 
 /** Runs the agents that this peer owns. */
 export class AgentHost {
   readonly #components: AgentComponents
-  readonly #types: ReadonlyMap<string, AgentType>
-  readonly #mailboxMax: number
-  readonly #activationsMax: number
-  readonly #idleMs: number
+  readonly #catalog: Catalog
+  readonly #limits: Required<Omit<AgentsInit, 'types'>>
   readonly #activations = new Map<string, Activation>()
+  /** The same, by type. */
+  readonly #ofType = new Map<AgentType, Set<Activation>>()
   readonly #starting = new Map<string, Promise<Activation>>()
-  #cancelSweep: (() => void) | undefined
+  readonly #busy = new Set<Activation>()
+  /** Of the busy ones, those of which the log has told. */
+  readonly #told = new WeakMap<Activation, number>()
+  #stopping = new AbortController()
+  #timers: (() => void)[] = []
 
-  constructor(components: AgentComponents, init: AgentsInit) {
+  constructor(components: AgentComponents, catalog: Catalog, init: AgentsInit) {
     this.#components = components
-    this.#types = new Map(init.types.map((type) => [`${type.namespace}/${type.type}`, type]))
-    this.#mailboxMax = init.mailboxMax ?? defaults.mailboxMax
-    this.#activationsMax = init.activationsMax ?? defaults.activationsMax
-    this.#idleMs = init.idleMs ?? defaults.idleMs
+    this.#catalog = catalog
+    this.#limits = limitsOf(init)
+    for (const { type } of catalog.entries) this.#ofType.set(type, new Set())
+  }
+
+  get size(): number {
+    return this.#activations.size
   }
 
   start(): void {
-    const { rpc, clock } = this.#components
-    rpc.handle(WORK, (bytes, context) => this.#onWork(bytes, context), { concurrencyMax: 16_384 })
-    rpc.handleStream(WATCH, (bytes, context) => this.#onWatch(bytes, context))
-    const sweep = (): void => {
-      this.#passivate()
-      this.#cancelSweep = clock.schedule(this.#idleMs / 4, sweep)
-    }
-    this.#cancelSweep = clock.schedule(this.#idleMs / 4, sweep)
+    this.#stopping = new AbortController()
+    this.#every(this.#limits.idleMs / 4, () => this.#passivate())
+    this.#every(this.#limits.handlerWarnMs / 2, () => this.#warn())
   }
 
   stop(): void {
-    this.#cancelSweep?.()
-    this.#components.rpc.unhandle(WORK)
-    this.#components.rpc.unhandle(WATCH)
-    this.#activations.clear()
+    for (const cancel of this.#timers) cancel()
+    this.#timers = []
+    this.#stopping.abort()
+    for (const activation of this.#activations.values()) {
+      this.#drop(activation, 'the peer stops')
+    }
   }
 
   running(): RunningAgent[] {
-    return [...this.#activations].map(([id, activation]) => ({
-      id,
-      epoch: activation.owned.epoch,
-      calls: activation.calls,
-      waiting: activation.waiting
-    }))
+    const now = this.#components.clock.monotonic()
+    return [...this.#activations.values()]
+      .filter(({ isOpen }) => isOpen)
+      .map(({ id, owned, calls, waiting, busySinceMs }) => ({
+        id,
+        epoch: owned.epoch,
+        calls,
+        waiting,
+        busyMs: busySinceMs === undefined ? 0 : now - busySinceMs
+      }))
   }
 
   epochOf(id: string): Epoch | undefined {
-    return this.#activations.get(id)?.owned.epoch
+    const activation = this.#activations.get(id)
+    return activation?.isOpen === true ? activation.owned.epoch : undefined
   }
 
   end(id: string): boolean {
-    return this.#activations.delete(id)
+    const activation = this.#activations.get(id)
+    if (activation === undefined) return false
+    const isOpen = activation.isOpen
+    this.#drop(activation, 'it was stopped')
+    return isOpen
   }
 
-  /** Starts the agent if it does not run. */
-  async activate(record: AgentRecord, options: AbortOptions = {}): Promise<Activation> {
-    const running = this.#activations.get(record.id)
-    if (running !== undefined && !running.owned.signal.aborted) return running
-    const starting = this.#starting.get(record.id)
-    if (starting !== undefined) return starting
-    if (this.#activations.size + this.#starting.size >= this.#activationsMax) {
-      throw new OverloadedError(`this peer runs ${this.#activationsMax} agents already`)
-    }
-    const begun = this.#begin(record, options)
-    this.#starting.set(record.id, begun)
+  /** The document of a running agent, where it is small. */
+  echoOf(id: string): Uint8Array | undefined {
+    return this.#activations.get(id)?.echo()
+  }
+
+  /** Starts the agent if it does not run. The caller's signal ends its wait, not the start. */
+  async begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
+    const { type } = this.#catalog.find(record.id)
+    this.refusePaused(type, record.id)
+    const { signal } = options
+    const activation = this.#running(record.id) ?? (await this.#activate(record.id, signal))
+    return activation.owned.epoch
+  }
+
+  /** Does what a request asks. Rejects with `NotOwnerError` where another peer should. */
+  perform(request: WorkRequest, options: WorkOptions): Promise<Done> {
     try {
-      return await begun
-    } finally {
-      this.#starting.delete(record.id)
+      const running = this.#running(request.agent.id)
+      if (running !== undefined) return this.#work(running, request, options)
+      const { type } = this.#catalog.find(request.agent.id)
+      // Not begun while paused: what a split has moved here may be old.
+      this.refusePaused(type, request.agent.id)
+      return this.#activate(request.agent.id).then((begun) => this.#work(begun, request, options))
+    } catch (error) {
+      // A promise and not an exception, whichever step failed.
+      return Promise.reject(error)
     }
   }
 
-  async #begin(record: AgentRecord, options: AbortOptions): Promise<Activation> {
-    const { namespace, type: name, key } = parseAgentId(record.id)
-    const type = this.#types.get(`${namespace}/${name}`)
-    if (type === undefined)
-      throw new UnknownAgentError(`this peer does not define ${namespace}/${name}`)
-    const owned = await this.#components.state.own(record, options)
+  /** @throws PausedError when the type pauses on this side of a split */
+  refusePaused(type: AgentType, id: string): void {
+    if (this.#components.partition?.verdict(type.onPartition) === 'pause') {
+      throw new PausedError(`${id} is paused: this side of the split has no majority`)
+    }
+  }
+
+  /** Lets all running agents of a type react to a signal of the bus by one of its reactions. */
+  react(type: AgentType, reaction: SignalReaction<Schema>, signal: Signal): void {
+    const options = { caller: STEADY, timeoutMs: defaults.callTimeoutMs }
+    for (const activation of this.#ofType.get(type) ?? []) {
+      // At most once: the bus does not know of agents' failures, so they are told here.
+      const failed = (error: unknown): void =>
+        this.#components.log?.(
+          `${activation.id} did not react to ${signal.type}: ${String(error)}`
+        )
+      try {
+        this.refusePaused(type, activation.id)
+        activation.signal(signal, [reaction], options).catch(failed)
+      } catch (error) {
+        failed(error)
+      }
+    }
+  }
+
+  #running(id: string): Activation | undefined {
+    const activation = this.#activations.get(id)
+    return activation?.isOpen === true ? activation : undefined
+  }
+
+  #activate(id: string, signal?: AbortSignal): Promise<Activation> {
+    let starting = this.#starting.get(id)
+    if (starting === undefined) {
+      if (this.#activations.size + this.#starting.size >= this.#limits.activationsMax) {
+        const max = this.#limits.activationsMax
+        return Promise.reject(new OverloadedError(`this peer runs ${max} agents already`))
+      }
+      starting = this.#start(id).finally(() => this.#starting.delete(id))
+      this.#starting.set(id, starting)
+    }
+    return signal === undefined ? starting : unlessAborted(starting, signal)
+  }
+
+  async #start(id: string): Promise<Activation> {
+    const { type, key } = this.#catalog.find(id)
+    // The record by this peer's own definition: what others say of an agent does not place it.
+    const record = type.record(key)
+    const stopping = this.#stopping.signal
+    const owned = await this.#components.state.own(record, { signal: stopping })
+    if (stopping.aborted) throw new NotOwnerError(`${id} was not started: the peer stops`)
+    if (owned.signal.aborted) throw new NotOwnerError(`${id} moved away while it started`)
+    const { clock, signals, log } = this.#components
     const activation = new Activation({
       type,
       record,
       key,
       owned,
-      mailboxMax: this.#mailboxMax,
-      emit: (signal) => this.#emit({ source: `agent:${record.id}`, ...signal })
+      mailboxMax: this.#limits.mailboxMax,
+      emit:
+        signals === undefined
+          ? undefined
+          : (signal) => void this.#emit({ source: `agent:${id}`, ...signal }),
+      now: () => clock.monotonic(),
+      busy: this.#busy,
+      onClose: () => this.#forget(activation),
+      log
     })
-    this.#activations.set(record.id, activation)
-    owned.signal.addEventListener(
-      'abort',
-      () => {
-        if (this.#activations.get(record.id) === activation) this.#activations.delete(record.id)
-      },
-      { once: true }
-    )
+    this.#activations.set(id, activation)
+    this.#ofType.get(type)?.add(activation)
     return activation
   }
 
-  /** Does what a request asks; `NotOwnerError` where another peer should. */
-  async perform(request: WorkRequest, options: WorkOptions): Promise<Done> {
-    const activation = await this.activate(request.agent, { signal: options.signal })
-    if (this.#components.partition?.verdict(activation.type.onPartition) === 'pause') {
-      throw new PausedError(`${request.agent.id} is paused: this side of the split has no majority`)
-    }
+  #work(activation: Activation, request: WorkRequest, options: WorkOptions): Promise<Done> {
+    const { type } = activation
+    this.refusePaused(type, activation.id)
     activation.lastUsedMs = this.#components.clock.monotonic()
     switch (request.kind) {
       case 'call':
@@ -129,121 +196,103 @@ export class AgentHost {
       case 'update':
         return activation.update(request.operations ?? [], options)
       case 'signal': {
-        // Signals are made by `reference.ts`, which validates them; foreign ones only lack reactions.
-        const signal = request.input as Signal
-        return activation.signal(signal, reactionsTo(activation.type, signal.type), options)
-      }
-    }
-  }
-
-  /** Lets all running agents of a type react to a signal of the bus by one of its reactions. */
-  react(type: AgentType, reaction: SignalReaction<Schema>, signal: Signal): void {
-    for (const activation of this.#activations.values()) {
-      if (activation.type !== type) continue
-      const options = { signal: activation.owned.signal, timeoutMs: defaults.callTimeoutMs }
-      activation.signal(signal, [reaction], options).catch((error: unknown) => {
-        // At most once: the bus does not know of agents' failures, so they are told here.
-        this.#components.log?.(
-          `a reaction of ${type.type} to ${signal.type} failed: ${String(error)}`
+        const signal = signalOf(request.input)
+        const reactions = this.#catalog
+          .find(activation.id)
+          .reactions.filter(({ matches }) => matches(signal.type))
+        return activation.signal(
+          signal,
+          reactions.map(({ run }) => run),
+          options
         )
-      })
-    }
-  }
-
-  async #onWork(bytes: Uint8Array, context: RpcContext): Promise<Uint8Array> {
-    const request = WorkRequest.decode(bytes)
-    const { membership } = this.#components
-    try {
-      await this.#catchUp(request.view, context)
-      const done = await this.perform(request, {
-        key: request.key,
-        ack: request.ack,
-        signal: context.signal,
-        timeoutMs: context.remainingMs
-      })
-      return WorkReply.encode(this.#replyOf(request, done))
-    } catch (error) {
-      if (error instanceof MurmurationError && error.name === 'NotOwnerError') {
-        return WorkReply.encode({ status: 'moved', view: membership.view?.number ?? 0 })
-      }
-      throw error
-    }
-  }
-
-  async #catchUp(view: number, context: RpcContext): Promise<void> {
-    const { membership } = this.#components
-    if (view > (membership.view?.number ?? 0)) {
-      await membership.catchUp(view, context.peer, { signal: context.signal })
-    }
-  }
-
-  #replyOf(request: WorkRequest, done: Done): WorkReply {
-    const view = this.#components.membership.view?.number ?? 0
-    const { commit, output } = done
-    const reply: WorkReply = { status: 'done', view, ...(output === undefined ? {} : { output }) }
-    if (commit === undefined) return reply
-    Object.assign(reply, {
-      version: commit.version,
-      epoch: commit.epoch,
-      copies: commit.copies,
-      duplicate: commit.duplicate
-    })
-    if (request.kind === 'update') {
-      const document = this.#activations.get(request.agent.id)?.owned.document.encode()
-      if (document !== undefined && document.byteLength <= defaults.echoBytesMax) {
-        Object.assign(reply, { document })
       }
     }
-    return reply
   }
 
-  async *#onWatch(bytes: Uint8Array, context: RpcContext): AsyncIterable<Uint8Array> {
-    const { agent, view } = WatchRequest.decode(bytes)
-    await this.#catchUp(view, context)
-    const activation = await this.activate(agent, { signal: context.signal })
-    const { state, clock } = this.#components
-    let changed = true
-    let wake: (() => void) | undefined
-    const onEnd = (): void => wake?.()
-    const onChange = (event: CustomEvent<{ readonly id: string }>): void => {
-      if (event.detail.id !== agent.id) return
-      changed = true
-      wake?.()
+  #drop(activation: Activation, why: string): void {
+    activation.close(new NotOwnerError(`${activation.id} does not run here any more: ${why}`))
+  }
+
+  #forget(activation: Activation): void {
+    if (this.#activations.get(activation.id) === activation) {
+      this.#activations.delete(activation.id)
     }
-    state.addEventListener('change', onChange)
-    context.signal.addEventListener('abort', onEnd)
-    activation.owned.signal.addEventListener('abort', onEnd)
-    try {
-      while (!context.signal.aborted && !activation.owned.signal.aborted) {
-        if (changed) {
-          changed = false
-          const { document, epoch } = activation.owned
-          yield WatchItem.encode({ document: document.encode(), epoch })
-          await new Promise<void>((resolve) => clock.schedule(defaults.watchIntervalMs, resolve))
-          continue
-        }
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
-    } finally {
-      state.removeEventListener('change', onChange)
-      context.signal.removeEventListener('abort', onEnd)
-      activation.owned.signal.removeEventListener('abort', onEnd)
-    }
+    this.#ofType.get(activation.type)?.delete(activation)
   }
 
   #passivate(): void {
-    const before = this.#components.clock.monotonic() - this.#idleMs
-    for (const [id, activation] of this.#activations) {
-      if (activation.lastUsedMs < before && activation.waiting === 0) this.#activations.delete(id)
+    const before = this.#components.clock.monotonic() - this.#limits.idleMs
+    for (const activation of this.#activations.values()) {
+      if (activation.lastUsedMs <= before && activation.isIdle) {
+        this.#drop(activation, 'it was idle')
+      }
     }
   }
 
-  #emit(signal: Parameters<NonNullable<AgentComponents['signals']>['publish']>[0]): void {
-    const sent = this.#components.signals?.publish(signal)
-    sent?.catch((error: unknown) =>
-      this.#components.log?.(`signal not published: ${String(error)}`)
-    )
+  /** A handler that hangs holds up its agent; nobody may end it but its author. */
+  #warn(): void {
+    const now = this.#components.clock.monotonic()
+    for (const activation of this.#busy) {
+      const since = activation.busySinceMs ?? now
+      if (now - since < this.#limits.handlerWarnMs) continue
+      if (this.#told.get(activation) === since) continue
+      this.#told.set(activation, since)
+      this.#components.log?.('a handler does not return', {
+        agent: activation.id,
+        busyMs: Math.round(now - since),
+        waiting: activation.waiting
+      })
+    }
   }
+
+  #every(intervalMs: number, task: () => void): void {
+    const at = this.#timers.length
+    const arm = (): void => {
+      this.#timers[at] = this.#components.clock.schedule(intervalMs, () => {
+        arm()
+        task()
+      })
+    }
+    arm()
+  }
+
+  async #emit(signal: SignalInput): Promise<void> {
+    try {
+      await this.#components.signals?.publish(signal)
+    } catch (error) {
+      // The changes are acknowledged: the signal is lost and nothing else.
+      this.#components.log?.(`signal ${signal.type} was not published: ${String(error)}`)
+    }
+  }
+}
+
+function limitsOf(init: AgentsInit): Required<Omit<AgentsInit, 'types'>> {
+  const limits = {
+    mailboxMax: init.mailboxMax ?? defaults.mailboxMax,
+    activationsMax: init.activationsMax ?? defaults.activationsMax,
+    idleMs: init.idleMs ?? defaults.idleMs,
+    handlerWarnMs: init.handlerWarnMs ?? defaults.handlerWarnMs
+  }
+  for (const [name, value] of Object.entries(limits)) {
+    // Timers take no more than 31 bits of milliseconds.
+    if (Number.isInteger(value) && value >= 1 && value < 2 ** 31) continue
+    throw new InvalidParametersError(`${name} must be a whole number from 1, not ${value}`)
+  }
+  return limits
+}
+
+function signalOf(input: unknown): Signal {
+  const isSignal =
+    typeof input === 'object' && input !== null && 'type' in input && typeof input.type === 'string'
+  if (!isSignal) throw new InvalidParametersError('the request holds no signal')
+  return input as Signal // made and completed by `reference.ts`; reactions look only at the type
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(new AbortedError('the caller gave up'))
+    signal.addEventListener('abort', onAbort)
+    if (signal.aborted) onAbort()
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }

@@ -34,11 +34,12 @@ export type {
   SignalReaction
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
-export { Session } from './session.ts'
+export { Session } from './core/session.ts'
 export { jsonSchemaOf } from './tool.ts'
 export type { Tool } from './tool.ts'
 export { defaults } from './defaults.ts'
 
+/** What {@link createAgents} needs from the node. */
 export interface AgentComponents {
   readonly rpc: Rpc
   readonly membership: Membership
@@ -52,6 +53,7 @@ export interface AgentComponents {
   readonly log?: LogSink | undefined
 }
 
+/** Options of {@link createAgents}. */
 export interface AgentsInit {
   /** The agent types this peer can run; equal on all members. */
   readonly types: readonly AgentType[]
@@ -61,6 +63,8 @@ export interface AgentsInit {
   readonly activationsMax?: number
   /** Milliseconds without a request after which an agent leaves memory. @default 600000 */
   readonly idleMs?: number
+  /** Milliseconds a handler may run before the log says so. @default 10000 */
+  readonly handlerWarnMs?: number
 }
 
 /** An agent that runs on this peer. */
@@ -71,23 +75,39 @@ export interface RunningAgent {
   readonly calls: number
   /** Requests that wait or run. */
   readonly waiting: number
+  /** Milliseconds for which its present handler has run; 0 when none does. */
+  readonly busyMs: number
 }
 
 /** Runs agents on this peer and gives references to agents anywhere. */
 export interface Agents extends Service {
+  /** A reference; nothing is sent. @throws InvalidParametersError for a key that is none */
   agent<T extends AgentType>(type: T, key: string): AgentRef<T>
-  /** The same by id; the type must be one of this peer's. */
+  /** The same by id. @throws UnknownAgentError when the type is none of this peer's */
   get(id: string): AgentRef<AgentType>
+  /** The agents that run here, hung ones included: see `waiting` and `busyMs`. */
   running(): readonly RunningAgent[]
-  /** Starts an agent here, as its owner. */
+  /**
+   * Starts an agent here, as its owner. Rejects with `NotOwnerError` where another peer is, with
+   * `UnavailableError` when too few copies can be had, with `PausedError` during a split.
+   */
   begin(record: AgentRecord, options?: AbortOptions): Promise<Epoch>
-  /** Stops an agent here; false if it did not run. */
+  /**
+   * Stops an agent here; false if it did not run. What waits for it starts it again. A handler that
+   * runs can change nothing any more, so this is also the way out of one that hangs.
+   */
   end(id: string): boolean
+  /** The epoch under which an agent runs here; undefined if it does not. */
   epochOf(id: string): Epoch | undefined
   /** How an agent is placed, by its id. */
   recordOf(id: string): AgentRecord
 }
 
+/**
+ * Makes the agent layer of one peer. Start it after the components, and stop it before them.
+ *
+ * @throws InvalidParametersError when two types have one name, or a limit is out of range
+ */
 export function createAgents(components: AgentComponents, init: AgentsInit): Agents {
   return new ClusterAgents(components, init)
 }

@@ -12,6 +12,7 @@ import {
   text
 } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
+import { defaults } from './defaults.ts'
 
 const agent = object({
   id: text({ max: 512 }),
@@ -21,18 +22,29 @@ const agent = object({
 })
 
 const operation = object({
-  field: text({ max: 256 }),
+  field: text({ max: 4_096 }),
   name: text({ max: 64 }),
   args: list(anything(), { max: 64 })
 })
 
 const key = object({
-  session: text({ max: 128 }),
-  sequence: integer({ min: 1 }),
-  lowest: integer({ min: 1 })
+  session: text({ max: 256 }),
+  sequence: integer({ min: 0 }),
+  lowest: integer({ min: 0 })
 })
 
 const epoch = object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })
+
+const failure = object({
+  name: text({ max: 512 }),
+  code: text({ max: 512 }),
+  message: text({ max: 8_192 }),
+  retryable: boolean(),
+  overloaded: boolean(),
+  outcomeUnknown: boolean()
+})
+/** What a handler threw. */
+export type Failure = Infer<typeof failure>
 
 /** A call, update or signal on its way to the agent's owner. */
 export const WorkRequest = message({
@@ -49,22 +61,25 @@ export const WorkRequest = message({
 export type WorkRequest = Infer<typeof WorkRequest>
 
 export const WorkReply = message({
-  /** `moved`: this peer does not own the agent in `view`. */
-  status: oneOf('done', 'moved'),
+  /** `moved`: this peer does not own the agent in `view`. `failed`: its handler threw. */
+  status: oneOf('done', 'moved', 'failed'),
   view: integer({ min: 0 }),
   output: optional(anything()),
+  failure: optional(failure),
   version: optional(record(integer({ min: 0 }), { max: 10_000 })),
   epoch: optional(epoch),
   copies: optional(integer({ min: 0, max: 7 })),
   duplicate: optional(boolean()),
   /** The document after an update, where it is small. */
-  document: optional(bytes({ max: 1_048_576 }))
+  document: optional(bytes({ max: defaults.echoBytesMax }))
 })
 export type WorkReply = Infer<typeof WorkReply>
 
 export const WatchRequest = message({ agent, view: integer({ min: 0 }) })
+
+/** News of a document; without its bytes where they are too many for a message. */
 export const WatchItem = message({
-  document: bytes({ max: 1_048_576 }),
+  document: optional(bytes({ max: defaults.watchBytesMax })),
   epoch: optional(epoch)
 })
 

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AbortOptions } from '@libp2p/interface'
 import { decodeDocument } from '@murmuration/crdt'
-import type { Document, Draft, Schema, Value } from '@murmuration/crdt'
+import type { Draft, Schema, Value } from '@murmuration/crdt'
 import { ConsistencyUnavailableError, InvalidParametersError } from '@murmuration/interface'
 import type {
   AckLevel,
@@ -13,14 +13,18 @@ import type {
   StateReading,
   VersionVector
 } from '@murmuration/interface'
+import type { DocumentReading } from '@murmuration/state'
+import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
+import type { Echoes } from './echoes.ts'
+import { isThenable } from './handling.ts'
+import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
-import { WATCH } from './host.ts'
-import { WatchItem, WatchRequest } from './messages.ts'
 import type { WorkRequest } from './messages.ts'
+import type { Observer } from './metrics.ts'
 import type { Routed, Router } from './router.ts'
-import type { Session } from './session.ts'
+import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
   /** Milliseconds for everything, retries included. @default 10000 */
@@ -89,10 +93,11 @@ export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions'>> {
 
 export interface ReferenceParts {
   readonly components: AgentComponents
+  readonly host: AgentHost
   readonly router: Router
   readonly session: Session
-  /** Small documents that came back with updates, so that the next update needs no read. */
-  readonly echoes: Map<string, Document>
+  readonly echoes: Echoes
+  readonly observe: Observer | undefined
 }
 
 /** Makes references that share one session and one router. */
@@ -120,16 +125,18 @@ class Reference implements AgentRef<AgentType> {
   }
 
   async call(action: string, input: unknown, options: WorkCallOptions = {}): Promise<unknown> {
-    const reply = await this.#work(
+    this.#refuseStrong(options.consistency)
+    const { output } = await this.#work(
       { kind: 'call', action, ...(input === undefined ? {} : { input }) },
       options
     )
-    return reply.output
+    return output
   }
 
   async signal(signal: SignalInput, options: WorkCallOptions = {}): Promise<void> {
+    this.#refuseStrong(options.consistency)
     const { random, clock, rpc } = this.#parts.components
-    if (typeof signal.type !== 'string' || signal.type.length === 0) {
+    if (typeof signal.type !== 'string' || signal.type === '') {
       throw new InvalidParametersError('a signal needs a type')
     }
     const id = Array.from(random.bytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -139,15 +146,18 @@ class Reference implements AgentRef<AgentType> {
   }
 
   async state(options: ReadOptions = {}): Promise<StateReading<Value<Schema>>> {
-    const consistency = options.consistency ?? this.#type.consistency
-    refuseStrong(consistency, this.#type)
-    const reading = await this.#read(options)
+    const { stale = false } = options
+    this.#refuseStrong(options.consistency)
+    if (stale && options.consistency === 'session') {
+      throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
+    }
+    const { document, version, epoch, replicas } = await this.#read(options, stale)
     return {
-      value: reading.document.value(this.#type.state),
-      version: reading.version,
-      epoch: reading.epoch,
-      replicas: reading.replicas,
-      consistency
+      value: document.value(this.#type.state),
+      version,
+      epoch,
+      replicas,
+      consistency: stale ? 'eventual' : (options.consistency ?? this.#type.consistency)
     }
   }
 
@@ -155,63 +165,58 @@ class Reference implements AgentRef<AgentType> {
     change: (draft: Draft<Schema>) => void,
     options: WorkCallOptions = {}
   ): Promise<UpdateResult> {
-    refuseStrong(options.consistency ?? this.#type.consistency, this.#type)
-    const { echoes } = this.#parts
-    const base = echoes.get(this.id) ?? (await this.#read(options)).document
+    this.#refuseStrong(options.consistency)
+    const { echoes, components } = this.#parts
+    const base = echoes.get(this.id) ?? (await this.#read(options, false)).document
     const { draft, operations } = base.draft(this.#type.state)
-    change(draft)
+    const returned: unknown = change(draft)
+    if (isThenable(returned)) {
+      throw new InvalidParametersError('a change must not be async: only what it did at once counts')
+    }
     const reply = await this.#work({ kind: 'update', operations: [...operations] }, options)
-    this.#remember(reply)
+    const epoch = reply.epoch ?? { view: reply.view, boot: 0 }
+    if (reply.document !== undefined && reply.owner !== components.rpc.peer) {
+      echoes.set(this.id, decodeDocument(reply.document), epoch)
+    }
     return {
       version: reply.version ?? {},
-      epoch: reply.epoch ?? { view: reply.view, boot: 0 },
+      epoch,
       copies: reply.copies ?? 0,
       duplicate: reply.duplicate ?? false
     }
   }
 
   async *watch(options: AbortOptions = {}): AsyncIterable<StateReading<Value<Schema>>> {
-    const { rpc, state, membership, clock } = this.#parts.components
-    while (options.signal?.aborted !== true) {
-      const placement = state.placement()
-      const owner = placement?.ownerOf(this.#record)?.peer
-      const view = membership.view?.number ?? 0
-      try {
-        if (owner !== undefined) {
-          const request = WatchRequest.encode({ agent: this.#record, view })
-          // A watch has no end of its own: only the caller's signal or the owner's death ends it.
-          const items = rpc.stream(owner, WATCH, request, { ...options, timeoutMs: 2 ** 31 - 1 })
-          for await (const bytes of items) {
-            const { document, epoch } = WatchItem.decode(bytes)
-            const decoded = decodeDocument(document)
-            yield {
-              value: decoded.value(this.#type.state),
-              version: decoded.version,
-              epoch,
-              replicas: (placement?.homeOf(this.#record) ?? []).map(({ peer }) => peer),
-              consistency: this.#type.consistency
-            }
-          }
-        }
-      } catch (error) {
-        if (options.signal?.aborted === true) return
-        this.#parts.components.log?.(`watch of ${this.id} goes on elsewhere: ${String(error)}`)
+    const { components, router } = this.#parts
+    const seen = watchDocument(components, router, this.#record, options)
+    for await (const { document, epoch } of seen) {
+      const home = components.state.placement()?.homeOf(this.#record) ?? []
+      yield {
+        value: document.value(this.#type.state),
+        version: document.version,
+        epoch,
+        replicas: home.map(({ peer }) => peer),
+        consistency: this.#type.consistency
       }
-      await new Promise<void>((resolve) => clock.schedule(defaults.retryMaxMs, resolve))
     }
   }
 
   async stop(options: AbortOptions = {}): Promise<boolean> {
-    return (await this.#parts.components.registry?.unregister(this.id, options)) ?? false
+    const { registry } = this.#parts.components
+    if (registry === undefined) return this.#parts.host.end(this.id)
+    return registry.unregister(this.id, options)
   }
 
   async #work(
     work: Pick<WorkRequest, 'kind' | 'action' | 'input' | 'operations'>,
     options: WorkCallOptions
   ): Promise<Routed> {
-    const { router, session } = this.#parts
-    const key = options.idempotencyKey ?? session.open()
-    const { signal, ack, onRetry, timeoutMs = defaults.callTimeoutMs } = options
+    const { router, session, echoes, observe, components } = this.#parts
+    const { signal, ack, onRetry, idempotencyKey, timeoutMs = defaults.callTimeoutMs } = options
+    checkTimeout(timeoutMs)
+    const key = idempotencyKey ?? session.open()
+    const began = observe === undefined ? 0 : components.clock.monotonic()
+    let failure: unknown
     try {
       return await router.perform(
         { ...work, agent: this.#record, view: 0, key, ...(ack === undefined ? {} : { ack }) },
@@ -221,39 +226,43 @@ class Reference implements AgentRef<AgentType> {
           ...(onRetry === undefined ? {} : { onRetry })
         }
       )
+    } catch (error) {
+      failure = error
+      throw error
     } finally {
-      if (options.idempotencyKey === undefined) session.confirm(key.sequence)
+      if (idempotencyKey === undefined) session.confirm(key.sequence)
+      // Whatever came of it, the agent may have changed.
+      if (work.kind !== 'update' || failure !== undefined) echoes.forget(this.id)
+      observe?.((components.clock.monotonic() - began) / 1_000, failure)
     }
   }
 
-  async #read(options: ReadOptions): ReturnType<AgentComponents['state']['read']> {
-    const { state, clock } = this.#parts.components
-    const timeoutMs = options.timeoutMs ?? defaults.callTimeoutMs
-    const late = new AbortController()
-    const cancel = clock.schedule(timeoutMs, () => late.abort())
-    const signal =
-      options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal])
-    try {
-      return await state.read(this.#record, { signal, stale: options.stale ?? false })
-    } finally {
-      cancel()
+  #read(options: ReadOptions & WorkCallOptions, stale: boolean): Promise<DocumentReading> {
+    const { components, router, host } = this.#parts
+    const { signal, onRetry, timeoutMs = defaults.callTimeoutMs } = options
+    checkTimeout(timeoutMs)
+    const limits = {
+      timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onRetry === undefined ? {} : { onRetry })
     }
+    return router.read(this.#record, limits, async (late) => {
+      // What this side of a split holds may be old, which only a stale read may show.
+      if (!stale) host.refusePaused(this.#type, this.id)
+      return components.state.read(this.#record, { signal: late, stale })
+    })
   }
 
-  #remember(reply: Routed): void {
-    const { echoes } = this.#parts
-    echoes.delete(this.id)
-    if (reply.document === undefined) return
-    echoes.set(this.id, decodeDocument(reply.document))
-    if (echoes.size <= defaults.echoesMax) return
-    const oldest = echoes.keys().next()
-    if (oldest.done !== true) echoes.delete(oldest.value)
+  #refuseStrong(consistency: Consistency | undefined): void {
+    if (consistency !== 'strong') return
+    throw new ConsistencyUnavailableError(
+      `the state of ${this.#type.type} is made of CRDTs, which merge: ask for eventual or session`
+    )
   }
 }
 
-function refuseStrong(consistency: Consistency, type: AgentType): void {
-  if (consistency !== 'strong') return
-  throw new ConsistencyUnavailableError(
-    `the state of ${type.type} is made of CRDTs, which merge: ask for eventual or session`
-  )
+function checkTimeout(timeoutMs: number): void {
+  // Timers take no more than 31 bits of milliseconds.
+  if (timeoutMs > 0 && timeoutMs < 2 ** 31) return
+  throw new InvalidParametersError(`timeoutMs must be above 0 and below 2^31, not ${timeoutMs}`)
 }

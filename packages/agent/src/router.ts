@@ -3,16 +3,20 @@ import {
   AbortedError,
   ConnectionLostError,
   DeadlineExceededError,
-  MurmurationError,
+  NotOwnerError,
+  NotStartedError,
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
-import { defaults } from './defaults.ts'
+import { carried, carriedOutput } from './carried.ts'
+import type { Session } from './core/session.ts'
+import { withDeadline } from './deadline.ts'
+import { failureFromWire, HandlerFailure } from './failure.ts'
 import type { AgentHost } from './host.ts'
-import { WORK } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import { WorkReply, WorkRequest } from './messages.ts'
-import type { Session } from './session.ts'
+import { Persistence } from './persistence.ts'
+import { acknowledgementToWire, WORK } from './serving.ts'
 
 /** Limits of one piece of work, retries included. */
 export interface RouteOptions extends AbortOptions {
@@ -21,11 +25,9 @@ export interface RouteOptions extends AbortOptions {
 }
 
 /** What came back, from wherever the agent runs. */
-export interface Routed extends Omit<WorkReply, 'status'> {
+export interface Routed extends Omit<WorkReply, 'status' | 'failure'> {
   /** The peer that did it. */
   readonly owner: string
-  /** How often it was sent. */
-  readonly attempts: number
 }
 
 /**
@@ -36,9 +38,11 @@ export class Router {
   readonly #components: AgentComponents
   readonly #host: AgentHost
   readonly #session: Session
-  /** Attempts that wait for a peer; a view without that peer ends them. */
+  /** Attempts under way, by peer; a view without that peer ends them. */
   readonly #waiting = new Map<string, Set<(error: Error) => void>>()
+  readonly #listeners = new Set<() => void>()
   readonly #onView = (): void => this.#leaveRemovedPeers()
+  #isRunning = false
 
   constructor(components: AgentComponents, host: AgentHost, session: Session) {
     this.#components = components
@@ -46,48 +50,91 @@ export class Router {
     this.#session = session
   }
 
+  get isRunning(): boolean {
+    return this.#isRunning
+  }
+
   start(): void {
+    this.#isRunning = true
     this.#components.membership.addEventListener('view', this.#onView)
   }
 
   stop(): void {
+    this.#isRunning = false
     this.#components.membership.removeEventListener('view', this.#onView)
+    for (const waiting of this.#waiting.values()) {
+      // Sent, and its answer will not be waited for.
+      for (const reject of waiting) reject(new ConnectionLostError('the agents were stopped'))
+    }
+    this.#waiting.clear()
+    this.#tell()
   }
 
-  async perform(request: WorkRequest, options: RouteOptions): Promise<Routed> {
+  /** Calls back after each change of the view, and when this stops. One listener serves many. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  ownerOf(agent: AgentRecord): string | undefined {
+    return this.#components.state.placement()?.ownerOf(agent)?.peer
+  }
+
+  /** Does the work, however often it has to be sent. */
+  perform(request: WorkRequest, options: RouteOptions): Promise<Routed> {
+    return this.#persist(request.agent, options, { keyed: request.key !== undefined }, (left) =>
+      this.#attempt(request, left, options)
+    )
+  }
+
+  /** Repeats something that has no effects. */
+  read<T>(
+    agent: AgentRecord,
+    options: RouteOptions,
+    attempt: (signal: AbortSignal) => Promise<T>
+  ): Promise<T> {
     const { clock } = this.#components
-    const deadline = clock.monotonic() + options.timeoutMs
-    let attempts = 0
-    let sentOnce = false
-    let last: unknown
-    while (true) {
-      const remainingMs = deadline - clock.monotonic()
-      if (options.signal?.aborted === true) {
-        throw new AbortedError('the caller gave up', { outcomeUnknown: sentOnce, cause: last })
-      }
-      if (remainingMs <= 0) throw tooLate(request.agent, options.timeoutMs, sentOnce, last)
-      attempts++
+    return this.#persist(agent, options, { keyed: true, reading: true }, (remainingMs) =>
+      withDeadline(clock, remainingMs, options.signal, attempt)
+    )
+  }
+
+  /** Repeats an attempt until it succeeds, fails for good, or is too late. */
+  async #persist<T>(
+    agent: AgentRecord,
+    options: RouteOptions,
+    kind: { readonly keyed: boolean; readonly reading?: boolean },
+    attempt: (remainingMs: number) => Promise<T>
+  ): Promise<T> {
+    const { membership, clock, random } = this.#components
+    const { timeoutMs, signal, onRetry } = options
+    const persistence = new Persistence({ id: agent.id, timeoutMs, clock, random, ...kind })
+    for (;;) {
+      if (!this.#isRunning) throw persistence.stopped(new NotStartedError('agents do not run'))
+      if (signal?.aborted === true) throw persistence.aborted()
+      const remainingMs = persistence.remainingMs()
+      if (remainingMs <= 0) throw persistence.tooLate()
+      if (persistence.attempts > 0) onRetry?.(persistence.last)
+      const view = membership.view?.number
       try {
-        const routed = await this.#attempt(request, remainingMs, options)
-        if (routed !== undefined) return { ...routed, attempts }
+        persistence.attempts++
+        return await attempt(remainingMs)
       } catch (error) {
-        if (!mayRepeat(error, request)) throw error
-        sentOnce ||= error instanceof MurmurationError && error.outcomeUnknown
-        last = error
+        const final = persistence.failed(error)
+        if (final !== undefined) throw final
       }
-      options.onRetry?.(last)
-      await this.#pause(attempts, deadline, options.signal)
+      // A newer view says more than waiting would.
+      if (membership.view?.number === view) await this.#pause(persistence.pauseMs(), signal)
     }
   }
 
-  /** One attempt; undefined when the agent is elsewhere and the view has been brought up to date. */
   async #attempt(
     request: WorkRequest,
     remainingMs: number,
     options: AbortOptions
-  ): Promise<Omit<Routed, 'attempts'> | undefined> {
-    const { membership, rpc, state } = this.#components
-    const owner = state.placement()?.ownerOf(request.agent)?.peer
+  ): Promise<Routed> {
+    const { membership, rpc, clock } = this.#components
+    const owner = this.ownerOf(request.agent)
     if (owner === undefined) {
       throw new UnavailableError(`no member of the view may own ${request.agent.id}`)
     }
@@ -95,32 +142,67 @@ export class Router {
     const key = request.key === undefined ? undefined : this.#session.refresh(request.key)
     const sent: WorkRequest = { ...request, view, ...(key === undefined ? {} : { key }) }
     if (owner === rpc.peer) return this.#here(sent, remainingMs, options)
-    const bytes = await this.#ask(owner, sent, remainingMs, options)
-    const reply = WorkReply.decode(bytes)
-    if (reply.status === 'done') return { ...reply, owner }
-    if (reply.view > view) await membership.catchUp(reply.view, owner, options)
-    return undefined
+    const reply = WorkReply.decode(await this.#ask(owner, sent, remainingMs, options))
+    switch (reply.status) {
+      case 'done':
+        return { ...reply, owner }
+      case 'failed':
+        throw reply.failure === undefined
+          ? new UnavailableError(`${owner} gave no reason for its failure`)
+          : new HandlerFailure(failureFromWire(reply.failure, owner))
+      case 'moved': {
+        if (reply.view > view) {
+          await withDeadline(clock, remainingMs, options.signal, (signal) =>
+            membership.catchUp(reply.view, owner, { signal })
+          )
+        }
+        throw new NotOwnerError(`${request.agent.id} does not run on ${owner}`)
+      }
+    }
   }
 
-  async #here(
-    request: WorkRequest,
-    timeoutMs: number,
-    options: AbortOptions
-  ): Promise<Omit<Routed, 'attempts'>> {
-    const signal = options.signal ?? NEVER
-    const { output, commit } = await this.#host.perform(request, {
-      key: request.key,
-      ack: request.ack,
-      signal,
-      timeoutMs
+  /** In this process; the deadline and the caller's signal end the wait, as they would elsewhere. */
+  #here(request: WorkRequest, timeoutMs: number, options: AbortOptions): Promise<Routed> {
+    const { membership, rpc, clock } = this.#components
+    const { signal } = options
+    const { key, ack } = request
+    const work = { ...request, input: carried(request.input) }
+    return new Promise((resolve, reject) => {
+      const caller = new LocalCaller()
+      const finish = (): void => {
+        cancel()
+        waiting.delete(leave)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const leave = (error: Error): void => {
+        finish()
+        reject(error)
+        caller.leave()
+      }
+      const onAbort = (): void =>
+        leave(new AbortedError('the caller gave up', { outcomeUnknown: true }))
+      const cancel = clock.schedule(timeoutMs, () => {
+        leave(new DeadlineExceededError(`${request.agent.id} did not answer in time`))
+      })
+      const waiting = this.#waitingFor(rpc.peer)
+      waiting.add(leave)
+      signal?.addEventListener('abort', onAbort)
+      this.#host
+        .perform(work, { key, ack, caller, timeoutMs })
+        .then(({ output, acknowledgement }) => {
+          finish()
+          resolve({
+            view: membership.view?.number ?? 0,
+            owner: rpc.peer,
+            output: carriedOutput(output),
+            ...(acknowledgement === undefined ? {} : acknowledgementToWire(acknowledgement))
+          })
+        })
+        .catch((error: unknown) => {
+          finish()
+          reject(error)
+        })
     })
-    const { membership, rpc } = this.#components
-    return {
-      view: membership.view?.number ?? 0,
-      owner: rpc.peer,
-      ...(output === undefined ? {} : { output }),
-      ...(commit === undefined ? {} : commitFields(commit))
-    }
   }
 
   #ask(
@@ -129,78 +211,82 @@ export class Router {
     timeoutMs: number,
     options: AbortOptions
   ): Promise<Uint8Array> {
-    const call = this.#components.rpc.call(owner, WORK, WorkRequest.encode(request), {
-      timeoutMs,
-      ...options
-    })
+    const { signal } = options
     return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(owner) ?? new Set()
-      this.#waiting.set(owner, waiting)
+      const waiting = this.#waitingFor(owner)
       waiting.add(reject)
-      call.then(resolve, reject).finally(() => {
-        waiting.delete(reject)
-        if (waiting.size === 0 && this.#waiting.get(owner) === waiting) this.#waiting.delete(owner)
-      })
+      this.#components.rpc
+        .call(owner, WORK, WorkRequest.encode(request), {
+          timeoutMs,
+          ...(signal === undefined ? {} : { signal })
+        })
+        .then(
+          (reply) => {
+            waiting.delete(reject)
+            resolve(reply)
+          },
+          (error: Error) => {
+            waiting.delete(reject)
+            reject(error)
+          }
+        )
     })
+  }
+
+  #waitingFor(peer: string): Set<(error: Error) => void> {
+    let waiting = this.#waiting.get(peer)
+    if (waiting === undefined) {
+      waiting = new Set()
+      this.#waiting.set(peer, waiting)
+    }
+    return waiting
   }
 
   #leaveRemovedPeers(): void {
     const members = new Set(this.#components.membership.view?.members.map(({ peer }) => peer))
     for (const [peer, waiting] of this.#waiting) {
-      if (members.has(peer)) continue
+      if (members.has(peer) || peer === this.#components.rpc.peer) continue
       this.#waiting.delete(peer)
       for (const reject of waiting) reject(new ConnectionLostError(`${peer} left the view`))
     }
+    this.#tell()
   }
 
-  async #pause(attempt: number, deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    const { clock, random, membership } = this.#components
-    const longest = Math.min(defaults.retryMaxMs, defaults.retryBaseMs * 2 ** Math.min(attempt, 10))
-    const delayMs = Math.min(random.next() * longest, Math.max(0, deadline - clock.monotonic()))
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  async #pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+    if (delayMs <= 0 || !this.#isRunning || signal?.aborted === true) return
     await new Promise<void>((resolve) => {
       const end = (): void => {
         cancel()
-        membership.removeEventListener('view', end)
+        unlisten()
         signal?.removeEventListener('abort', end)
         resolve()
       }
-      const cancel = clock.schedule(delayMs, end)
-      membership.addEventListener('view', end)
+      const cancel = this.#components.clock.schedule(delayMs, end)
+      const unlisten = this.listen(end)
       signal?.addEventListener('abort', end)
     })
   }
 }
 
-/** A signal that never fires, for callers that gave none. */
-const NEVER = new AbortController().signal
+/** A caller in this process. Its signal is made when a handler asks for it. */
+class LocalCaller {
+  #controller: AbortController | undefined
+  #hasLeft = false
 
-/** A peer that starts has no handlers yet: it is asked again. */
-const STARTING = 'UnknownMethodError'
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#hasLeft) this.#controller.abort()
+    }
+    return this.#controller.signal
+  }
 
-function mayRepeat(error: unknown, request: WorkRequest): boolean {
-  if (!(error instanceof MurmurationError)) return false
-  if (error.retryable || error.name === STARTING || error.name === 'NotOwnerError') return true
-  // With a key, a repetition counts once; without one it might count twice.
-  return error.outcomeUnknown && request.key !== undefined
-}
-
-function tooLate(
-  agent: AgentRecord,
-  timeoutMs: number,
-  sentOnce: boolean,
-  cause: unknown
-): MurmurationError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return sentOnce
-    ? new DeadlineExceededError(`${agent.id} did not answer within ${timeoutMs} ms${why}`, {
-        cause
-      })
-    : new UnavailableError(`${agent.id} was not available within ${timeoutMs} ms${why}`, { cause })
-}
-
-function commitFields(
-  commit: NonNullable<Awaited<ReturnType<AgentHost['perform']>>['commit']>
-): Pick<WorkReply, 'version' | 'epoch' | 'copies' | 'duplicate'> {
-  const { version, epoch, copies, duplicate } = commit
-  return { version: { ...version }, epoch, copies, duplicate }
+  leave(): void {
+    this.#hasLeft = true
+    this.#controller?.abort()
+  }
 }

@@ -11,7 +11,7 @@ export interface Tool {
 
 /**
  * JSON Schema of a Standard Schema, where its library can tell (`~standard.jsonSchema`, as zod does);
- * undefined otherwise.
+ * undefined otherwise, also for what JSON cannot represent, such as a bigint.
  */
 export function jsonSchemaOf(schema: StandardSchemaV1): unknown {
   // An optional extension of the Standard Schema: looked for, never assumed.
@@ -21,11 +21,12 @@ export function jsonSchemaOf(schema: StandardSchemaV1): unknown {
   try {
     return standard.jsonSchema?.input?.({ target: 'draft-2020-12' })
   } catch {
-    // The library says so of types that JSON has not, such as bigint: then there is none.
+    // The library refuses parts that have no JSON Schema: then there is none, as documented.
     return undefined
   }
 }
 
+/** @throws SchemaError when there is no such action, or no JSON Schema of its input */
 export function toolOf(
   name: string,
   action: { readonly input: StandardSchemaV1; readonly description?: string } | undefined
@@ -33,19 +34,24 @@ export function toolOf(
   if (action === undefined) throw new SchemaError(`there is no action ${name}`)
   const inputSchema = jsonSchemaOf(action.input)
   if (inputSchema === undefined) {
-    throw new SchemaError(`the schema library of ${name} gives no JSON Schema`)
+    throw new SchemaError(`the input of ${name} has no JSON Schema`)
   }
   return { name, description: action.description ?? name, inputSchema }
 }
 
-/** Validates a value. @throws SchemaError naming the first issues */
-export async function validate<T extends StandardSchemaV1>(
-  schema: T,
-  value: unknown,
-  what: string
-): Promise<StandardSchemaV1.InferOutput<T>> {
-  let result = schema['~standard'].validate(value)
-  if (result instanceof Promise) result = await result
+/**
+ * Validates a value: at once where the schema can, else by a promise.
+ *
+ * @throws SchemaError naming the first issues
+ */
+export function validate(schema: StandardSchemaV1, value: unknown, what: string): unknown {
+  const result = schema['~standard'].validate(value)
+  return result instanceof Promise
+    ? result.then((settled) => valueOf(settled, what))
+    : valueOf(result, what)
+}
+
+function valueOf(result: StandardSchemaV1.Result<unknown>, what: string): unknown {
   if (result.issues === undefined) return result.value
   const issues = result.issues.slice(0, 3).map((issue) => {
     const path = (issue.path ?? []).map((part) =>

@@ -94,9 +94,11 @@ for (const writers of [1, 2, 100]) {
   const log: Uint8Array[] = []
   for (let i = 0; i < 10_000; i++) log.push(write(document, `writer${i % writers}`, i, i))
   const bytes = document.encode()
-  const loads = best(5, () => rate(100, () => {
-    for (let i = 0; i < 100; i++) decodeDocument(bytes)
-  }))
+  const loads = best(5, () =>
+    rate(100, () => {
+      for (let i = 0; i < 100; i++) decodeDocument(bytes)
+    })
+  )
   const long = best(3, () => {
     const target = createDocument()
     return rate(log.length, () => {

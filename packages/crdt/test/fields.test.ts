@@ -295,11 +295,12 @@ describe('map', () => {
     ]) {
       const schema: Schema = { m: map<unknown, unknown>(inner) }
       const { a } = pair()
-      const name = new Map<string, string>([
-        ['set', 'add'],
-        ['list', 'push'],
-        ['flag', 'enable']
-      ]).get(inner.kind) ?? 'set'
+      const name =
+        new Map<string, string>([
+          ['set', 'add'],
+          ['list', 'push'],
+          ['flag', 'enable']
+        ]).get(inner.kind) ?? 'set'
       for (let i = 0; i < 100; i++) {
         const args = inner.kind === 'flag' ? [] : ['v']
         a.execute([{ field: `m.k${i}`, name: `${inner.kind}.${name}`, args }])
@@ -365,6 +366,20 @@ describe('list', () => {
     b.update(schema, (s) => s.l.move(0, 1), 20)
     sync()
     expect(a.document.value(schema).l).toEqual(['y', 'x', 'z'])
+  })
+
+  it('tells others what the first of two moves in one update overwrote', () => {
+    const { a, b, sync } = pair()
+    a.update(schema, (s) => s.l.push('x', 'y', 'z'))
+    a.update(schema, (s) => s.l.move(0, 1))
+    sync()
+    const { delta } = a.update(schema, (s) => {
+      s.l.move(1, 2)
+      s.l.move(2, 0)
+    })
+    b.document.apply(delta)
+    expectSame([a.document, b.document])
+    expect(b.document.value(schema).l).toEqual(['x', 'y', 'z'])
   })
 
   it('lets a deletion win over a concurrent move, and keeps nothing of it', () => {

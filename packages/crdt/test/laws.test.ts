@@ -65,10 +65,12 @@ function checkLaws(fields: readonly (keyof Everything)[], seed: number, steps: n
   const inOrder = applyAll(deltas)
   // Any order, with repetition, and by states: the same bytes.
   const twice = applyAll(shuffled([...deltas, ...deltas], c))
-  const states = union(shuffled(
+  const states = union(
+    shuffled(
       replicas.map((r) => r.document),
       c
-    ))
+    )
+  )
   expectSame([inOrder, twice, applyAll(shuffled(deltas, c)), states])
   expect(inOrder.value(everything)).toEqual(states.value(everything))
   // A delta is a state: some by delta and some by merge.

@@ -53,3 +53,14 @@ export function isRefused(error: unknown): boolean {
   }
   return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
 }
+
+/** Whether a failed dial was accepted by one of the addresses and then broke. */
+export function isHandshakeFailure(error: unknown): boolean {
+  if (error instanceof AggregateError) {
+    return error.errors.some(isHandshakeFailure)
+  }
+  return (
+    error instanceof Error &&
+    (error.name === 'EncryptionFailedError' || error.name === 'MuxerUnavailableError')
+  )
+}

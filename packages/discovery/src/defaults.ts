@@ -20,11 +20,17 @@ export const SETTLE_MS = 1_500
 /** A connection that lived shorter counts as a failed dial, in ms: a peer that closes at once is not dialled in a tight loop. */
 export const STABLE_MS = 1_000
 
-/** Dials of the keeper in flight at once. Each costs a socket and a handshake (about 12 ms of CPU). */
+/** Dials of the keeper in flight at once, at first. Each costs a handshake (about 12 ms of CPU on both sides). */
+export const PARALLEL_DIALS_START = 4
+
+/** Dials of the keeper in flight at once, after as many successful ones. */
 export const PARALLEL_DIALS_MAX = 32
 
-/** One dial, all addresses of the peer together, in ms. */
-export const DIAL_TIMEOUT_MS = 5_000
+/** A handshake that fails after this time, in ms, was too slow: there were too many at once. */
+export const SLOW_HANDSHAKE_MS = 1_000
+
+/** One dial, all addresses of the peer together, in ms. Long enough for handshakes on a busy machine. */
+export const DIAL_TIMEOUT_MS = 20_000
 
 /** Deadline of `connect()` where the caller gives none, in ms. */
 export const CONNECT_TIMEOUT_MS = 10_000

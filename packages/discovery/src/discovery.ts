@@ -21,6 +21,7 @@ import { TypedEventEmitter } from 'main-event'
 import { Capabilities } from './capabilities.ts'
 import type { Offers } from './capabilities.ts'
 import type { Libp2pParts, StrategyComponents } from './components.ts'
+import { isHandshakeFailure } from './connection-health.ts'
 import { Connections } from './connections.ts'
 import { ConnectionKeeper } from './core/keeper.ts'
 import type { KeeperAction } from './core/keeper.ts'
@@ -312,6 +313,7 @@ export class DefaultDiscovery
 
   async #perform(action: KeeperAction, running: AbortController): Promise<void> {
     const { peer } = action
+    let isHandshake = false
     try {
       if (action.type === 'resolve') {
         await this.#connections.resolve(peer, action.survivor, action.losers)
@@ -320,6 +322,7 @@ export class DefaultDiscovery
         await this.#connections.dial(peer, action.addresses, dialTimeoutMs, running.signal)
       }
     } catch (error) {
+      isHandshake = isHandshakeFailure(error)
       this.#log('%s of %s failed: %e', action.type, peer, error)
     }
     if (this.#running !== running) {
@@ -327,7 +330,7 @@ export class DefaultDiscovery
     }
     this.#observe()
     if (action.type === 'dial') {
-      this.#keeper.dialEnded(peer, this.#parts.clock.monotonic())
+      this.#keeper.dialEnded(peer, this.#parts.clock.monotonic(), isHandshake)
     }
     this.#pumpSoon()
   }

@@ -19,7 +19,13 @@ export type {
   StrategyComponents,
   StrategyFactory
 } from './components.ts'
-export { connectionManagerDefaults, peerStoreDefaults, yamuxDefaults } from './node-defaults.ts'
+export {
+  connectionManagerDefaults,
+  connectionMonitorDefaults,
+  peerStoreDefaults,
+  tcpDefaults,
+  yamuxDefaults
+} from './node-defaults.ts'
 export { survivorOf } from './core/duplicates.ts'
 export type { ObservedConnection } from './core/duplicates.ts'
 export type { ProbeResult, Prober } from './prober.ts'

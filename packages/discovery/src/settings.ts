@@ -15,8 +15,10 @@ import {
   GRACE_MS,
   HINT_DIAL_INTERVAL_MS,
   PARALLEL_DIALS_MAX,
+  PARALLEL_DIALS_START,
   PROBE_TIMEOUT_MS,
   SETTLE_MS,
+  SLOW_HANDSHAKE_MS,
   STABLE_MS
 } from './defaults.ts'
 
@@ -34,7 +36,7 @@ export interface DiscoveryInit {
   readonly firstGraceMs?: number
   /** How long a second connection to a peer is left open, in ms; at least 1000. @default 1500 */
   readonly settleMs?: number
-  /** Longest time for one dial, in ms. @default 5000 */
+  /** Longest time for one dial, in ms. @default 20000 */
   readonly dialTimeoutMs?: number
   /** Deadline of `connect` without a signal, in ms. @default 10000 */
   readonly connectTimeoutMs?: number
@@ -42,7 +44,7 @@ export interface DiscoveryInit {
   readonly probeTimeoutMs?: number
   /** Time for each peer that is asked for its actions, in ms. @default 1000 */
   readonly askTimeoutMs?: number
-  /** Dials of this package at once. @default 32 */
+  /** Dials of kept peers at once; fewer while handshakes are slow. @default 32 */
   readonly parallelDialsMax?: number
   /** Peers remembered from hints. @default 10000 */
   readonly foundPeersMax?: number
@@ -75,6 +77,8 @@ export function settingsOf(init: DiscoveryInit): Settings {
       settleMs: number('settleMs', init.settleMs ?? SETTLE_MS, 1_000),
       stableMs: STABLE_MS,
       hintDialIntervalMs: HINT_DIAL_INTERVAL_MS,
+      parallelDialsStart: PARALLEL_DIALS_START,
+      slowHandshakeMs: SLOW_HANDSHAKE_MS,
       parallelDialsMax: count('parallelDialsMax', init.parallelDialsMax ?? PARALLEL_DIALS_MAX, 1),
       foundPeersMax: count('foundPeersMax', init.foundPeersMax ?? FOUND_PEERS_MAX, 1),
       foundConnectionsMax: count(

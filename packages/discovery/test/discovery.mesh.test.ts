@@ -12,7 +12,13 @@ import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { rpc } from '@murmuration/rpc'
 import { createLibp2p } from 'libp2p'
-import { bootstrap, componentsOf, createDiscovery, discovery, yamuxDefaults } from '../src/index.ts'
+import {
+  bootstrap,
+  componentsOf,
+  createDiscovery,
+  discovery as discoveryService,
+  yamuxDefaults
+} from '../src/index.ts'
 import { createKeys, createNode, foundPeerOf, until } from './mesh-nodes.ts'
 import type { Node, NodeInit } from './mesh-nodes.ts'
 
@@ -52,6 +58,15 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
+interface Muxer {
+  createStream: (options?: { readonly protocol?: string }) => Promise<unknown>
+  readonly abort: (error: Error) => void
+}
+
+function isMuxer(value: unknown): value is Muxer {
+  return typeof value === 'object' && value !== null && 'createStream' in value && 'abort' in value
+}
+
 function isConnected(one: Node, other: Node): boolean {
   return one.services.discovery.connected().includes(other.peerId.toString())
 }
@@ -69,7 +84,7 @@ describe('the service', () => {
         services: {
           // The types say it, too.
           // @ts-expect-error no service named rpc
-          discovery: discovery()
+          discovery: discoveryService()
         }
       })
     ).rejects.toMatchObject({ name: 'UnmetServiceDependenciesError' })
@@ -179,16 +194,19 @@ describe('a connection that looks open and opens no stream', () => {
     await until('connected', () => isConnected(one, two) && isConnected(two, one))
     const [connection] = one.getConnections()
     if (connection === undefined) throw new Error('a connection expected')
-    await until('identify has ended', () => connection.streams.length <= 2)
-    const before = connection.streams.map(({ id }) => id)
+    // Of every stream that this side opens, the protocol it asks for.
+    const muxer: unknown = Reflect.get(connection, 'muxer')
+    if (!isMuxer(muxer)) throw new Error('a muxer expected')
+    const opened: unknown[] = []
+    const createStream = muxer.createStream.bind(muxer)
+    muxer.createStream = async (options) => {
+      opened.push(options?.protocol)
+      return await createStream(options)
+    }
     await new Promise((resolve) => setTimeout(resolve, 2_500))
-    expect(connection.streams.map(({ id }) => id)).toEqual(before)
+    expect(opened).not.toContain('/murmuration/alive/1.0.0')
     expect(connection.status).toBe('open')
     // What libp2p does to itself after too many early streams.
-    const muxer: unknown = Reflect.get(connection, 'muxer')
-    if (typeof muxer !== 'object' || muxer === null || !('abort' in muxer))
-      throw new Error('no muxer')
-    if (typeof muxer.abort !== 'function') throw new Error('no muxer')
     muxer.abort(new Error('too many early streams'))
     expect(connection.status).toBe('open')
     const ms = await until(
@@ -295,7 +313,8 @@ describe('sixteen peers behind one address', () => {
     const ms = await until(
       'full mesh',
       () => all.every((node) => node.services.discovery.connected().length === 15),
-      30_000
+      // Some seconds of CPU; machines that test are often busy.
+      90_000
     )
     await until('each pair once', () => all.every((node) => node.getConnections().length === 15))
     console.log(`16 peers were fully connected after ${ms.toFixed(0)} ms`)
@@ -316,5 +335,5 @@ describe('sixteen peers behind one address', () => {
     await until('the loss is seen', () => first.services.discovery.connected().length === 14)
     const { silent } = await first.services.discovery.actions({ timeoutMs: 5_000 })
     expect(silent).toEqual([second.peerId.toString()])
-  })
+  }, 120_000)
 })

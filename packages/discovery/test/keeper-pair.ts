@@ -11,7 +11,9 @@ export const settings: KeeperSettings = {
   settleMs: 1_500,
   stableMs: 1_000,
   hintDialIntervalMs: 1_000,
+  parallelDialsStart: 4,
   parallelDialsMax: 32,
+  slowHandshakeMs: 1_000,
   foundPeersMax: 10_000,
   foundConnectionsMax: 64,
   addressesMax: 16

@@ -73,6 +73,33 @@ describe('who dials', () => {
     expect((keeper.nextAt() ?? 0) - 50_000).toBeLessThanOrEqual(850)
   })
 
+  it('leaves the dialling to the lower side while connections come in, for at most 10 s', () => {
+    const keeper = keeperOf('z')
+    const open = new Map<string, ReturnType<typeof link>[]>()
+    keeper.keep([{ peer: 'a', addresses: ['x'] }], 0)
+    let dialAt = -1
+    for (let now = 0; now < 20_000 && dialAt < 0; now += 10) {
+      if (now % 400 === 0) {
+        open.set(`other ${now}`, [link(String(now), false)])
+        keeper.observe(open, now)
+      }
+      dialAt = dialled(keeper.step(now)).length > 0 ? now : -1
+    }
+    expect(dialAt).toBe(10_000)
+  })
+
+  it('dials half a second after connections have ceased to come in', () => {
+    const keeper = keeperOf('z')
+    keeper.keep([{ peer: 'a', addresses: ['x'] }], 0)
+    keeper.observe(new Map([['b', [link('1', false)]]]), 400)
+    const times: number[] = []
+    for (let now = 400; now < 5_000 && times.length === 0; now += 10) {
+      if (dialled(keeper.step(now)).length > 0) times.push(now)
+    }
+    expect(times[0]).toBeGreaterThanOrEqual(900)
+    expect(times[0]).toBeLessThanOrEqual(1_200)
+  })
+
   it('does not dial itself', () => {
     const keeper = keeperOf('a')
     keeper.keep([{ peer: 'a', addresses: ['x'] }], 0)
@@ -92,20 +119,23 @@ describe('who dials', () => {
     expect(keeper.nextAt()).toBeUndefined()
   })
 
-  it('bounds the dials in flight and serves kept peers before found ones', () => {
-    const keeper = keeperOf('a', { parallelDialsMax: 2 })
-    keeper.found({ peer: 'f', addresses: ['x'] }, 0)
+  it('bounds the dials in flight, own duties first, and hints apart', () => {
+    const keeper = keeperOf('c', { parallelDialsMax: 2, firstGraceMs: 0 })
+    keeper.found({ peer: 'x', addresses: ['x'] }, 0)
+    keeper.found({ peer: 'y', addresses: ['x'] }, 0)
     keeper.keep(
-      ['b', 'c', 'd'].map((peer) => ({ peer, addresses: ['x'] })),
-      1
+      ['a', 'd', 'e', 'f'].map((peer) => ({ peer, addresses: ['x'] })),
+      0
     )
-    expect(dialled(keeper.step(1))).toEqual(['b', 'c'])
+    expect(dialled(keeper.step(0))).toEqual(['d', 'e', 'x'])
     expect(keeper.nextAt()).toBeUndefined()
-    keeper.dialEnded('b', 2)
-    expect(dialled(keeper.step(2))).toEqual(['d'])
-    keeper.observe(new Map([['c', [link('1', true)]]]), 3)
-    keeper.dialEnded('c', 3)
-    expect(dialled(keeper.step(3))).toEqual(['f'])
+    keeper.dialEnded('d', 2)
+    expect(dialled(keeper.step(2))).toEqual(['f'])
+    keeper.observe(new Map([['e', [link('1', true)]]]), 3)
+    keeper.dialEnded('e', 3)
+    expect(dialled(keeper.step(3))).toEqual(['a'])
+    keeper.dialEnded('x', 4)
+    expect(dialled(keeper.step(4))).toEqual(['y'])
   })
 })
 
@@ -231,7 +261,8 @@ describe('hints', () => {
         keeper.dialEnded(peer, now)
       }
     }
-    expect(times.length).toBeLessThanOrEqual(12)
+    // Ten for the hints, and a few that the back-off would have made anyway.
+    expect(times.length).toBeLessThanOrEqual(14)
   })
 
   it('stays bounded under a flood, forgets the oldest, and never a kept or connected peer', () => {

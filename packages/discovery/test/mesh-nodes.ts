@@ -12,7 +12,9 @@ import { createLibp2p } from 'libp2p'
 import {
   connectionManagerDefaults,
   discovery,
+  connectionMonitorDefaults,
   peerStoreDefaults,
+  tcpDefaults,
   yamuxDefaults
 } from '../src/index.ts'
 import type { DiscoveryInit, Prober } from '../src/index.ts'
@@ -34,10 +36,11 @@ export async function createNode({ privateKey, port, ...init }: NodeInit = {}): 
   return await createLibp2p({
     ...(privateKey === undefined ? {} : { privateKey }),
     addresses: { listen: [`/ip4/127.0.0.1/tcp/${port ?? 0}`] },
-    transports: [tcp()],
+    transports: [tcp(tcpDefaults)],
     connectionEncrypters: [tls()],
     streamMuxers: [yamux(yamuxDefaults)],
     connectionManager: connectionManagerDefaults,
+    connectionMonitor: connectionMonitorDefaults,
     peerStore: peerStoreDefaults,
     services: { identify: identify(), rpc: rpc(), discovery: discovery(init) }
   })

@@ -5,18 +5,11 @@ import {
   OverloadedError,
   UnavailableError
 } from '@murmuration/interface'
-import type {
-  MembershipEvents,
-  Reachability,
-  RpcContext,
-  SelfIdentity,
-  View
-} from '@murmuration/interface'
+import type { MembershipEvents, Reachability, SelfIdentity, View } from '@murmuration/interface'
 import type { AbortOptions, Logger } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
 import { Machine } from './core/machine.ts'
-import { exchanges } from './core/messages.ts'
-import type { Method, RefusalReason } from './core/messages.ts'
+import type { RefusalReason } from './core/messages.ts'
 import type { Answered, Batch, Effect, Sent } from './core/outbox.ts'
 import type { Rules } from './core/rules.ts'
 import { catchUpTimeoutMs, writeRetryMs } from './defaults.ts'
@@ -27,6 +20,7 @@ import { registerMetrics } from './metrics.ts'
 import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
 import { Waiters } from './waiters.ts'
+import { callPeer, handleAll, unhandleAll } from './wire.ts'
 
 const lastingRefusals: ReadonlySet<RefusalReason> = new Set([
   'cluster-differs',
@@ -116,9 +110,7 @@ export class MembershipService
     const { discovery, rpc } = this.#components
     discovery?.removeEventListener('connected', this.#onConnected)
     discovery?.removeEventListener('disconnected', this.#onDisconnected)
-    for (const method of methods) {
-      rpc.unhandle(`membership.${method}`)
-    }
+    unhandleAll(rpc)
     this.#waiters.failAll(new NotStartedError('membership was stopped'))
   }
 
@@ -203,9 +195,7 @@ export class MembershipService
     }
     const config = { ...this.#settings, self, random, rules: this.#rules }
     this.#machine = new Machine(config, stored, clock.monotonic())
-    for (const method of methods) {
-      rpc.handle(`membership.${method}`, (bytes, context) => this.#serve(method, bytes, context))
-    }
+    handleAll(rpc, (from, sent, signal) => this.#serve(from, sent, signal))
     discovery?.addEventListener('connected', this.#onConnected)
     discovery?.addEventListener('disconnected', this.#onDisconnected)
     this.#pump()
@@ -300,7 +290,7 @@ export class MembershipService
   #perform(effect: Effect): void {
     switch (effect.type) {
       case 'request':
-        void this.#call(effect.id, effect.to, effect.sent, effect.timeoutMs)
+        void this.#call(effect)
         break
       case 'answer':
         this.#answers.get(effect.id)?.(effect.answered)
@@ -372,33 +362,25 @@ export class MembershipService
     }
   }
 
-  #serve(method: Method, bytes: Uint8Array, context: RpcContext): Promise<Uint8Array> {
+  #serve(from: string, sent: Sent, signal: AbortSignal): Promise<Answered> {
     if (this.#isStuck) {
       throw new OverloadedError('the store of this peer refuses writes')
     }
-    // The two come from one table, which the type system cannot follow through `method`.
-    const sent = { method, message: exchanges[method].request.decode(bytes) } as Sent
     const id = this.#nextAnswer++
     return new Promise((resolve) => {
-      this.#answers.set(id, (answered) => resolve(encodeAnswer(answered)))
-      context.signal.addEventListener('abort', () => this.#answers.delete(id), { once: true })
-      this.#enter((machine, now) => machine.asked(id, context.peer, sent, now))
+      this.#answers.set(id, resolve)
+      signal.addEventListener('abort', () => this.#answers.delete(id), { once: true })
+      this.#enter((machine, now) => machine.asked(id, from, sent, now))
     })
   }
 
-  async #call(id: number, to: string, { method, message }: Sent, timeoutMs: number): Promise<void> {
+  async #call({ id, to, sent, timeoutMs }: Effect & { readonly type: 'request' }): Promise<void> {
     let answered: Answered | undefined
     try {
-      const { request, answer } = exchanges[method]
-      // As above: the message is of this method.
-      const bytes = (request as { encode(value: unknown): Uint8Array }).encode(message)
-      const reply = await this.#components.rpc.call(to, `membership.${method}`, bytes, {
-        timeoutMs
-      })
-      answered = { method, message: answer.decode(reply) } as Answered
+      answered = await callPeer(this.#components.rpc, to, sent, timeoutMs)
     } catch (error) {
       // Every failure means the same to the protocol: no answer. It asks again by itself.
-      this.#log?.trace('%s of %s failed: %e', method, to, error)
+      this.#log?.trace('%s of %s failed: %e', sent.method, to, error)
     }
     this.#enter((machine, now) => machine.answered(id, answered, now))
   }
@@ -416,11 +398,4 @@ export class MembershipService
       this.#log?.('probe of %s failed: %e', peer, error)
     }
   }
-}
-
-const methods: readonly Method[] = ['beat', 'prepare', 'accept', 'decided', 'view', 'join', 'leave']
-
-function encodeAnswer({ method, message }: Answered): Uint8Array {
-  // The message is of this method.
-  return (exchanges[method].answer as { encode(value: unknown): Uint8Array }).encode(message)
 }

@@ -94,7 +94,10 @@ class Faults {
       this.#resumeAll()
     } else if (kind < 0.83) {
       const side = this.#names.filter(() => random.next() < 0.5)
-      simulation.split(side, this.#names.filter((other) => !side.includes(other)))
+      simulation.split(
+        side,
+        this.#names.filter((other) => !side.includes(other))
+      )
     } else if (kind < 0.88 && name !== undefined) {
       const other = pick(random, this.#names)
       if (other !== undefined && other !== name) {
@@ -104,7 +107,10 @@ class Faults {
       simulation.heal()
     } else if (kind < 0.97 && name !== undefined && this.gone.size === 0 && up.length > 2) {
       this.gone.add(name)
-      this.#cluster.of(name).leave().catch(() => {})
+      this.#cluster
+        .of(name)
+        .leave()
+        .catch(() => {})
     } else {
       const loss = random.next() < 0.5 ? 0 : 0.2
       const delayMs: [number, number] = random.next() < 0.5 ? [0.2, 2] : [1, 200]

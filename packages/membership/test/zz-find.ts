@@ -1,11 +1,26 @@
-import { mutants } from '/work/main/packages/membership/test/mutants.ts'
-import { runFaults } from '/work/main/packages/membership/test/faults.ts'
-const from = Number(process.argv[2]), to = Number(process.argv[3]); const which = process.argv[4]
-for (const [name, rules] of Object.entries(mutants)) {
+import { mutants } from './mutants.ts'
+import { runDuels } from './duels.ts'
+import { standardRules } from '../src/core/rules.ts'
+const from = Number(process.argv[2]),
+  to = Number(process.argv[3])
+const which = process.argv[4]
+for (const [name, rules] of [...Object.entries(mutants), ['standard', standardRules]] as const) {
   if (which && !name.includes(which)) continue
-  const t = Date.now(); let killed
-  for (let seed = from; seed < to; seed++) {
-    try { await runFaults({ seed, rules, isRough: true, gapMs: Number(process.argv[5] ?? 250), faultsMs: 6000, delayMaxMs: Number(process.argv[6] ?? 150) }) } catch (e) { if (/two views|back to/.test(e.message)) { killed = [seed, e.message.slice(0, 100)]; break } }
+  const t = Date.now()
+  let killed: unknown
+  let seed = from
+  for (; seed < to; seed++) {
+    try {
+      await runDuels({
+        seed,
+        rules,
+        split: name.includes('promises') ? 0.1 : 0.7,
+        wiped: name.includes('wiped') ? 0.5 : name === 'standard' ? 0.3 : 0
+      })
+    } catch (e) {
+      killed = [seed, String(e).slice(0, 100)]
+      break
+    }
   }
-  console.log(name, killed, Date.now() - t, 'ms')
+  console.log(name, killed, Date.now() - t, 'ms', seed - from)
 }

@@ -164,3 +164,9 @@ export const routesMax = 256
 
 /** Pause between closing the connections to a peer and dialling it anew. Unit: milliseconds. */
 export const reconnectSettleMs = 250
+
+/**
+ * How long a publisher waits for a neighbour whose connection is full. Unit: milliseconds. Once per
+ * neighbour: one that does not make room in this time is not waited for until it has.
+ */
+export const backpressureMs = 1000

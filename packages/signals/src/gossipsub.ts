@@ -1,80 +1,11 @@
 import { TopicValidatorResult } from '@libp2p/gossipsub'
-import type { GossipSub, GossipsubOpts, Message, SubscriptionChangeData } from '@libp2p/gossipsub'
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { GossipSub, Message, SubscriptionChangeData } from '@libp2p/gossipsub'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Clock } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
-import { sha256 } from '@noble/hashes/sha2.js'
-import { utf8ToBytes } from '@noble/hashes/utils.js'
-import { checkCluster, topicNames } from './core/pattern.ts'
-import { clusterDefault } from './defaults.ts'
+import { Backpressure } from './backpressure.ts'
 import type { Gossip, GossipMessage, Verdict } from './gossip.ts'
-
-/** Options of {@link gossipOptions}. */
-export interface GossipOptionsInit {
-  /** The same as `SignalsInit.cluster`. @default 'default' */
-  readonly cluster?: string
-}
-
-/**
- * Options for `gossipsub(...)` that signals need, for a cluster of this name. Spread them to change
- * some: `gossipsub({ ...gossipOptions({ cluster: 'shop' }), floodPublish: false })`. With other
- * topics of your own on the same gossipsub, add them to `allowedTopics`.
- */
-export function gossipOptions(init: GossipOptionsInit = {}): Partial<GossipsubOpts> {
-  return {
-    // Every batch is signed once by its author; a second signature of the same key adds nothing.
-    globalSignaturePolicy: 'StrictNoSign',
-    msgIdFn: messageId,
-    allowPublishToZeroTopicPeers: true,
-    ignoreDuplicatePublishError: true,
-    // Authors send to all subscribers they know: shortest way, and no wait for the mesh to form.
-    floodPublish: true,
-    // The author reaches all it knows, so the mesh only has to reach the others; each link more
-    // costs every message one more copy.
-    D: 4,
-    Dlo: 3,
-    Dhi: 8,
-    Dscore: 3,
-    Dout: 1,
-    // Floodsub peers bypass scores and validators of the mesh.
-    fallbackToFloodsub: false,
-    // With the default weight, more than 13 peers behind one address silently lose everything.
-    scoreParams: { IPColocationFactorWeight: 0 },
-    allowedTopics: [...topicNames(checkCluster(init.cluster ?? clusterDefault))],
-    // Frames of several messages occur when a neighbour asks for missed ones; a frame above this
-    // ends the stream, so it must hold 16 messages of the largest size.
-    maxInboundDataLength: 4_194_304,
-    // Without a limit a slow neighbour fills the memory of all others. Above it the stream is
-    // aborted and the watchdog connects anew.
-    maxOutboundBufferSize: 8_388_608,
-    maxTopicBytesPerPeer: 65_536,
-    decodeRpcLimits: {
-      maxSubscriptions: 64,
-      maxMessages: 4096,
-      maxIhaveMessageIDs: 4096,
-      maxIwantMessageIDs: 4096,
-      maxIdontwantMessageIDs: 512,
-      maxControlMessages: 64,
-      maxPeerInfos: 16
-    },
-    // Edge peers may be reachable through a relay only.
-    runOnLimitedConnection: true
-  }
-}
-
-/** {@link gossipOptions} for the cluster name `default`. */
-export const gossipDefaults: Partial<GossipsubOpts> = gossipOptions()
-
-/**
- * The id covers the topic too: otherwise a peer could send somebody's message on a wrong topic
- * first, and the real one would then be dropped everywhere as already seen.
- */
-function messageId(message: Message): Uint8Array {
-  return sha256
-    .create()
-    .update(utf8ToBytes(`${message.topic}\n`))
-    .update(message.data)
-    .digest()
-}
+import { systemClock } from './system.ts'
 
 const verdicts: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,
@@ -87,6 +18,8 @@ export interface GossipsubGossipInit {
   readonly pubsub: GossipSub
   /** Open connections to a peer, as `libp2p.getConnections(peer)` gives them. */
   readonly connections: (peer: PeerId) => readonly Connection[]
+  /** @default the real time */
+  readonly clock?: Clock
 }
 
 /**
@@ -94,7 +27,8 @@ export interface GossipsubGossipInit {
  * options of that gossipsub do not allow the topic, since it would drop everything silently.
  */
 export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
-  const { pubsub, connections } = init
+  const { clock = systemClock, connections, pubsub } = init
+  const backpressure = new Backpressure(clock)
   let judge: ((message: GossipMessage) => Promise<Verdict>) | undefined
   const validate = async (from: PeerId, message: Message): Promise<TopicValidatorResult> => {
     const verdict = await judge?.({
@@ -105,7 +39,11 @@ export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
     return verdicts[verdict ?? 'ignore']
   }
   return {
-    publish: async (topic, bytes) => texts((await pubsub.publish(topic, bytes)).recipients),
+    publish: async (topic, bytes) => {
+      const { recipients } = await pubsub.publish(topic, bytes)
+      await backpressure.room(recipients.flatMap((peer) => outgoing(pubsub, connections(peer))))
+      return texts(recipients)
+    },
     subscribe: (topic) => {
       checkAllowed(pubsub, topic)
       pubsub.topicValidators.set(topic, validate)
@@ -146,16 +84,21 @@ function texts(peers: readonly PeerId[]): string[] {
 
 /** Gossipsub keeps one outgoing stream per peer and does not open a new one when it closes. */
 function isSilent(pubsub: GossipSub, connections: readonly Connection[]): boolean {
-  const open = connections.filter(({ status }) => status === 'open')
   return (
-    open.length > 0 &&
-    !open.some(({ streams }) =>
-      streams.some(
+    connections.some(({ status }) => status === 'open') &&
+    outgoing(pubsub, connections).length === 0
+  )
+}
+
+function outgoing(pubsub: GossipSub, connections: readonly Connection[]): Stream[] {
+  return connections
+    .filter(({ status }) => status === 'open')
+    .flatMap(({ streams }) =>
+      streams.filter(
         ({ direction, protocol, status }) =>
           direction === 'outbound' && status === 'open' && pubsub.protocols.includes(protocol)
       )
     )
-  )
 }
 
 function checkAllowed(pubsub: GossipSub, topic: string): void {

@@ -72,6 +72,8 @@ export interface Adopted {
   boot: number
   view: number
   settled: number
+  /** Heard of before the view was. */
+  settledHeard: number
 }
 
 export class FakeMembership extends TypedEventEmitter<MembershipEvents> implements Membership {
@@ -117,13 +119,20 @@ export class FakeMembership extends TypedEventEmitter<MembershipEvents> implemen
     const view = this.#views.all[number - 1]
     if (view !== undefined && number > this.#disk.view && !this.#stopped) {
       const previous = this.view
+      if (previous === undefined) {
+        // A joiner is told both by whoever admits it.
+        this.#disk.settled = Math.min(this.#views.settled, number)
+      }
       this.#disk.view = number
       this.safeDispatchEvent('view', { detail: { previous, view } })
+      this.learnSettled(this.#disk.settledHeard)
     }
   }
 
-  learnSettled(number: number): void {
-    if (number > this.#disk.settled && number <= this.#disk.view && !this.#stopped) {
+  learnSettled(heard: number): void {
+    this.#disk.settledHeard = Math.max(this.#disk.settledHeard, heard)
+    const number = Math.min(this.#disk.settledHeard, this.#disk.view)
+    if (number > this.#disk.settled && !this.#stopped) {
       this.#disk.settled = number
       this.safeDispatchEvent('settled', { detail: { settled: number } })
     }

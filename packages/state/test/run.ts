@@ -6,7 +6,7 @@ import { recordOf, schema, World } from './world.ts'
 import type { Peer, Reply, Update } from './world.ts'
 
 const peersCount = 5
-const faultsMs = 2500
+const faultsMs = 1800
 const documents = ['test/doc/a', 'test/doc/b']
 
 /** One run: clients repeat their updates through crashes, pauses, splits and new views. */
@@ -43,7 +43,10 @@ class Run {
   async go(): Promise<void> {
     const { world } = this
     // Hard runs: news of views is slow, so that peers act in different views for long.
-    world.newsMs = this.#chance(0.5) ? 900 : 80
+    const hard = this.#chance(0.5)
+    world.newsMs = hard ? 700 : 80
+    world.compareMs = hard ? 2500 : 800
+    world.onExecute = (peer) => this.#strike(peer)
     const out = this.#between(0, 2)
     world.newView(world.peers.slice(out))
     for (const peer of world.peers) {
@@ -170,16 +173,37 @@ class Run {
       return
     }
     const kind = this.#random.next()
-    if (kind < 0.22) {
-      this.#crashOne()
-    } else if (kind < 0.42) {
-      this.#pauseOne()
-    } else if (kind < 0.56) {
-      this.#isolateOne()
-    } else if (kind < 0.85) {
-      this.#changeView()
+    if (kind < 0.15) {
+      this.#crash(this.#someone())
+    } else if (kind < 0.3) {
+      this.#pauseOne(this.#someone())
+    } else if (kind < 0.45) {
+      this.#isolate(this.#someone())
+    } else {
+      this.#changeView(pick(this.#random, this.world.peers))
     }
-    this.#simulation.after(this.#between(40, 280), () => this.#nemesis())
+    this.#simulation.after(this.#between(30, 250), () => this.#nemesis())
+  }
+
+  /** Faults at the worst time: just when an owner has something that nobody else has. */
+  #strike(owner: Peer): void {
+    if (!this.#faults || !this.#chance(0.3)) {
+      return
+    }
+    const delay = this.#chance(0.4) ? 0 : this.#random.next() * 15
+    const kind = this.#random.next()
+    const others = this.world.peers.filter((peer) => peer !== owner)
+    this.#isolate(owner, this.#chance(0.7) ? [pick(this.#random, others)] : [])
+    this.#simulation.after(delay, () => {
+      if (kind < 0.3) {
+        this.#crash(owner)
+      } else if (kind < 0.6) {
+        this.#pauseOne(owner)
+      }
+      if (kind > 0.2) {
+        this.#simulation.after(this.#between(0, 60), () => this.#changeView(owner))
+      }
+    })
   }
 
   #someone(): Peer {
@@ -187,9 +211,8 @@ class Run {
       pick(this.#random, this.world.peers)
   }
 
-  #crashOne(): void {
+  #crash(peer: Peer): void {
     const { world } = this
-    const peer = this.#someone()
     if (!this.#simulation.isRunning(peer.name) || world.peers.some((one) => one.state === undefined)) {
       return
     }
@@ -212,24 +235,18 @@ class Run {
     }
   }
 
-  /** Whether the disk may be lost: at most one of every home set that is not settled. */
+  /** Whether the disk may be lost: at most one of every view that is not settled. */
   #mayLose(peer: Peer): boolean {
     const { world } = this
     const alive = new Set(world.peers.map((one) => one.disk.incarnation))
-    for (let number = world.views.settled; number <= world.views.all.length; number++) {
-      for (const id of documents) {
-        const home = world.homeOf(id, number)
-        const lost = home.filter((incarnation) => !alive.has(incarnation)).length
-        if (home.includes(peer.disk.incarnation) && lost > 0) {
-          return false
-        }
-      }
-    }
-    return true
+    return world.views.all.slice(world.views.settled - 1).every(({ members }) => {
+      const lost = members.filter(({ incarnation }) => !alive.has(incarnation)).length
+      const member = members.some(({ incarnation }) => incarnation === peer.disk.incarnation)
+      return !member || lost === 0
+    })
   }
 
-  #pauseOne(): void {
-    const { name } = this.#someone()
+  #pauseOne({ name }: Peer): void {
     if (!this.#simulation.isRunning(name)) {
       return
     }
@@ -237,12 +254,12 @@ class Run {
     this.#simulation.after(this.#between(50, 900), () => this.#simulation.resume(name))
   }
 
-  #isolateOne(): void {
-    const { name } = this.#someone()
+  /** Cuts a peer off from others, in one direction or both. */
+  #isolate({ name }: Peer, except: readonly Peer[] = []): void {
     const direction = this.#between(0, 2)
     const blocked: [string, string][] = []
     for (const other of this.world.peers) {
-      if (other.name !== name && this.#chance(0.8)) {
+      if (other.name !== name && !except.includes(other) && this.#chance(0.85)) {
         if (direction !== 1) {
           blocked.push([name, other.name])
         }
@@ -266,9 +283,8 @@ class Run {
     return view === undefined ? [] : view.members.map(({ peer }) => this.world.peer(peer))
   }
 
-  #changeView(): void {
+  #changeView(peer: Peer): void {
     const members = this.#members()
-    const peer = pick(this.#random, this.world.peers)
     if (!members.includes(peer)) {
       this.world.newView([...members, peer])
     } else if (members.length > 3) {
@@ -313,24 +329,30 @@ class Run {
         `no progress: ${this.#clients} clients wait, view ${world.views.settled} of ${world.views.all.length} is settled`
       )
     }
-    await this.#simulation.run(1500)
+    await this.#simulation.until(() => this.#differing() === undefined, 6000)
+    const differing = this.#differing()
+    if (differing !== undefined) {
+      throw new Error(differing)
+    }
+  }
+
+  /** Where two replicas of a document have different values. */
+  #differing(): string | undefined {
+    for (const id of documents) {
+      const home = createPlacement(this.world.views.newest!).homeOf(recordOf(id))
+      const values = home.map(({ peer }) => JSON.stringify(this.#valueAt(this.world.peer(peer), id)))
+      const other = values.findIndex((value) => value !== values[0])
+      if (other > 0) {
+        return `${id} differs: ${home[other]?.peer} ${values[other]}, ${home[0]?.peer} ${values[0]}`
+      }
+    }
+    return undefined
   }
 
   #check(): void {
-    const { world } = this
-    const view = world.views.newest!
     for (const id of documents) {
-      const home = createPlacement(view).homeOf(recordOf(id))
-      const values = home.map(({ peer }) => this.#valueAt(world.peer(peer), id))
-      const first = values[0]
-      for (const [at, value] of values.entries()) {
-        if (JSON.stringify(value) !== JSON.stringify(first)) {
-          throw new Error(
-            `${id} differs: ${home[at]?.peer} has ${JSON.stringify(value)}, ${home[0]?.peer} has ${JSON.stringify(first)}`
-          )
-        }
-      }
-      this.#checkValue(id, first)
+      const owner = this.world.ownerOf(id)!
+      this.#checkValue(id, this.#valueAt(owner, id))
     }
   }
 

@@ -61,6 +61,10 @@ export class World {
   readonly histories = new Map<string, History>()
   readonly #mutants: Mutants
   #executions = 0
+  /** Between two comparisons of a peer with the owners. */
+  compareMs = 800
+  /** An owner has just executed an update and not told anybody yet. */
+  onExecute: (peer: Peer) => void = () => {}
   /** Longest time until a peer hears of a view or of settling. */
   newsMs = 60
 
@@ -70,7 +74,7 @@ export class World {
     this.#mutants = mutants
     this.peers = Array.from({ length: count }, (_, at) => ({
       name: `p${at}`,
-      disk: { incarnation: `p${at}i0`, boot: 0, view: 0, settled: 1 },
+      disk: { incarnation: `p${at}i0`, boot: 0, view: 0, settled: 1, settledHeard: 1 },
       membership: undefined,
       state: undefined
     }))
@@ -130,7 +134,7 @@ export class World {
         ownTimeoutMs: 400,
         commitTimeoutMs: 400,
         requestTimeoutMs: 150,
-        compareMs: 500,
+        compareMs: this.compareMs,
         foldIdleMs: 120,
         foldEntries: 4
       },
@@ -158,7 +162,7 @@ export class World {
     if (options.wipe) {
       this.simulation.wipe(peer.name)
       const life = Number(peer.disk.incarnation.split('i')[1]) + 1
-      Object.assign(peer.disk, { incarnation: `${peer.name}i${life}`, view: 0, settled: 1 })
+      Object.assign(peer.disk, { incarnation: `${peer.name}i${life}`, view: 0, settled: 1, settledHeard: 1 })
     }
   }
 
@@ -214,7 +218,9 @@ export class World {
       const result = `${effect} ${++this.#executions}`
       this.histories.get(name)?.executions.add(result)
       this.simulation.log(`${peer} executes ${name} of ${id}: ${update.kind} ${result}`)
-      const commit = await owned.commit(operations, { key, result: utf8.encode(result) })
+      const committing = owned.commit(operations, { key, result: utf8.encode(result) })
+      this.onExecute(this.peer(peer))
+      const commit = await committing
       return { status: 'ok', result: text.decode(commit.result) }
     } catch (error) {
       return { status: 'failed', name: error instanceof Error ? error.name : String(error) }

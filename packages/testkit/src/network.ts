@@ -4,7 +4,10 @@ import type { Scheduler } from './scheduler.ts'
 
 /** How the simulated network treats messages; all of it may change during a run. */
 export interface NetworkConditions {
-  /** Shortest and longest time of a message on its way, in milliseconds. @default [0.2, 2] */
+  /**
+   * Shortest and longest time of a message on its way, in milliseconds; most take little more than
+   * the shortest. @default [0.2, 4]
+   */
   delayMs: readonly [number, number]
   /** Part of the messages that never arrive, 0 to 1. @default 0 */
   loss: number
@@ -33,7 +36,7 @@ interface Link {
 /** Messages between processes, over connections that break. */
 export class SimulatedNetwork {
   readonly conditions: NetworkConditions = {
-    delayMs: [0.2, 2],
+    delayMs: [0.2, 4],
     loss: 0,
     duplication: 0,
     reordering: 0
@@ -182,9 +185,10 @@ export class SimulatedNetwork {
     }
   }
 
+  /** Most messages are fast and a few are slow, as on real networks. */
   #delay(): number {
     const [low, high] = this.conditions.delayMs
-    return low + this.#random.next() * (high - low)
+    return low + this.#random.next() ** 3 * (high - low)
   }
 
   #close(link: Link): void {
@@ -193,7 +197,7 @@ export class SimulatedNetwork {
       [a, b],
       [b, a]
     ] as const) {
-      side.post(this.#delay(), 'message', () => {
+      side.post(this.conditions.delayMs[0], 'message', () => {
         if (link.closedFor.has(side)) {
           return
         }

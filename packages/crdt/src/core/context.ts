@@ -16,6 +16,11 @@ export function dotOf(writer: number, counter: number): number {
   return writer * SPAN + counter
 }
 
+const noWriters: readonly string[] = Object.freeze([])
+
+/** Writers that are found faster by looking at each than by a map. */
+const SEARCHED_MAX = 8
+
 /** A run of counters of one writer, both ends included. */
 export interface Run {
   readonly writer: string
@@ -28,25 +33,34 @@ export interface Run {
  * The writer table only grows; what is encoded is computed from what is mentioned.
  */
 export class Context {
-  readonly writers: string[]
-  readonly #places: Map<string, number>
-  readonly #prefixes: number[]
+  // Replaced when they grow, which is rare: pushed arrays and small maps would take more room than
+  // all the rest of a small document.
+  #writers: readonly string[]
+  #prefixes: number[]
   /** Per writer [from, to, from, to …], ascending, never touching; undefined without holes. */
-  readonly #runs: (number[] | undefined)[]
+  #runs: (number[] | undefined)[]
+  /** Places by writer, once there are too many to search. */
+  #places: Map<string, number> | undefined
   #runCount: number
 
   constructor(source?: Context) {
-    this.writers = source === undefined ? [] : source.writers.slice()
-    this.#places = new Map(source === undefined ? undefined : source.#places)
+    this.#writers = source === undefined ? noWriters : source.#writers
     this.#prefixes = source === undefined ? [] : source.#prefixes.slice()
     this.#runs = source === undefined ? [] : source.#runs.map((runs) => runs?.slice())
+    const places = source === undefined ? undefined : source.#places
+    this.#places = places === undefined ? undefined : new Map(places)
     this.#runCount = source === undefined ? 0 : source.#runCount
+  }
+
+  /** The writer table: a place is an index into it. */
+  get writers(): readonly string[] {
+    return this.#writers
   }
 
   /** Nothing seen, with the same writer table. */
   emptyCopy(): Context {
     const copy = new Context()
-    for (const writer of this.writers) copy.intern(writer)
+    for (const writer of this.#writers) copy.intern(writer)
     return copy
   }
 
@@ -57,18 +71,23 @@ export class Context {
 
   /** The place of a writer, or undefined if it was never met. */
   place(writer: string): number | undefined {
-    return this.#places.get(writer)
+    if (this.#places !== undefined) return this.#places.get(writer)
+    const place = this.#writers.indexOf(writer)
+    return place < 0 ? undefined : place
   }
 
   /** The place of a writer, made if need be. */
   intern(writer: string): number {
-    const known = this.#places.get(writer)
+    const known = this.place(writer)
     if (known !== undefined) return known
-    const place = this.writers.length
-    this.writers.push(writer)
-    this.#places.set(writer, place)
-    this.#prefixes.push(0)
-    this.#runs.push(undefined)
+    const place = this.#writers.length
+    this.#writers = [...this.#writers, writer]
+    this.#prefixes = [...this.#prefixes, 0]
+    this.#runs = [...this.#runs, undefined]
+    if (this.#places !== undefined) this.#places.set(writer, place)
+    else if (place >= SEARCHED_MAX) {
+      this.#places = new Map(this.#writers.map((name, index) => [name, index]))
+    }
     return place
   }
 
@@ -154,7 +173,7 @@ export class Context {
   /** What is missing of a writer up to `known`, the highest counter that is known to exist. */
   missing(writer: number, known: number, into: Run[]): void {
     let next = this.prefix(writer) + 1
-    const name = this.writers[writer] ?? ''
+    const name = this.#writers[writer] ?? ''
     const runs = this.#runs[writer] ?? []
     for (let i = 0; i < runs.length; i += 2) {
       into.push({ writer: name, from: next, to: (runs[i] ?? 0) - 1 })
@@ -168,7 +187,7 @@ export class Context {
     const writerA = writerOf(a)
     const writerB = writerOf(b)
     if (writerA === writerB) return a - b
-    return (this.writers[writerA] ?? '') < (this.writers[writerB] ?? '') ? -1 : 1
+    return (this.#writers[writerA] ?? '') < (this.#writers[writerB] ?? '') ? -1 : 1
   }
 }
 

@@ -135,11 +135,17 @@ function compact(effects: readonly Effect[], first: number): Effect[] {
   for (const { removed } of effects) for (const dot of removed) if (isOwn(dot, first)) dead.add(dot)
   if (dead.size === 0) return [...effects]
   const left: Effect[] = []
+  // A move that is overwritten hands what it removed on to the next move of its element: on the
+  // wire, only a move says whose moves it removes.
+  const handed = new Map<string, number[]>()
   for (const effect of effects) {
-    const { element } = effect
-    const removed = effect.removed.filter((dot) => !dead.has(dot))
+    const { key, element } = effect
+    let removed = effect.removed.filter((dot) => !dead.has(dot))
+    const owner = `${key}${element}`
+    if (element !== undefined) removed = [...(handed.get(owner) ?? []), ...removed]
     const gone = dead.has(effect.dot) || (element !== undefined && dead.has(element))
     if (!gone) left.push({ ...effect, removed })
+    else if (element !== undefined) handed.set(owner, removed)
     else if (removed.length > 0) left.push({ ...effect, kind: 0, dot: 0, removed })
   }
   return left

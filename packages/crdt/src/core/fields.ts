@@ -52,7 +52,7 @@ interface FieldBase {
   readonly key: string
   readonly path: readonly string[]
   /** Dots removed here whose own updates have not arrived. */
-  pending: number[] | undefined
+  pending: Set<number> | undefined
 }
 
 export interface EntriesField extends FieldBase {
@@ -171,7 +171,7 @@ export function createField(key: string, path: readonly string[], tag: Tag): Fie
 }
 
 export function cloneField(field: Field): Field {
-  const pending = field.pending?.slice()
+  const pending = field.pending === undefined ? undefined : new Set(field.pending)
   switch (field.shape) {
     case 'entries':
       return { ...field, pending }
@@ -213,78 +213,6 @@ export function addToSet(field: SetField, dot: number, value: unknown): void {
   if (element === undefined) field.elements.set(key, { value, dots: [dot] })
   else element.dots.push(dot)
   field.dots.set(dot, key)
-}
-
-function removeFromSet(field: SetField, dot: number): boolean {
-  const key = field.dots.get(dot)
-  if (key === undefined) return false
-  field.dots.delete(dot)
-  const element = field.elements.get(key)
-  if (element === undefined) return true
-  element.dots = element.dots.filter((other) => other !== dot)
-  if (element.dots.length === 0) field.elements.delete(key)
-  return true
-}
-
-/** Removes what a dot wrote; `element` says whose move it may be. True if it was there. */
-export function removeDot(
-  field: Field,
-  dot: number,
-  context: Context,
-  element: number | undefined
-): boolean {
-  switch (field.shape) {
-    case 'entries': {
-      const { entries } = field
-      let index = 0
-      while (index < entries.length && entries[index]?.dot !== dot) index++
-      if (index === entries.length) return false
-      if (entries.length === 1) field.entries = noEntries
-      else field.entries = entries.filter((entry) => entry.dot !== dot)
-      return true
-    }
-    case 'set':
-      return removeFromSet(field, dot)
-    case 'counter':
-      // Increments are sums: they are compensated, never removed.
-      return false
-    case 'list': {
-      if (field.elements.delete(dot)) {
-        if (field.order !== undefined) {
-          const index = field.order.findIndex((other) => other.dot === dot)
-          if (index >= 0) field.order.splice(index, 1)
-        }
-        return true
-      }
-      field.ghosts.delete(dot)
-      return element !== undefined && removeMove(field, dot, context, element)
-    }
-  }
-}
-
-function removeMove(field: ListField, dot: number, context: Context, owner: number): boolean {
-  const element = field.elements.get(owner)
-  const moves = element === undefined ? field.ghosts.get(owner) : element.moves
-  if (moves === undefined || !moves.some((move) => move.dot === dot)) return false
-  const left = moves.filter((move) => move.dot !== dot)
-  if (element !== undefined) {
-    element.moves = left
-    element.current = currentPosition(element, context)
-    field.order = undefined
-  } else if (left.length === 0) field.ghosts.delete(owner)
-  else field.ghosts.set(owner, left)
-  return true
-}
-
-/** Finds the element whose move a dot is; only needed when nothing names it. */
-export function findMoved(field: ListField, dot: number): number | undefined {
-  for (const element of field.elements.values()) {
-    if (element.moves.some((move) => move.dot === dot)) return element.dot
-  }
-  for (const [owner, moves] of field.ghosts) {
-    if (moves.some((move) => move.dot === dot)) return owner
-  }
-  return undefined
 }
 
 /** The entry or move with the highest (time, tick, writer, counter). */

@@ -41,8 +41,8 @@ function resolve(
     if (dot === undefined) throw new InvalidParametersError('no such earlier operation')
     return list?.elements.get(dot)
   }
-  const place = planner.state.context.place(writer)
-  return place === undefined ? undefined : list?.elements.get(dotOf(place, counter))
+  const known = planner.state.context.place(writer)
+  return known === undefined ? undefined : list?.elements.get(dotOf(known, counter))
 }
 
 /**

@@ -10,7 +10,8 @@ import type {
   SetField,
   Sum
 } from './fields.ts'
-import { addToSet, createField, currentPosition, removeDot } from './fields.ts'
+import { addToSet, createField, currentPosition } from './fields.ts'
+import { removeDots } from './remove.ts'
 import type { State } from './state.ts'
 import { foldCounters, purgePending } from './state.ts'
 
@@ -21,11 +22,11 @@ import { foldCounters, purgePending } from './state.ts'
  */
 interface Side {
   readonly context: Context
-  readonly pending: readonly number[] | undefined
+  readonly pending: ReadonlySet<number> | undefined
 }
 
 function isDead(dot: number, other: Side): boolean {
-  return other.context.has(dot) || (other.pending !== undefined && other.pending.includes(dot))
+  return other.context.has(dot) || other.pending?.has(dot) === true
 }
 
 /** Merges `source` into `target`; both contexts number their writers on their own. */
@@ -83,7 +84,7 @@ function renumber(field: Field, places: readonly number[]): Field {
     position: position(old.position)
   })
   const copy = createField(field.key, field.path, field.tag)
-  copy.pending = field.pending?.map(dot)
+  if (field.pending !== undefined) copy.pending = new Set([...field.pending].map(dot))
   if (field.shape === 'entries' && copy.shape === 'entries') {
     copy.entries = field.entries.map((entry) => ({ ...entry, dot: dot(entry.dot) }))
   } else if (field.shape === 'set' && copy.shape === 'set') {
@@ -119,16 +120,11 @@ function mergeField(own: Field, from: Field, ownContext: Context, fromContext: C
   if (from.pending === undefined) return
   const pending = new Set(own.pending)
   for (const dot of from.pending) if (!ownContext.has(dot)) pending.add(dot)
-  own.pending = pending.size === 0 ? undefined : [...pending]
+  own.pending = pending.size === 0 ? undefined : pending
 }
 
 function mergeEntries(own: EntriesField, from: EntriesField, ours: Side, theirs: Side): void {
-  const known = new Set(own.entries.map(({ dot }) => dot))
-  const shared = new Set(from.entries.map(({ dot }) => dot))
-  own.entries = [
-    ...own.entries.filter(({ dot }) => shared.has(dot) || !isDead(dot, theirs)),
-    ...from.entries.filter(({ dot }) => !known.has(dot) && !isDead(dot, ours))
-  ]
+  own.entries = mergeWrites(own.entries, from.entries, ours, theirs)
 }
 
 function mergeSet(own: SetField, from: SetField, ours: Side, theirs: Side): void {
@@ -138,9 +134,8 @@ function mergeSet(own: SetField, from: SetField, ours: Side, theirs: Side): void
       if (!own.dots.has(dot) && !isDead(dot, ours)) added.push([dot, value])
     }
   }
-  for (const dot of own.dots.keys()) {
-    if (!from.dots.has(dot) && isDead(dot, theirs)) removeDot(own, dot, ours.context, undefined)
-  }
+  const gone = [...own.dots.keys()].filter((dot) => !from.dots.has(dot) && isDead(dot, theirs))
+  removeDots(own, gone, ours.context, undefined, [])
   for (const [dot, value] of added) addToSet(own, dot, value)
 }
 
@@ -177,7 +172,7 @@ function larger(own: CounterField, from: CounterField, writer: number): Sum | un
 function mergeList(own: ListField, from: ListField, ours: Side, theirs: Side): void {
   own.order = undefined
   const moves = (owner: number): Move[] =>
-    mergeMoves(movesOf(own, owner), movesOf(from, owner), ours, theirs)
+    mergeWrites(movesOf(own, owner), movesOf(from, owner), ours, theirs)
   const elements: ListElement[] = []
   for (const element of own.elements.values()) {
     if (from.elements.has(element.dot) || !isDead(element.dot, theirs)) elements.push(element)
@@ -204,12 +199,17 @@ function movesOf(field: ListField, owner: number): readonly Move[] {
   return field.elements.get(owner)?.moves ?? field.ghosts.get(owner) ?? []
 }
 
-function mergeMoves(own: readonly Move[], from: readonly Move[], ours: Side, theirs: Side): Move[] {
-  const result = own.filter(
-    ({ dot }) => from.some((move) => move.dot === dot) || !isDead(dot, theirs)
-  )
-  for (const move of from) {
-    if (!own.some(({ dot }) => dot === move.dot) && !isDead(move.dot, ours)) result.push(move)
-  }
-  return result
+/** The writes that neither side knows to be gone. */
+function mergeWrites<T extends { readonly dot: number }>(
+  own: readonly T[],
+  from: readonly T[],
+  ours: Side,
+  theirs: Side
+): T[] {
+  const known = new Set(own.map(({ dot }) => dot))
+  const shared = new Set(from.map(({ dot }) => dot))
+  return [
+    ...own.filter(({ dot }) => shared.has(dot) || !isDead(dot, theirs)),
+    ...from.filter(({ dot }) => !known.has(dot) && !isDead(dot, ours))
+  ]
 }

@@ -31,7 +31,7 @@ export function parsePath(field: string): readonly string[] {
   if (path.length > limits.pathDepthMax) {
     throw new InvalidParametersError(`field path deeper than ${limits.pathDepthMax}`)
   }
-  for (const segment of path) checkName(segment)
+  for (const name of path) checkName(name)
   return path
 }
 

@@ -59,7 +59,7 @@ export function encodeState(state: State): Uint8Array {
     previous = field.path
     scratch.byte((field.tag << 1) | (field.pending === undefined ? 0 : 1))
     if (field.pending !== undefined) {
-      const pending = field.pending.slice().sort((a, b) => context.compare(a, b))
+      const pending = [...field.pending].sort((a, b) => context.compare(a, b))
       scratch.varint(pending.length)
       for (const dot of pending) writeDot(scratch, dot, table)
     }
@@ -218,12 +218,12 @@ function readContext(reader: ByteReader, state: State): number[] {
   return places
 }
 
-function readPending(reader: ByteReader, state: State, places: readonly number[]): number[] {
-  const pending: number[] = []
+function readPending(reader: ByteReader, state: State, places: readonly number[]): Set<number> {
+  const pending = new Set<number>()
   for (let left = reader.count(limits.documentBytesMax); left > 0; left--) {
     const dot = readDot(reader, places)
     if (state.context.has(dot)) malformed('a removal waits for an update that is there')
-    pending.push(dot)
+    pending.add(dot)
   }
   return pending
 }

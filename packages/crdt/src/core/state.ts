@@ -6,12 +6,11 @@ import {
   cloneField,
   createField,
   currentPosition,
-  findMoved,
   foldExtras,
-  isEmpty,
-  removeDot
+  isEmpty
 } from './fields.ts'
 import { insertElement } from './positions.ts'
+import { removeAnywhere, removeDots } from './remove.ts'
 
 /** What an effect does besides removing: nothing, write an entry, or move a list element. */
 export type EffectKind = 0 | 1 | 2
@@ -41,19 +40,27 @@ export interface Update {
   readonly effects: readonly Effect[]
 }
 
+// Shared, as nearly all documents have none.
+const noKeys: ReadonlySet<string> = new Set()
+
 /** Fields and causal context; an overlay reads through to its base and writes copies. */
 export class State {
   context: Context
   /** In an overlay null hides a field of the base. */
   readonly fields: Map<string, Field | null> = new Map()
-  /** Keys of fields with removals that wait for their updates. */
-  readonly pending: Set<string>
+  /** Keys of fields with removals that wait for their updates; made when first needed. */
+  #pending: Set<string> | undefined
   readonly #base: State | undefined
 
   constructor(base?: State) {
     this.#base = base
     this.context = base === undefined ? new Context() : new Context(base.context)
-    this.pending = new Set(base?.pending)
+    if (base !== undefined && base.pending.size > 0) this.#pending = new Set(base.pending)
+  }
+
+  /** Keys of fields with removals that wait for their updates. */
+  get pending(): ReadonlySet<string> {
+    return this.#pending ?? noKeys
   }
 
   get(key: string): Field | undefined {
@@ -73,12 +80,16 @@ export class State {
 
   /** After a change: forgets an empty field, and notes pending removals. */
   settle(field: Field): void {
-    if (field.pending === undefined) {
-      if (this.pending.size > 0) this.pending.delete(field.key)
-      if (!isEmpty(field)) return
-      if (this.#base === undefined) this.fields.delete(field.key)
-      else this.fields.set(field.key, null)
-    } else this.pending.add(field.key)
+    const { key } = field
+    if (field.pending !== undefined) {
+      this.#pending ??= new Set()
+      this.#pending.add(key)
+      return
+    }
+    this.#pending?.delete(key)
+    if (!isEmpty(field)) return
+    if (this.#base === undefined) this.fields.delete(key)
+    else this.fields.set(key, null)
   }
 
   *all(): Generator<Field> {
@@ -91,7 +102,7 @@ export class State {
     const copy = new State()
     copy.context = new Context(this.context)
     for (const field of this.all()) copy.fields.set(field.key, cloneField(field))
-    for (const key of this.pending) copy.pending.add(key)
+    if (this.pending.size > 0) copy.#pending = new Set(this.pending)
     return copy
   }
 
@@ -109,8 +120,7 @@ export class State {
       else base.fields.set(key, field)
     }
     base.context = this.context
-    base.pending.clear()
-    for (const key of this.pending) base.pending.add(key)
+    base.#pending = this.#pending
   }
 }
 
@@ -133,9 +143,7 @@ export function applyUpdate(state: State, update: Update): boolean {
   const filled = changed && context.add(writer, first, last)
   for (const effect of effects) {
     const field = state.forWrite(effect.key, effect.path, effect.tag)
-    for (const dot of effect.removed) {
-      if (removeFrom(field, dot, context, effect.element)) changed = true
-    }
+    if (removeFrom(field, effect.removed, context, effect.element)) changed = true
     if (effect.kind !== 0 && !known?.has(effect.dot)) write(field, effect, update, context)
     state.settle(field)
   }
@@ -144,18 +152,28 @@ export function applyUpdate(state: State, update: Update): boolean {
   return changed
 }
 
-/** Removes a dot here, now or when its update arrives. True if that changed anything. */
-function removeFrom(field: Field, dot: number, context: Context, element?: number): boolean {
-  if (removeDot(field, dot, context, element)) return true
-  if (context.has(dot) || field.pending?.includes(dot) === true) return false
-  if (field.pending === undefined) field.pending = [dot]
-  else field.pending.push(dot)
-  return true
+/** Removes dots here, now or when their updates arrive. True if that changed anything. */
+function removeFrom(
+  field: Field,
+  dots: readonly number[],
+  context: Context,
+  element: number | undefined
+): boolean {
+  if (dots.length === 0) return false
+  const missing: number[] = []
+  let changed = removeDots(field, dots, context, element, missing)
+  for (const dot of missing) {
+    if (context.has(dot) || field.pending?.has(dot) === true) continue
+    field.pending ??= new Set()
+    field.pending.add(dot)
+    changed = true
+  }
+  return changed
 }
 
 function write(field: Field, effect: Effect, update: Update, context: Context): void {
   const { dot, value } = effect
-  if (field.pending?.includes(dot)) return
+  if (field.pending?.has(dot)) return
   switch (field.shape) {
     case 'entries':
       writeEntry(field, { dot, time: update.time, tick: update.tick, value })
@@ -193,7 +211,7 @@ function writeMove(field: ListField, effect: Effect, update: Update, context: Co
     element.moves = [...element.moves, move]
     element.current = currentPosition(element, context)
     field.order = undefined
-  } else if (!context.has(owner) && !field.pending?.includes(owner)) {
+  } else if (!context.has(owner) && !field.pending?.has(owner)) {
     field.ghosts.set(owner, [...(field.ghosts.get(owner) ?? []), move])
   }
 }
@@ -212,10 +230,11 @@ export function purgePending(state: State): void {
   const { context } = state
   for (const key of state.pending) {
     const field = state.get(key)
-    if (field?.pending === undefined || !field.pending.some((dot) => context.has(dot))) continue
+    const arrived = [...(field?.pending ?? [])].filter((dot) => context.has(dot))
+    if (field === undefined || arrived.length === 0) continue
     const own = state.forWrite(key, field.path, field.tag)
-    const left = own.pending?.filter((dot) => !context.has(dot))
-    own.pending = left === undefined || left.length === 0 ? undefined : left
+    for (const dot of arrived) own.pending?.delete(dot)
+    if (own.pending?.size === 0) own.pending = undefined
     state.settle(own)
   }
 }
@@ -231,9 +250,7 @@ export function forgetDots(state: State, dots: readonly number[]): void {
   }
   for (const field of state.fields.values()) {
     if (field === null || field.shape === 'counter') continue
-    for (const dot of dots) {
-      removeDot(field, dot, context, field.shape === 'list' ? findMoved(field, dot) : undefined)
-    }
+    removeAnywhere(field, dots, context)
     state.settle(field)
   }
   if (filled) foldCounters(state)

@@ -236,7 +236,27 @@ export function decodeDelta(bytes: Uint8Array, state: State): DecodedUpdate {
     effects.push(readEffect(reader, previous, run, places))
   }
   reader.end()
+  if (effects.length > 1) checkWrites(effects)
   return { writer, first, count, time, tick, effects, newcomers }
+}
+
+/**
+ * No dot writes twice, and of all writes that an update makes to a register-like field, or moves of
+ * an element, only the last is left. So work on one field stays in proportion to the bytes.
+ */
+function checkWrites(effects: readonly Effect[]): void {
+  const dots = new Set<number>()
+  const places = new Set<string>()
+  for (const { key, kind, tag, dot, element } of effects) {
+    if (kind === 0) continue
+    if (dots.has(dot)) malformed('a dot writes twice')
+    dots.add(dot)
+    if (kind === 1 && (tag === tags.list || tag === tags.set)) continue
+    const place = kind === 2 ? `${key}${element}` : key
+    if (tag === tags.counter || tag === tags.bigCounter) continue
+    if (places.has(place)) malformed('a field is written twice')
+    places.add(place)
+  }
 }
 
 /** Reads writers; unknown ones get the places that interning them in order will give. */

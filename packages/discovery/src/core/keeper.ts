@@ -2,6 +2,7 @@ import type { FoundPeer, Random } from '@murmuration/interface'
 import { backoffMs } from './backoff.ts'
 import { isLower, losersOf, survivorOf } from './duplicates.ts'
 import type { ObservedConnection } from './duplicates.ts'
+import { DialWindow } from './dial-window.ts'
 import { PeerBook } from './peer-book.ts'
 import type { PeerEntry } from './peer-book.ts'
 
@@ -14,7 +15,9 @@ export interface KeeperSettings {
   readonly settleMs: number
   readonly stableMs: number
   readonly hintDialIntervalMs: number
+  readonly parallelDialsStart: number
   readonly parallelDialsMax: number
+  readonly slowHandshakeMs: number
   readonly foundPeersMax: number
   readonly foundConnectionsMax: number
   readonly addressesMax: number
@@ -55,12 +58,15 @@ export class ConnectionKeeper {
   /** Entries with a time to wait for, so that a large book costs nothing. */
   readonly #pending = new Set<PeerEntry>()
   readonly #connected = new Set<string>()
-  #dialling = 0
+  readonly #window: DialWindow
+  /** When a peer was connected last. */
+  #movedAt = Number.NEGATIVE_INFINITY
 
   constructor(self: string, random: Random, settings: KeeperSettings) {
     this.#self = self
     this.#random = random
     this.#settings = settings
+    this.#window = new DialWindow(settings)
     this.#book = new PeerBook(settings.foundPeersMax, settings.addressesMax, (entry) =>
       this.#pending.delete(entry)
     )
@@ -130,6 +136,7 @@ export class ConnectionKeeper {
       if (!this.#connected.has(peer)) {
         this.#connected.add(peer)
         entry.connectedAt = now
+        this.#movedAt = now
         this.#plan(entry, { dialAt: undefined })
         connected.push(peer)
       }
@@ -138,36 +145,42 @@ export class ConnectionKeeper {
     return { connected, disconnected }
   }
 
-  /** Reports the end of a dial; call `observe` first, so that its connection is known. */
-  dialEnded(peer: string, now: number): void {
+  /**
+   * Reports the end of a dial; call `observe` first, so that its connection is known.
+   * `isHandshake`: it failed after the other side had accepted it.
+   */
+  dialEnded(peer: string, now: number, isHandshake = false): void {
     const entry = this.#book.get(peer)
     if (entry === undefined || !entry.dialling) {
       return
     }
     entry.dialling = false
-    this.#dialling--
     entry.dialEndedAt = now
-    if (entry.connections.length > 0) {
-      return
+    const isConnected = entry.connections.length > 0
+    this.#window.ended(entry, now, isConnected ? 'connected' : isHandshake ? 'broken' : 'failed')
+    if (!isConnected) {
+      entry.failures++
+      entry.notBefore = now + this.#backoff(entry)
+      this.#plan(entry, { dialAt: entry.kept ? entry.notBefore : undefined })
     }
-    entry.failures++
-    entry.notBefore = now + this.#backoff(entry)
-    this.#plan(entry, { dialAt: entry.kept ? entry.notBefore : undefined })
   }
 
   /** What is due at `now`. */
   step(now: number): readonly KeeperAction[] {
     const actions: KeeperAction[] = []
     const due = [...this.#pending].filter(({ dialAt }) => dialAt !== undefined && dialAt <= now)
-    due.sort((a, b) => Number(b.kept) - Number(a.kept) || (a.dialAt ?? 0) - (b.dialAt ?? 0))
+    due.sort((a, b) => this.#rank(a) - this.#rank(b) || (a.dialAt ?? 0) - (b.dialAt ?? 0))
     for (const entry of due) {
-      if (this.#dialling >= this.#settings.parallelDialsMax) {
-        break
-      }
-      this.#plan(entry, { dialAt: undefined })
-      if (entry.kept || this.#connected.size < this.#settings.foundConnectionsMax) {
+      const isWanted = entry.kept || this.#connected.size < this.#settings.foundConnectionsMax
+      if (!isWanted) {
+        this.#plan(entry, { dialAt: undefined })
+      } else if (this.#isEarly(entry, now)) {
+        const later = this.#movedAt + this.#graceOf(entry)
+        this.#plan(entry, { dialAt: Math.min(later, entry.patientUntil) })
+      } else if (this.#window.hasRoom(entry)) {
+        this.#plan(entry, { dialAt: undefined })
         entry.dialling = true
-        this.#dialling++
+        this.#window.began(entry, now)
         actions.push({ type: 'dial', peer: entry.peer, addresses: this.#book.addresses(entry) })
       }
     }
@@ -181,10 +194,10 @@ export class ConnectionKeeper {
 
   /** When `step` has something to do again; undefined: only after another input. */
   nextAt(): number | undefined {
-    const canDial = this.#dialling < this.#settings.parallelDialsMax
     let next: number | undefined
-    for (const { dialAt, resolveAt } of this.#pending) {
-      for (const at of [canDial ? dialAt : undefined, resolveAt]) {
+    for (const entry of this.#pending) {
+      const { dialAt, resolveAt } = entry
+      for (const at of [this.#window.hasRoom(entry) ? dialAt : undefined, resolveAt]) {
         if (at !== undefined && (next === undefined || at < next)) {
           next = at
         }
@@ -220,7 +233,7 @@ export class ConnectionKeeper {
 
   /** Forgets the dials in flight, for a shell that stopped and starts again. */
   reset(now: number): void {
-    this.#dialling = 0
+    this.#window.clear()
     for (const entry of this.#book.all()) {
       entry.dialling = false
       if (entry.kept && entry.dialAt === undefined) {
@@ -248,8 +261,19 @@ export class ConnectionKeeper {
     if (entry.connections.length > 0 || entry.dialling) {
       return
     }
+    entry.patientUntil = now + this.#settings.backoffMaxMs
     const delay = delayMs ?? this.#graceOf(entry) + (entry.wasMet ? this.#backoff(entry) : 0)
     this.#plan(entry, { dialAt: now + delay })
+  }
+
+  /**
+   * While connections come in one after the other, a cluster is starting and the lower side is
+   * probably working through its list: a dial from here would only make a second connection.
+   */
+  #isEarly(entry: PeerEntry, now: number): boolean {
+    const isTurnOfOther = entry.kept && !isLower(this.#self, entry.peer) && entry.failures === 0
+    const isMoving = now - this.#movedAt < this.#settings.firstGraceMs
+    return isTurnOfOther && isMoving && now < entry.patientUntil
   }
 
   /** How long this side leaves the dialling to the other; nothing where this is the lower one. */
@@ -260,6 +284,11 @@ export class ConnectionKeeper {
     const { graceMs, firstGraceMs } = this.#settings
     const grace = entry.wasMet && !entry.dialledLast ? graceMs : firstGraceMs
     return grace * (1 + this.#random.next() / 2)
+  }
+
+  /** Own duties first, then what the other side may still do by itself, then hints. */
+  #rank(entry: PeerEntry): number {
+    return entry.kept ? (isLower(this.#self, entry.peer) ? 0 : 1) : 2
   }
 
   #backoff(entry: PeerEntry): number {

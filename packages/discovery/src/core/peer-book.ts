@@ -20,6 +20,8 @@ export interface PeerEntry {
   failures: number
   /** No dial on behalf of a hint before this time. */
   notBefore: number
+  /** Until then the first dial may be left to the other side. */
+  patientUntil: number
   dialAt: number | undefined
   resolveAt: number | undefined
 }
@@ -137,6 +139,7 @@ function emptyEntry(peer: string): PeerEntry {
     dialEndedAt: Number.NEGATIVE_INFINITY,
     failures: 0,
     notBefore: Number.NEGATIVE_INFINITY,
+    patientUntil: Number.NEGATIVE_INFINITY,
     dialAt: undefined,
     resolveAt: undefined
   }

@@ -52,6 +52,8 @@ export interface Context {
   pull(from: string): void
   /** Takes over decided views; false if they do not fit. */
   adopt(chain: StoredHistory, now: number): boolean
+  /** Learns that everything below a view is superseded. */
+  settle(number: number): void
   /** Something that might need a new view has changed. */
   consider(now: number): void
 }

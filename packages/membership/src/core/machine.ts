@@ -4,16 +4,17 @@ import { Admission } from './admission.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
 import type { ProbeResult } from './detector.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { History } from './history.ts'
 import type { HistoryChange, StoredHistory } from './history.ts'
-import type { AcceptorState, Beat, Candidate, Chain, Decided, Standing } from './messages.ts'
+import type { AcceptorState, Candidate, Chain, Decided, Standing } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import type { Answered, Batch, Sent } from './outbox.ts'
 import { Pulling } from './pulling.ts'
 import type { Rules } from './rules.ts'
 import { Seeking } from './seeking.ts'
 import { Timers } from './timers.ts'
-import { compareText, firstDecision, isRecordedAs } from './view-change.ts'
+import { compareText, firstDecision } from './view-change.ts'
 import { Voting } from './voting.ts'
 
 /** What the store held. */
@@ -35,6 +36,7 @@ export class Machine implements Context {
   readonly history: History
   readonly detector: Detector
   readonly #admission: Admission
+  readonly #heartbeat: Heartbeat
   readonly #voting: Voting
   readonly #seeking: Seeking
   readonly #pulling: Pulling
@@ -49,6 +51,7 @@ export class Machine implements Context {
     this.history = new History(stored.history)
     this.detector = new Detector(config.self.peer, now)
     this.#admission = new Admission(this)
+    this.#heartbeat = new Heartbeat(this, this.#admission)
     this.#voting = new Voting(this, this.#admission, stored.acceptor)
     this.#seeking = new Seeking(this)
     this.#pulling = new Pulling(this)
@@ -83,7 +86,7 @@ export class Machine implements Context {
     for (const name of this.timers.due(now)) {
       switch (name) {
         case 'beat':
-          this.#beatAll(now)
+          this.#heartbeat.beatAll(now)
           break
         case 'propose':
           this.#voting.propose(now)
@@ -113,8 +116,8 @@ export class Machine implements Context {
     this.meet(from, message.standing, now)
     switch (method) {
       case 'beat':
-        this.#onBeat(from, message, now)
-        this.outbox.answer(id, 'beat', this.#beat(now))
+        this.#heartbeat.onBeat(from, message, now)
+        this.outbox.answer(id, 'beat', this.#heartbeat.beat(now))
         break
       case 'prepare':
         this.outbox.answer(id, 'prepare', this.#voting.onPrepare(from, message, now))
@@ -162,12 +165,7 @@ export class Machine implements Context {
   /** A probe that was asked for has ended. */
   probed(peer: string, result: ProbeResult, now: number): void {
     this.#checkLag(now)
-    if (this.detector.probed(peer, result)) {
-      // The others should know at once: two who found it closed are enough.
-      this.#beatAll(now)
-    }
-    this.#showReachability(now)
-    this.consider(now)
+    this.#heartbeat.probed(peer, result, now)
   }
 
   leave(now: number): void {
@@ -192,7 +190,7 @@ export class Machine implements Context {
   report(number: number, now: number): void {
     if (number === this.history.number && this.member !== undefined) {
       this.history.report(this.self.peer)
-      this.#checkSettled(now)
+      this.#heartbeat.checkSettled(now)
     }
   }
 
@@ -230,12 +228,12 @@ export class Machine implements Context {
     const member = history.view?.members.find(({ peer }) => peer === from)
     const isAdmitted = member !== undefined && member.incarnation === standing.incarnation
     if (isAdmitted && this.detector.heard(from, standing.number >= history.number, now)) {
-      this.#showReachability(now)
+      this.#heartbeat.showReachability(now)
     }
     if (standing.number > history.number) {
       this.pull(from)
     } else if (isAdmitted) {
-      this.#settle(standing.settled)
+      this.settle(standing.settled)
     }
   }
 
@@ -316,7 +314,7 @@ export class Machine implements Context {
     } else {
       this.timers.sooner('beat', now + beatMs)
     }
-    this.#showReachability(now)
+    this.#heartbeat.showReachability(now)
     this.consider(now)
   }
 
@@ -344,7 +342,7 @@ export class Machine implements Context {
     outbox.write({ type: 'acceptor', state: undefined })
   }
 
-  #settle(number: number): void {
+  settle(number: number): void {
     const { history, outbox } = this
     const before = history.settled
     const dropped = history.settle(number)
@@ -357,68 +355,6 @@ export class Machine implements Context {
     }
     outbox.write({ type: 'head', head: { lineage, settled } })
     outbox.emit({ type: 'settled', settled, views })
-  }
-
-  #checkSettled(now: number): void {
-    const { history } = this
-    if (history.number > history.settled && history.isReported) {
-      this.#settle(history.number)
-      this.timers.sooner('beat', now)
-    }
-  }
-
-  #beatAll(now: number): void {
-    if (this.member === undefined) {
-      return
-    }
-    this.timers.set('beat', now + beatMs)
-    const beat = this.#beat(now)
-    for (const peer of this.detector.watched) {
-      this.outbox.request(peer, 'beat', beat, beatTimeoutMs, (answer, later) => {
-        if (answer === undefined) {
-          this.outbox.emit({ type: 'probe', peer })
-        } else {
-          this.meet(peer, answer.standing, later)
-          this.#onBeat(peer, answer, later)
-        }
-      })
-    }
-    for (const peer of this.detector.refused()) {
-      this.outbox.emit({ type: 'probe', peer })
-    }
-    const candidate = this.candidate()
-    const isChanged = !isRecordedAs(this.member, candidate)
-    if (isChanged && !this.#isLeaving && !this.#admission.isWaiting(candidate.peer, now)) {
-      this.#admission.submit(candidate, false, now)
-    }
-    this.#showReachability(now)
-    this.consider(now)
-  }
-
-  #beat(now: number): Beat {
-    const reports = this.history.reports.slice()
-    return { standing: this.standing(), reports, accusations: this.detector.accusations(now) }
-  }
-
-  #onBeat(from: string, { standing, reports, accusations }: Beat, now: number): void {
-    const { history } = this
-    if (this.member === undefined && standing.size > 0 && !this.#isLeaving) {
-      // Only members of a view send heartbeats, and only to others of it.
-      this.pull(from)
-      return
-    }
-    const member = history.view?.members.find(({ peer }) => peer === from)
-    if (standing.lineage !== history.lineage || member?.incarnation !== standing.incarnation) {
-      return
-    }
-    for (const peer of this.detector.learn(from, accusations, now)) {
-      this.outbox.emit({ type: 'probe', peer })
-    }
-    if (standing.number === history.number) {
-      history.mergeReports(reports)
-      this.#checkSettled(now)
-    }
-    this.consider(now)
   }
 
   #onDecided(from: string, { standing, decision }: Decided, now: number): void {
@@ -459,12 +395,6 @@ export class Machine implements Context {
           this.meet(peer, answer.standing, later)
         }
       })
-    }
-  }
-
-  #showReachability(now: number): void {
-    for (const { peer, reachability } of this.detector.changes(now)) {
-      this.outbox.emit({ type: 'reachability', peer, reachability })
     }
   }
 

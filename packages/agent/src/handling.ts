@@ -1,0 +1,127 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Schema } from '@murmuration/crdt'
+import { InvalidParametersError } from '@murmuration/interface'
+import type { Operation, Signal, SignalInput } from '@murmuration/interface'
+import type { OwnedDocument } from '@murmuration/state'
+import { defaults } from './defaults.ts'
+import type { AgentType, HandlerContext, SignalReaction } from './define.ts'
+import { HandlerFailure } from './failure.ts'
+import type { Interest } from './interest.ts'
+import { validate } from './tool.ts'
+
+/** What a handler did; its operations are not applied yet. */
+export interface Handled {
+  readonly output: unknown
+  readonly operations: readonly Operation[]
+  readonly emitted: readonly SignalInput[]
+}
+
+/** What a handler runs on. */
+export interface HandlingParts {
+  readonly type: AgentType
+  readonly id: string
+  readonly key: string
+  readonly owned: OwnedDocument
+  readonly canEmit: boolean
+}
+
+/** Some work with a handler's context: gives its output, or a promise of it. */
+export type Work = (context: HandlerContext<Schema>) => unknown
+
+/** The work of an action: validates its input, runs its handler, validates its output. */
+export function actionWork(type: AgentType, name: string, input: unknown): Work | undefined {
+  const action = Object.hasOwn(type.actions, name) ? type.actions[name] : undefined
+  if (action === undefined) return undefined
+  const check = (schema: StandardSchemaV1, value: unknown, what: string): unknown =>
+    guarded(() => validate(schema, value, `${what} of ${type.type}.${name}`))
+  return (context) =>
+    then(check(action.input, input, 'input'), (valid) => {
+      // The getter of `signal` must not be copied by a spread: it would run.
+      const withInput = Object.defineProperty(context, 'input', { value: valid, enumerable: true })
+      const full = withInput as HandlerContext<Schema> & { readonly input: unknown } // defined above
+      return then(
+        guarded(() => action.run(full)),
+        (output) => check(action.output, output, 'output')
+      )
+    })
+}
+
+/** The work of the reactions to a signal, one after the other. */
+export function reactionWork(reactions: readonly SignalReaction<Schema>[], signal: Signal): Work {
+  return (context) =>
+    guarded(async () => {
+      for (const reaction of reactions) await reaction(signal, context)
+    })
+}
+
+/** Runs a piece of work on a draft of the state. */
+export function handle(
+  parts: HandlingParts,
+  interest: Interest,
+  work: Work
+): Handled | Promise<Handled> {
+  const { type, id, key, owned, canEmit } = parts
+  const { draft, operations } = owned.document.draft(type.state)
+  const emitted: SignalInput[] = []
+  let ended = false
+  const context: HandlerContext<Schema> = {
+    state: draft,
+    id,
+    key,
+    epoch: owned.epoch,
+    get signal() {
+      return interest.signal
+    },
+    emit: (signal) => {
+      if (ended) throw new InvalidParametersError('emit was called after the handler had ended')
+      checkEmitted(signal, emitted.length, canEmit)
+      emitted.push(signal)
+    }
+  }
+  return then(work(context), (output) => {
+    ended = true
+    return { output, operations, emitted }
+  }) as Handled | Promise<Handled> // `then` keeps what its callback gives
+}
+
+function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): void {
+  if (!canEmit) throw new InvalidParametersError('this peer has no signal bus to emit to')
+  if (typeof signal !== 'object' || typeof signal.type !== 'string' || signal.type === '') {
+    throw new InvalidParametersError('a signal needs a type')
+  }
+  if (count >= defaults.emitMax) {
+    throw new InvalidParametersError(`a handler may emit ${defaults.emitMax} signals at most`)
+  }
+}
+
+/** Goes on at once where the value is there: a promise costs a turn of the microtask queue. */
+export function then(value: unknown, next: (value: unknown) => unknown): unknown {
+  return isThenable(value) ? Promise.resolve(value).then(next) : next(value)
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    (typeof value === 'object' || typeof value === 'function') &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  )
+}
+
+/** Runs code of the user; what it throws is a `HandlerFailure`. */
+function guarded(run: () => unknown): unknown {
+  let result: unknown
+  try {
+    result = run()
+  } catch (error) {
+    throw failed(error)
+  }
+  if (!isThenable(result)) return result
+  return Promise.resolve(result).then(undefined, (error: unknown) => {
+    throw failed(error)
+  })
+}
+
+function failed(error: unknown): Error {
+  return new HandlerFailure(error)
+}

@@ -1,0 +1,68 @@
+import type { Epoch, VersionVector } from '@murmuration/interface'
+import type { Turn } from './core/mailbox.ts'
+import type { Interest } from './interest.ts'
+
+/** How changes were acknowledged. */
+export interface Acknowledgement {
+  readonly version: VersionVector
+  readonly epoch: Epoch
+  readonly copies: number
+  readonly duplicate: boolean
+}
+
+/** What a request came to. */
+export interface Done {
+  readonly output?: unknown
+  /** Missing where a handler changed nothing. */
+  readonly acknowledgement?: Acknowledgement
+}
+
+interface Settle {
+  resolve(done: Done): void
+  reject(error: unknown): void
+}
+
+/** A request in the mailbox, and those who wait for it. */
+export class Request implements Turn {
+  readonly interest: Interest
+  readonly done: Promise<Done>
+  /** Whether others were before it. */
+  hasWaited = false
+  onEnd: (() => unknown) | undefined
+  readonly #work: () => void | Promise<void>
+  #settle: Settle | undefined
+
+  constructor(interest: Interest, work: () => void | Promise<void>) {
+    this.interest = interest
+    this.#work = work
+    this.done = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+  }
+
+  take(): void | Promise<void> {
+    return this.#settle === undefined ? undefined : this.#work()
+  }
+
+  refuse(reason: Error): void {
+    this.fail(reason)
+  }
+
+  resolve(done: Done): void {
+    this.#end()?.resolve(done)
+  }
+
+  fail(error: unknown): void {
+    this.#end()?.reject(error)
+  }
+
+  /** Forgets the key before anybody learns the outcome, so that nobody joins what has ended. */
+  #end(): Settle | undefined {
+    const settle = this.#settle
+    if (settle === undefined) return undefined
+    this.#settle = undefined
+    this.interest.end()
+    this.onEnd?.()
+    return settle
+  }
+}

@@ -1,0 +1,144 @@
+import { SchemaError } from '@murmuration/interface'
+import type { RpcContext } from '@murmuration/interface'
+import type { Catalog } from './catalog.ts'
+import { defaults } from './defaults.ts'
+import { failureToWire, HandlerFailure, isFactual, withUnknownOutcome } from './failure.ts'
+import type { AgentHost } from './host.ts'
+import type { AgentComponents } from './index.ts'
+import { WatchItem, WatchRequest, WorkReply, WorkRequest } from './messages.ts'
+import type { Acknowledgement, Done } from './request.ts'
+import { Wake } from './wake.ts'
+
+export const WORK = 'agent.work'
+export const WATCH = 'agent.watch'
+
+/** Answers the requests of other peers for agents that run here. */
+export class Serving {
+  readonly #components: AgentComponents
+  readonly #catalog: Catalog
+  readonly #host: AgentHost
+
+  constructor(components: AgentComponents, catalog: Catalog, host: AgentHost) {
+    this.#components = components
+    this.#catalog = catalog
+    this.#host = host
+  }
+
+  start(): void {
+    const { rpc } = this.#components
+    const { requestsMax, watchesMax } = defaults
+    rpc.handle(WORK, (bytes, context) => this.#onWork(bytes, context), {
+      concurrencyMax: requestsMax
+    })
+    rpc.handleStream(WATCH, (bytes, context) => this.#onWatch(bytes, context), {
+      concurrencyMax: watchesMax
+    })
+  }
+
+  stop(): void {
+    this.#components.rpc.unhandle(WORK)
+    this.#components.rpc.unhandle(WATCH)
+  }
+
+  get #view(): number {
+    return this.#components.membership.view?.number ?? 0
+  }
+
+  async #onWork(bytes: Uint8Array, context: RpcContext): Promise<Uint8Array> {
+    const request = WorkRequest.decode(bytes)
+    try {
+      if (request.view > this.#view) await this.#catchUp(request.view, context)
+      const done = await this.#host.perform(request, {
+        key: request.key,
+        ack: request.ack,
+        // Has a `signal` that costs nothing until somebody asks for it.
+        caller: context,
+        timeoutMs: context.remainingMs
+      })
+      return this.#replyOf(request, done)
+    } catch (error) {
+      if (error instanceof HandlerFailure) {
+        const failure = failureToWire(error.error)
+        return WorkReply.encode({ status: 'failed', view: this.#view, failure })
+      }
+      if (isFactual(error) && error.name === 'NotOwnerError') {
+        return WorkReply.encode({ status: 'moved', view: this.#view })
+      }
+      throw error
+    }
+  }
+
+  async #catchUp(view: number, context: RpcContext): Promise<void> {
+    await this.#components.membership.catchUp(view, context.peer, { signal: context.signal })
+  }
+
+  #replyOf({ kind, agent }: WorkRequest, { output, acknowledgement }: Done): Uint8Array {
+    const document = kind === 'update' ? this.#host.echoOf(agent.id) : undefined
+    try {
+      return WorkReply.encode({
+        status: 'done',
+        view: this.#view,
+        ...(output === undefined ? {} : { output }),
+        ...(acknowledgement === undefined ? {} : acknowledgementToWire(acknowledgement)),
+        ...(document === undefined ? {} : { document })
+      })
+    } catch (cause) {
+      const error = new SchemaError(`the output cannot be sent: ${String(cause)}`, { cause })
+      throw acknowledgement === undefined ? error : withUnknownOutcome(error)
+    }
+  }
+
+  async *#onWatch(bytes: Uint8Array, context: RpcContext): AsyncIterable<Uint8Array> {
+    const { agent, view } = WatchRequest.decode(bytes)
+    if (view > this.#view) await this.#catchUp(view, context)
+    const { type, key } = this.#catalog.find(agent.id)
+    const { state, clock, partition } = this.#components
+    // Looking at an agent does not start it: its document is enough.
+    const owned = await state.own(type.record(key), { signal: context.signal })
+    let changed = true
+    const wake = new Wake(clock)
+    const onEnd = (): void => wake.now()
+    const onChange = (event: CustomEvent<{ readonly id: string }>): void => {
+      if (event.detail.id !== agent.id) return
+      changed = true
+      wake.now()
+    }
+    state.addEventListener('change', onChange)
+    partition?.addEventListener('status', onEnd)
+    const ends = [context.signal, owned.signal]
+    for (const signal of ends) signal.addEventListener('abort', onEnd)
+    const hasEnded = (): boolean => ends.some(({ aborted }) => aborted)
+    try {
+      while (!hasEnded()) {
+        // While paused the state may be old: nothing is shown, and the heal wakes this loop.
+        if (!changed || partition?.verdict(type.onPartition) === 'pause') {
+          await wake.wait()
+          continue
+        }
+        changed = false
+        const document = owned.document.encode()
+        yield WatchItem.encode({
+          epoch: owned.epoch,
+          ...(document.length > defaults.watchBytesMax ? {} : { document })
+        })
+        // Changes of this time are shown together.
+        await wake.waitUntil(clock.monotonic() + defaults.watchIntervalMs, hasEnded)
+      }
+    } finally {
+      state.removeEventListener('change', onChange)
+      partition?.removeEventListener('status', onEnd)
+      for (const signal of ends) signal.removeEventListener('abort', onEnd)
+      wake.now() // Cancels its timer.
+    }
+  }
+}
+
+/** The parts of an acknowledgement that travel. */
+export function acknowledgementToWire({
+  version,
+  epoch,
+  copies,
+  duplicate
+}: Acknowledgement): Pick<WorkReply, 'version' | 'epoch' | 'copies' | 'duplicate'> {
+  return { version: { ...version }, epoch, copies, duplicate }
+}
