@@ -4,7 +4,13 @@ import { identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { connectionManagerDefaults, peerStoreDefaults, yamuxDefaults } from '@murmuration/discovery'
+import {
+  connectionManagerDefaults,
+  connectionMonitorDefaults,
+  peerStoreDefaults,
+  tcpDefaults,
+  yamuxDefaults
+} from '@murmuration/discovery'
 import { admission, privateNetwork } from '@murmuration/identity'
 import type { Admitted, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
@@ -33,7 +39,7 @@ export async function startNode(
     start: false,
     privateKey,
     addresses: { listen: [...listen], announce: [...(settings.announce ?? [])] },
-    transports: [tcp()],
+    transports: [tcp(tcpDefaults)],
     connectionEncrypters: door.connectionEncrypters,
     connectionGater: {
       ...door.connectionGater,
@@ -42,6 +48,7 @@ export async function startNode(
     },
     streamMuxers: [yamux(yamuxDefaults)],
     connectionManager: connectionManagerDefaults,
+    connectionMonitor: connectionMonitorDefaults,
     peerStore: peerStoreDefaults,
     services: {
       identify: identify(),

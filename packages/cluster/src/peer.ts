@@ -132,11 +132,17 @@ export class Peer implements Cluster {
   #isReady(): boolean {
     const { view } = this
     if (view === undefined) return false
-    if (this.#parts.settings.role === 'member') {
-      return view.members.some(({ peer }) => peer === this.peerId)
-    }
-    const connected = new Set(this.#parts.discovery?.connected())
-    return view.members.some(({ peer }) => connected.has(peer))
+    const { discovery, settings } = this.#parts
+    const others = view.members.filter(({ peer }) => peer !== this.peerId)
+    const connected = new Set(discovery?.connected())
+    if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
+    if (others.length === view.members.length) return false
+    // A member that is down must not keep this one from being ready.
+    return others.every(({ peer }) => connected.has(peer) || this.#isDown(peer))
+  }
+
+  #isDown(peer: string): boolean {
+    return this.#parts.membership.reachability(peer) !== 'reachable'
   }
 
   async drain(options: AbortOptions & { readonly timeoutMs?: number } = {}): Promise<void> {

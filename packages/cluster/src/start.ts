@@ -17,6 +17,7 @@ import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
 import { createMemoryStore, openLevelStore } from '@murmuration/storage'
 import { join } from 'node:path'
+import { rememberAddresses } from './address-book.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
 import type { Cluster, ClusterInit } from './index.ts'
@@ -62,6 +63,7 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   const membership = openMembership(settings, { ...shared, store }, node, discovery)
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
   const sink = (component: string): LogSink => logSink(logger, component, fields)
+  if (node !== undefined) rememberAddresses(node.libp2p, membership, sink('cluster'))
   await start(closers, membership)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
   const signals = createSignals(
