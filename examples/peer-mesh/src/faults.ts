@@ -39,7 +39,7 @@ export function scheduleFaults(mesh: Mesh, faults: readonly Fault[]): ScheduledF
       const pending = (): boolean =>
         mesh.failovers.some(
           ({ detectedMs, servedAgainMs }) => detectedMs === null || servedAgainMs === null
-        )
+        ) || [...mesh.peers.values()].some(({ condition }) => condition === 'stopping')
       while (pending() && Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }

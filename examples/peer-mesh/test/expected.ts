@@ -16,14 +16,21 @@ const DIGITS = 4
 export function expectedOf(feed: string): Map<string, Expected> {
   const devices = new Map<string, Expected>()
   for (const text of feed.split('\n')) {
-    const match = /^\{"device":"([^"]+)","metric":"[^"]+","value":(-?)(\d+)\.(\d{4}),"time":(\d+)\}$/.exec(text)
+    const match =
+      /^\{"device":"([^"]+)","metric":"[^"]+","value":(-?)(\d+)\.(\d{4}),"time":(\d+)\}$/.exec(text)
     if (match === null) continue
     const [, device = '', sign, whole = '', fraction = '', time] = match
     const value = BigInt(whole + fraction) * (sign === '-' ? -1n : 1n)
     const at = Number(time)
     const known = devices.get(device)
     if (known === undefined) {
-      devices.set(device, { count: 1, sum: value, min: value, max: value, last: { time: at, value } })
+      devices.set(device, {
+        count: 1,
+        sum: value,
+        min: value,
+        max: value,
+        last: { time: at, value }
+      })
       continue
     }
     known.count++
@@ -56,7 +63,9 @@ export function makeFeed(lines: number, devices: number, seed: number): string {
     const value = `${sign}${next(1_000)}.${String(next(10_000)).padStart(4, '0')}`
     // Times come out of order and repeat, as they do in the field.
     const time = 1_767_225_600_000 + next(lines * 3)
-    text.push(`{"device":"dev-${next(devices)}","metric":"m${next(5)}","value":${value},"time":${time}}`)
+    text.push(
+      `{"device":"dev-${next(devices)}","metric":"m${next(5)}","value":${value},"time":${time}}`
+    )
   }
   return `${text.join('\n')}\n`
 }

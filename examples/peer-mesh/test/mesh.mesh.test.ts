@@ -19,7 +19,10 @@ function fileOf(text: string): string {
 
 interface ReadReport {
   readonly peers: number
-  readonly devices: Record<string, { count: number; sum: string; min: string; max: string; last: string }>
+  readonly devices: Record<
+    string,
+    { count: number; sum: string; min: string; max: string; last: string }
+  >
   readonly updates: { acknowledged: number; retried: number; rejected: number }
   readonly calls: { count: number; p50: number; p95: number; p99: number }
   readonly failovers: { peer: number; detectedMs: number | null; servedAgainMs: number | null }[]
@@ -57,7 +60,14 @@ describe('the mesh with a feed', () => {
     it(`loses and doubles nothing when peer ${peer} of 5 is killed in the middle`, async () => {
       const feed = makeFeed(4_000, 100, peer)
       const report = join(folder, `kill-${peer}.json`)
-      const run = await runMesh(['--feed', fileOf(feed), '--kill', `${peer}@50%`, '--report', report])
+      const run = await runMesh([
+        '--feed',
+        fileOf(feed),
+        '--kill',
+        `${peer}@50%`,
+        '--report',
+        report
+      ])
       expect(run.code, run.stderr).toBe(0)
       const read = readReport(report)
       expectExact(read, feed)
@@ -112,7 +122,14 @@ describe('the mesh with a feed', () => {
   })
 
   it('says with exit code 1 when a kill came too late', async () => {
-    const run = await runMesh(['--feed', fileOf(makeFeed(50, 5, 1)), '--peers', '3', '--kill', '2@100s'])
+    const run = await runMesh([
+      '--feed',
+      fileOf(makeFeed(50, 5, 1)),
+      '--peers',
+      '3',
+      '--kill',
+      '2@100s'
+    ])
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('--kill of peer 2 did not happen before the end')
   })

@@ -175,11 +175,11 @@ describe('bombs', () => {
 
   it('of many dots take time in proportion to their bytes', () => {
     const varint = (value: number): number[] =>
-      value < 128 ? [value] : value < 16384 ? [(value & 127) | 128, value >> 7] : [
-        (value & 127) | 128,
-        ((value >> 7) & 127) | 128,
-        value >> 14
-      ]
+      value < 128
+        ? [value]
+        : value < 16384
+          ? [(value & 127) | 128, value >> 7]
+          : [(value & 127) | 128, ((value >> 7) & 127) | 128, value >> 14]
     const count = 100_000
     const dots = Array.from({ length: count }, (_, i) => [1, ...varint(i + 1)]).flat()
     const head = [2, 1, 119, 1, 120, 1]
@@ -188,17 +188,46 @@ describe('bombs', () => {
       // Removals of unseen dots in one field of each shape.
       ...[1, 8, 9, 11].map((tag) => [0xd2, ...head, 1, 1, 102, ...removal(tag)]),
       // The same field written over and over, which no honest update does.
-      [0xd0, ...head, ...varint(count), ...varint(count), ...Array.from({ length: count }, (_, i) =>
-        i === 0 ? [1, 1, 102, (5 << 2) | 1, 0] : [0x10, (5 << 2) | 1, ...varint(i)]
-      ).flat()],
+      [
+        0xd0,
+        ...head,
+        ...varint(count),
+        ...varint(count),
+        ...Array.from({ length: count }, (_, i) =>
+          i === 0 ? [1, 1, 102, (5 << 2) | 1, 0] : [0x10, (5 << 2) | 1, ...varint(i)]
+        ).flat()
+      ],
       // One element added over and over.
-      [0xd0, ...head, ...varint(count), ...varint(count), ...Array.from({ length: count }, (_, i) =>
-        [...(i === 0 ? [1, 1, 102] : [0x10]), (8 << 2) | 1, ...varint(i), 128]
-      ).flat()],
+      [
+        0xd0,
+        ...head,
+        ...varint(count),
+        ...varint(count),
+        ...Array.from({ length: count }, (_, i) => [
+          ...(i === 0 ? [1, 1, 102] : [0x10]),
+          (8 << 2) | 1,
+          ...varint(i),
+          128
+        ]).flat()
+      ],
       // Many fields that wait for updates.
-      [0xd0, ...head, 1, ...varint(30_000), ...Array.from({ length: 30_000 }, (_, i) =>
-        [1, 3, 97 + (i % 26), 97 + (Math.floor(i / 26) % 26), 97 + Math.floor(i / 676), (2 << 6) | (1 << 2), 1, 1, ...varint(i + 1)]
-      ).flat()]
+      [
+        0xd0,
+        ...head,
+        1,
+        ...varint(30_000),
+        ...Array.from({ length: 30_000 }, (_, i) => [
+          1,
+          3,
+          97 + (i % 26),
+          97 + (Math.floor(i / 26) % 26),
+          97 + Math.floor(i / 676),
+          (2 << 6) | (1 << 2),
+          1,
+          1,
+          ...varint(i + 1)
+        ]).flat()
+      ]
     ].map((bytes) => Uint8Array.from(bytes))
     for (const [i, bomb] of bombs.entries()) {
       expect(bomb.length).toBeLessThanOrEqual(1_048_576)
