@@ -48,6 +48,8 @@ interface MeshEvents {
 
 /** Milliseconds that all processes together may take to start and to agree on a view. */
 const START_MAX_MS = 60_000
+/** Signals remembered so that each is told once. */
+const SIGNALS_KEPT = 1_000
 /** Milliseconds that a process may take to end before it is killed. */
 const END_MAX_MS = 5_000
 
@@ -62,7 +64,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
   #feeder: Child | undefined
   #temporary: string | undefined
   #ending = false
-  #ready = new Set<number>()
+  readonly #ready = new Set<number>()
+  readonly #signals = new Set<string>()
 
   constructor(options: MeshOptions) {
     super()
@@ -227,12 +230,23 @@ export class Mesh extends EventEmitter<MeshEvents> {
         this.#onView(peer, message)
         return
       case 'signal':
-        this.emit('note', `signal ${message.type} ${message.subject} seen by peer ${peer.index}`)
+        this.#noteSignal(message)
         return
       case 'failed':
         this.emit('note', `peer ${peer.index}: ${message.reason}`)
         return
     }
+  }
+
+  /** Every peer tells of a signal; it is one. */
+  #noteSignal({ id, type, subject }: Extract<FromPeer, { kind: 'signal' }>): void {
+    if (this.#signals.has(id)) return
+    this.#signals.add(id)
+    if (this.#signals.size > SIGNALS_KEPT) {
+      const [oldest] = this.#signals
+      if (oldest !== undefined) this.#signals.delete(oldest)
+    }
+    this.emit('note', `signal ${type} ${subject}`)
   }
 
   #onView(from: MeshPeer, view: Extract<FromPeer, { kind: 'view' }>): void {

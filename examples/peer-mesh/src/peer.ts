@@ -50,7 +50,8 @@ function watch(cluster: Cluster): void {
   cluster.signals.subscribe('**', (signal) => {
     signals++
     const subject = signal.subject ?? ''
-    send({ kind: 'signal', index: init.index, type: signal.type, subject })
+    const { id, type } = signal
+    send({ kind: 'signal', index: init.index, id, type, subject })
   })
 }
 

@@ -56,6 +56,7 @@ export type FromPeer =
   | {
       readonly kind: 'signal'
       readonly index: number
+      readonly id: string
       readonly type: string
       readonly subject: string
     }

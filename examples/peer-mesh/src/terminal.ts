@@ -55,7 +55,7 @@ export class Terminal {
     if (this.#feed && this.#progress !== undefined)
       lines.push(bar(this.#progress), progressText(this.#progress))
     lines.push('', ...this.#notes)
-    const width = process.stderr.columns ?? 100
+    const width = process.stderr.columns || 100 // A terminal may tell 0.
     const up = this.#height === 0 ? '' : `\u001B[${this.#height}A`
     this.#height = lines.length
     process.stderr.write(`${up}\u001B[0J${lines.map((line) => cut(line, width)).join('\n')}\n`)
@@ -75,7 +75,8 @@ export class Terminal {
         'mem %',
         'signals',
         'call p50/p95 ms',
-        'rss MB'
+        'rss MB',
+        'runs'
       )
     )
     for (const { index, condition, status } of this.#mesh.peers.values()) {
@@ -92,7 +93,8 @@ export class Terminal {
         status === undefined
           ? '-'
           : `${status.latency.p50.toFixed(1)}/${status.latency.p95.toFixed(1)}`,
-        status === undefined ? '-' : (status.rssBytes / 1e6).toFixed(0)
+        status === undefined ? '-' : (status.rssBytes / 1e6).toFixed(0),
+        (status?.agents ?? []).map(({ id }) => id.split('/').slice(1).join('/')).join(' ')
       )
       yield condition === 'up'
         ? shown
@@ -122,5 +124,6 @@ function progressText({ applied, total, perSecond, p50, p95 }: Progress): string
 /** Cuts a line to the width of the terminal; colour codes take no room. */
 function cut(line: string, width: number): string {
   // oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
-  return line.replace(/\u001B\[[0-9;]*m/g, '').length > width ? line.slice(0, width) : line
+  const plain = line.replace(/\u001B\[[0-9;]*m/g, '')
+  return plain.length > width ? plain.slice(0, width) : line
 }
