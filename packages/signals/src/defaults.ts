@@ -166,7 +166,17 @@ export const routesMax = 256
 export const reconnectSettleMs = 250
 
 /**
- * How long a publisher waits for a neighbour whose connection is full. Unit: milliseconds. Once per
- * neighbour: one that does not make room in this time is not waited for until it has.
+ * How long a publisher waits for a neighbour whose connection is full and does not move. Unit:
+ * milliseconds. Once per neighbour: it is not waited for again until it has moved. Higher tells a
+ * busy neighbour better from a frozen one, whose 8 MiB of buffer then fill up and are lost.
  */
 export const backpressureMs = 1000
+
+/** How long a publisher waits for one that does move. Unit: milliseconds. */
+export const backpressureMsMax = 10_000
+
+/**
+ * What may wait in the stream to a neighbour when the next message is sent. Unit: bytes. Of the
+ * 8 MiB above which the stream is aborted, the rest is for messages that are sent on for others.
+ */
+export const roomBytes = 524_288

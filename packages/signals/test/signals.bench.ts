@@ -41,13 +41,7 @@ for (let sent = 0; sent < count; sent += 1000) {
     Array.from({ length: 1000 }, () => publisher.publish({ type: 'bench.burst', data }))
   )
 }
-await until('arrival', () => arrived === 4 * count).catch((e: unknown) => {
-  console.log(
-    e,
-    arrived,
-    nodes.map((n) => n.services.signals.counters())
-  )
-})
+await until('arrival', () => arrived === 4 * count)
 const seconds = (performance.now() - started) / 1000
 const batches = publisher.counters()['batch-sent'] ?? 0
 console.log(

@@ -162,6 +162,28 @@ describe('five peers', () => {
   })
 })
 
+describe('a burst that is larger than all buffers', () => {
+  it('arrives whole, because the publisher is held back', async () => {
+    nodes = await createMesh(3)
+    const publisher = at(nodes, 0).services
+    let arrived = 0
+    for (const node of nodes.slice(1)) {
+      node.services.signals.subscribe('order.*', () => void (arrived += 1), { queueMax: 65_536 })
+    }
+    await until('subscriptions', () => publisher.pubsub.getSubscribers(topic).length === 2)
+    // 16 MB, twice what a stream may buffer before it is aborted.
+    const data = new Uint8Array(50_000)
+    for (let round = 0; round < 8; round += 1) {
+      const results = await Promise.all(
+        Array.from({ length: 40 }, () => publisher.signals.publish({ type: 'order.created', data }))
+      )
+      expect(results.every(({ recipients }) => recipients.length === 2)).toBe(true)
+    }
+    await until('all signals', () => arrived === 2 * 8 * 40, 30_000)
+    expect(publisher.signals.counters()).not.toHaveProperty('reconnect')
+  })
+})
+
 describe('sixteen peers behind one address', () => {
   it('get all of what each of them publishes', async () => {
     nodes = await createMesh(16)
