@@ -5,8 +5,8 @@ import { TallyReporter } from './tally.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * Three kinds of tests. `unit`: pure, virtual time. `mesh`: real sockets, disks or processes, one
- * file after the other. `pack`: packages as users get them.
+ * Three kinds of tests, one kind after the other. `unit`: pure, virtual time. `mesh`: real sockets,
+ * disks or processes, one file after the other. `pack`: packages as users get them.
  */
 export default defineConfig({
   root,
@@ -20,6 +20,7 @@ export default defineConfig({
           include: ['{packages,examples,tooling}/*/test/**/*.test.ts'],
           exclude: ['**/*.mesh.test.ts', '**/*.pack.test.ts', '**/node_modules/**'],
           isolate: false,
+          sequence: { groupOrder: 0 },
           testTimeout: 30_000
         }
       },
@@ -29,6 +30,7 @@ export default defineConfig({
           name: 'mesh',
           include: ['{packages,examples,tooling}/*/test/**/*.mesh.test.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 60_000
         }
@@ -39,6 +41,9 @@ export default defineConfig({
           name: 'pack',
           include: ['tooling/*/test/**/*.pack.test.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          // Installing waits for disks and registries as much as for a processor.
+          maxConcurrency: 4,
           testTimeout: 300_000,
           hookTimeout: 300_000
         }

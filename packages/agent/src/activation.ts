@@ -176,11 +176,7 @@ export class Activation {
     return request.done
   }
 
-  #join(
-    running: Request,
-    options: WorkOptions,
-    work: Work | readonly Operation[]
-  ): Promise<Done> {
+  #join(running: Request, options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
     if (!running.interest.lost) {
       running.interest.join(options.caller)
       return running.done

@@ -8,20 +8,14 @@ import { SchemaError } from '@murmuration/interface'
  * @throws InvalidParametersError for what cannot travel
  */
 export function carried(value: unknown): unknown {
-  switch (typeof value) {
-    case 'undefined':
-    case 'boolean':
-    case 'bigint':
-      return value
-    case 'string':
-      if (value.isWellFormed()) return value
-      break
-    case 'number':
-      if (Number.isFinite(value) && !Object.is(value, -0)) return value
-      break
-    default:
-      if (value === null) return value
-  }
+  const isPlain =
+    value === null ||
+    value === undefined ||
+    typeof value === 'boolean' ||
+    typeof value === 'bigint' ||
+    (typeof value === 'number' && Number.isFinite(value) && !Object.is(value, -0)) ||
+    (typeof value === 'string' && value.isWellFormed())
+  if (isPlain) return value
   return decode(encode(value))
 }
 

@@ -11,6 +11,7 @@ import type {
   SignalInput
 } from '@murmuration/interface'
 import { agentId } from '@murmuration/identity'
+import { compilePattern } from './core/pattern.ts'
 import { toolOf } from './tool.ts'
 import type { Tool } from './tool.ts'
 
@@ -112,6 +113,9 @@ export interface AgentType<
   tool(action: keyof I & keyof O & string): Tool
 }
 
+/** The actions of a type that has none. */
+type NoActions = { readonly [K in never]: StandardSchemaV1 }
+
 /**
  * Defines an agent type. The types of inputs, outputs and state are inferred.
  *
@@ -119,7 +123,7 @@ export interface AgentType<
  */
 export function defineAgent<
   S extends Schema,
-  I extends Record<string, StandardSchemaV1> = Record<never, never>,
+  I extends Record<string, StandardSchemaV1> = NoActions,
   O extends Record<keyof I, StandardSchemaV1> = Record<keyof I, StandardSchemaV1>
 >(definition: AgentDefinition<S, I, O>): AgentType<S, I, O> {
   const { type, state, shardKey } = definition
@@ -133,6 +137,14 @@ export function defineAgent<
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
     )
   }
+  oneOf('onPartition', definition.onPartition, policies)
+  oneOf('placement', definition.placement, ['hash', 'pinned'])
+  oneOf('consistency', definition.consistency, ['eventual', 'session'])
+  for (const name of Object.keys(actions)) {
+    if (name.length > 0 && name.length <= ACTION_NAME_MAX) continue
+    throw new InvalidParametersError(`an action has a name of 1 to ${ACTION_NAME_MAX} characters`)
+  }
+  for (const pattern of Object.keys(definition.on ?? {})) compilePattern(pattern)
   agentId(type, 'key', namespace) // Validates both names now and not at the first call.
   return {
     type,
@@ -151,6 +163,16 @@ export function defineAgent<
     }),
     tool: (action) => toolOf(`${type}.${action}`, actions[action])
   }
+}
+
+/** Characters of the name of an action, as messages carry it. */
+const ACTION_NAME_MAX = 128
+
+const policies = ['pause-minority', 'continue-all', 'leader-election']
+
+function oneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return
+  throw new InvalidParametersError(`${name} must be one of ${allowed.join(', ')}, not ${value}`)
 }
 
 /**

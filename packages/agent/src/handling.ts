@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Schema } from '@murmuration/crdt'
+import type { Recording, Schema } from '@murmuration/crdt'
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { OwnedDocument } from '@murmuration/state'
@@ -35,11 +35,11 @@ export function actionWork(type: AgentType, name: string, input: unknown): Work 
   const check = (schema: StandardSchemaV1, value: unknown, what: string): unknown =>
     guarded(() => validate(schema, value, `${what} of ${type.type}.${name}`))
   return (context) =>
-    then(check(action.input, input, 'input'), (valid) => {
+    chain(check(action.input, input, 'input'), (valid) => {
       // The getter of `signal` must not be copied by a spread: it would run.
       const withInput = Object.defineProperty(context, 'input', { value: valid, enumerable: true })
       const full = withInput as HandlerContext<Schema> & { readonly input: unknown } // defined above
-      return then(
+      return chain(
         guarded(() => action.run(full)),
         (output) => check(action.output, output, 'output')
       )
@@ -61,11 +61,15 @@ export function handle(
   work: Work
 ): Handled | Promise<Handled> {
   const { type, id, key, owned, canEmit } = parts
-  const { draft, operations } = owned.document.draft(type.state)
+  let recording: Recording<Schema> | undefined
   const emitted: SignalInput[] = []
   let ended = false
   const context: HandlerContext<Schema> = {
-    state: draft,
+    // Made on first use: it costs more than all the rest of a call.
+    get state() {
+      recording ??= owned.document.draft(type.state)
+      return recording.draft
+    },
     id,
     key,
     epoch: owned.epoch,
@@ -78,10 +82,10 @@ export function handle(
       emitted.push(signal)
     }
   }
-  return then(work(context), (output) => {
+  return chain(work(context), (output) => {
     ended = true
-    return { output, operations, emitted }
-  }) as Handled | Promise<Handled> // `then` keeps what its callback gives
+    return { output, operations: recording?.operations ?? [], emitted }
+  }) as Handled | Promise<Handled> // `chain` keeps what its callback gives
 }
 
 function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): void {
@@ -95,7 +99,7 @@ function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): voi
 }
 
 /** Goes on at once where the value is there: a promise costs a turn of the microtask queue. */
-export function then(value: unknown, next: (value: unknown) => unknown): unknown {
+export function chain(value: unknown, next: (value: unknown) => unknown): unknown {
   return isThenable(value) ? Promise.resolve(value).then(next) : next(value)
 }
 

@@ -102,12 +102,12 @@ export class AgentHost {
   /** Does what a request asks. Rejects with `NotOwnerError` where another peer should. */
   perform(request: WorkRequest, options: WorkOptions): Promise<Done> {
     try {
-      const running = this.#running(request.agent.id)
+      const running = this.#running(request.agent)
       if (running !== undefined) return this.#work(running, request, options)
-      const { type } = this.#catalog.find(request.agent.id)
+      const { type } = this.#catalog.find(request.agent)
       // Not begun while paused: what a split has moved here may be old.
-      this.refusePaused(type, request.agent.id)
-      return this.#activate(request.agent.id).then((begun) => this.#work(begun, request, options))
+      this.refusePaused(type, request.agent)
+      return this.#activate(request.agent).then((begun) => this.#work(begun, request, options))
     } catch (error) {
       // A promise and not an exception, whichever step failed.
       return Promise.reject(error)
@@ -127,9 +127,7 @@ export class AgentHost {
     for (const activation of this.#ofType.get(type) ?? []) {
       // At most once: the bus does not know of agents' failures, so they are told here.
       const failed = (error: unknown): void =>
-        this.#components.log?.(
-          `${activation.id} did not react to ${signal.type}: ${String(error)}`
-        )
+        this.#components.log?.(`${activation.id} did not react to ${signal.type}: ${String(error)}`)
       try {
         this.refusePaused(type, activation.id)
         activation.signal(signal, [reaction], options).catch(failed)

@@ -14,12 +14,8 @@ import {
 import type { Infer } from '@murmuration/codec'
 import { defaults } from './defaults.ts'
 
-const agent = object({
-  id: text({ max: 512 }),
-  shardKey: optional(text({ max: 512 })),
-  placement: oneOf('hash', 'pinned', 'load'),
-  replicas: integer({ min: 1, max: 7 })
-})
+/** How it is placed is not said: its owner goes by its own definition of the type. */
+const agent = text({ max: 512 })
 
 const operation = object({
   field: text({ max: 4_096 }),
@@ -70,7 +66,7 @@ export const WorkReply = message({
   epoch: optional(epoch),
   copies: optional(integer({ min: 0, max: 7 })),
   duplicate: optional(boolean()),
-  /** The document after an update, where it is small. */
+  /** The document after an update, where it is small. This and the four before: of updates only. */
   document: optional(bytes({ max: defaults.echoBytesMax }))
 })
 export type WorkReply = Infer<typeof WorkReply>

@@ -88,6 +88,8 @@ export class Persistence {
     // A peer that starts or stops has no handlers; `NotOwnerError` may come without its facts.
     if (error.name === 'UnknownMethodError' || error.name === 'NotOwnerError') return true
     if (error.retryable) return true
+    // Another peer that starts or stops; on this one it is for the caller to know.
+    if (error.name === 'NotStartedError') return error.peer !== undefined
     // A read that some layer below gave up; whether the caller did is looked at elsewhere.
     if (this.#init.reading === true && error.name === 'AbortedError') return true
     // A fault in the program of the other peer: it would only happen again.

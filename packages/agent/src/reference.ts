@@ -171,7 +171,9 @@ class Reference implements AgentRef<AgentType> {
     const { draft, operations } = base.draft(this.#type.state)
     const returned: unknown = change(draft)
     if (isThenable(returned)) {
-      throw new InvalidParametersError('a change must not be async: only what it did at once counts')
+      throw new InvalidParametersError(
+        'a change must not be async: only what it did at once counts'
+      )
     }
     const reply = await this.#work({ kind: 'update', operations: [...operations] }, options)
     const epoch = reply.epoch ?? { view: reply.view, boot: 0 }
@@ -219,7 +221,8 @@ class Reference implements AgentRef<AgentType> {
     let failure: unknown
     try {
       return await router.perform(
-        { ...work, agent: this.#record, view: 0, key, ...(ack === undefined ? {} : { ack }) },
+        this.#record,
+        { ...work, agent: this.id, view: 0, key, ...(ack === undefined ? {} : { ack }) },
         {
           timeoutMs,
           ...(signal === undefined ? {} : { signal }),

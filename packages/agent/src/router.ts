@@ -81,9 +81,9 @@ export class Router {
   }
 
   /** Does the work, however often it has to be sent. */
-  perform(request: WorkRequest, options: RouteOptions): Promise<Routed> {
-    return this.#persist(request.agent, options, { keyed: request.key !== undefined }, (left) =>
-      this.#attempt(request, left, options)
+  perform(agent: AgentRecord, request: WorkRequest, options: RouteOptions): Promise<Routed> {
+    return this.#persist(agent, options, { keyed: request.key !== undefined }, (left) =>
+      this.#attempt(agent, request, left, options)
     )
   }
 
@@ -129,14 +129,15 @@ export class Router {
   }
 
   async #attempt(
+    agent: AgentRecord,
     request: WorkRequest,
     remainingMs: number,
     options: AbortOptions
   ): Promise<Routed> {
     const { membership, rpc, clock } = this.#components
-    const owner = this.ownerOf(request.agent)
+    const owner = this.ownerOf(agent)
     if (owner === undefined) {
-      throw new UnavailableError(`no member of the view may own ${request.agent.id}`)
+      throw new UnavailableError(`no member of the view may own ${request.agent}`)
     }
     const view = membership.view?.number ?? 0
     const key = request.key === undefined ? undefined : this.#session.refresh(request.key)
@@ -156,7 +157,7 @@ export class Router {
             membership.catchUp(reply.view, owner, { signal })
           )
         }
-        throw new NotOwnerError(`${request.agent.id} does not run on ${owner}`)
+        throw new NotOwnerError(`${request.agent} does not run on ${owner}`)
       }
     }
   }
@@ -182,7 +183,7 @@ export class Router {
       const onAbort = (): void =>
         leave(new AbortedError('the caller gave up', { outcomeUnknown: true }))
       const cancel = clock.schedule(timeoutMs, () => {
-        leave(new DeadlineExceededError(`${request.agent.id} did not answer in time`))
+        leave(new DeadlineExceededError(`${request.agent} did not answer in time`))
       })
       const waiting = this.#waitingFor(rpc.peer)
       waiting.add(leave)

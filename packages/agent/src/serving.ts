@@ -73,13 +73,16 @@ export class Serving {
   }
 
   #replyOf({ kind, agent }: WorkRequest, { output, acknowledgement }: Done): Uint8Array {
-    const document = kind === 'update' ? this.#host.echoOf(agent.id) : undefined
+    const isUpdate = kind === 'update'
+    const document = isUpdate ? this.#host.echoOf(agent) : undefined
     try {
       return WorkReply.encode({
         status: 'done',
         view: this.#view,
         ...(output === undefined ? {} : { output }),
-        ...(acknowledgement === undefined ? {} : acknowledgementToWire(acknowledgement)),
+        ...(isUpdate && acknowledgement !== undefined
+          ? acknowledgementToWire(acknowledgement)
+          : {}),
         ...(document === undefined ? {} : { document })
       })
     } catch (cause) {
@@ -91,7 +94,7 @@ export class Serving {
   async *#onWatch(bytes: Uint8Array, context: RpcContext): AsyncIterable<Uint8Array> {
     const { agent, view } = WatchRequest.decode(bytes)
     if (view > this.#view) await this.#catchUp(view, context)
-    const { type, key } = this.#catalog.find(agent.id)
+    const { type, key } = this.#catalog.find(agent)
     const { state, clock, partition } = this.#components
     // Looking at an agent does not start it: its document is enough.
     const owned = await state.own(type.record(key), { signal: context.signal })
@@ -99,7 +102,7 @@ export class Serving {
     const wake = new Wake(clock)
     const onEnd = (): void => wake.now()
     const onChange = (event: CustomEvent<{ readonly id: string }>): void => {
-      if (event.detail.id !== agent.id) return
+      if (event.detail.id !== agent) return
       changed = true
       wake.now()
     }

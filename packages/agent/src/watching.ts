@@ -93,7 +93,7 @@ async function* watchOwner(
   signal?.addEventListener('abort', onAbort)
   try {
     const view = membership.view?.number ?? 0
-    const request = WatchRequest.encode({ agent: record, view })
+    const request = WatchRequest.encode({ agent: record.id, view })
     const options = { signal: moved.signal, timeoutMs: WATCH_TIMEOUT_MS }
     for await (const bytes of rpc.stream(owner, WATCH, request, options)) {
       const { document, epoch } = WatchItem.decode(bytes)

@@ -84,7 +84,7 @@ async function uses(agents: Agents): Promise<void> {
     expectTypeOf(draft.total).toEqualTypeOf<CounterDraft>()
     expectTypeOf(draft.byDay.get('mo')).toEqualTypeOf<CounterDraft>()
     // @ts-expect-error -- no such field
-    draft.other
+    void draft.other
   })
   for await (const { value } of ref.watch()) expectTypeOf(value.total).toEqualTypeOf<number>()
 
@@ -101,9 +101,7 @@ async function uses(agents: Agents): Promise<void> {
   // @ts-expect-error -- no such action
   till.tool('subtract')
 
-  expectTypeOf(agents.agent(bare, 'k').call)
-    .parameter(0)
-    .toEqualTypeOf<never>()
+  expectTypeOf<Parameters<AgentRef<typeof bare>['call']>[0]>().toEqualTypeOf<never>()
   expectTypeOf(agents.get('default/till/k').call('anything', 1)).toEqualTypeOf<Promise<unknown>>()
 }
 

@@ -24,7 +24,13 @@ export async function drain(
     options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal])
   // This peer is no member any more, so it sees what the members agree on as an outsider does.
   const follower = createViewFollower(
-    { rpc, clock, random, store: createMemoryStore(), ...(discovery === undefined ? {} : { discovery }) },
+    {
+      rpc,
+      clock,
+      random,
+      store: createMemoryStore(),
+      ...(discovery === undefined ? {} : { discovery })
+    },
     { cluster: settings.name, contacts: () => others.map(({ peer }) => peer) }
   )
   try {
@@ -47,5 +53,9 @@ function isSettledWithout(
   { view, settled }: Pick<ReturnType<typeof createViewFollower>, 'view' | 'settled'>,
   peer: string
 ): boolean {
-  return view !== undefined && settled === view.number && view.members.every((member) => member.peer !== peer)
+  return (
+    view !== undefined &&
+    settled === view.number &&
+    view.members.every((member) => member.peer !== peer)
+  )
 }

@@ -3,13 +3,15 @@ import { defaultLogger } from '@libp2p/logger'
 import type { ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { createAgents } from '@murmuration/agent'
+import type { AgentComponents, Agents } from '@murmuration/agent'
 import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
-import type { LogSink, Rpc, Store } from '@murmuration/interface'
+import type { LogSink, Registry, Rpc, Store } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership, MembershipComponents } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
 import { createRegistry } from '@murmuration/registry'
+import type { RegistryComponents } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignals, createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -81,27 +83,7 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   )
   const partition = createPartition({ membership, log: sink('partition') })
   const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
-  const agents = createAgents(
-    { ...agentParts, registry: { unregister: (id, options) => registry.unregister(id, options) } },
-    { types: settings.agents }
-  )
-  const registry = createRegistry(
-    {
-      rpc,
-      membership,
-      placement: () => state.placement(),
-      clock,
-      signals,
-      log: sink('registry'),
-      tenure: {
-        begin: (agent, options) => agents.begin(agent, options),
-        end: async (id) => agents.end(id),
-        running: (id) => agents.epochOf(id),
-        held: (id) => state.records().some((record) => record.id === id)
-      }
-    },
-    { recordOf: (id) => agents.recordOf(id) }
-  )
+  const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
   await start(closers, partition)
   await start(closers, state)
   await start(closers, agents)
@@ -199,6 +181,37 @@ function openMembership(
     found: settings.bootstrap.length === 0,
     rolesOf: (peer) => (node === undefined ? ['member'] : (node.admitted.rolesOf(peer) ?? []))
   })
+}
+
+/** Each needs the other: agents leave the registry, and the registry begins and ends agents. */
+function openAgents(
+  settings: Settings,
+  parts: AgentComponents & Pick<RegistryComponents, 'signals'>,
+  log: LogSink
+): { readonly agents: Agents; readonly registry: Registry } {
+  const { rpc, membership, state, signals } = parts
+  const agents = createAgents(
+    { ...parts, registry: { unregister: (id, options) => registry.unregister(id, options) } },
+    { types: settings.agents }
+  )
+  const registry = createRegistry(
+    {
+      rpc,
+      membership,
+      placement: () => state.placement(),
+      clock,
+      signals,
+      log,
+      tenure: {
+        begin: (agent, options) => agents.begin(agent, options),
+        end: async (id) => agents.end(id),
+        running: (id) => agents.epochOf(id),
+        held: (id) => state.records().some((record) => record.id === id)
+      }
+    },
+    { recordOf: (id) => agents.recordOf(id) }
+  )
+  return { agents, registry }
 }
 
 function gossipOf(

@@ -65,10 +65,15 @@ async function peer(init: Partial<ClusterInit> = {}): Promise<Cluster> {
 }
 
 /** So many members in one view. */
-async function mesh(count: number, init: (index: number) => Partial<ClusterInit> = () => ({})): Promise<Cluster[]> {
+async function mesh(
+  count: number,
+  init: (index: number) => Partial<ClusterInit> = () => ({})
+): Promise<Cluster[]> {
   const first = await peer(init(0))
   const others = await Promise.all(
-    Array.from({ length: count - 1 }, (_, at) => peer({ ...init(at + 1), bootstrap: first.addresses }))
+    Array.from({ length: count - 1 }, (_, at) =>
+      peer({ ...init(at + 1), bootstrap: first.addresses })
+    )
   )
   const all = [first, ...others]
   await Promise.all(all.map((each) => each.ready()))
@@ -99,7 +104,8 @@ describe('a cluster of peers', () => {
     const [first] = await mesh(3)
     const berlin = first?.agent(station, 'berlin')
     const idempotencyKey = { session: 'test', sequence: 1, lowest: 1 }
-    const change = (draft: { readings: { increment(by: number): void } }): void => draft.readings.increment(5)
+    const change = (draft: { readings: { increment(by: number): void } }): void =>
+      draft.readings.increment(5)
     const once = await berlin?.update(change, { idempotencyKey })
     const again = await berlin?.update(change, { idempotencyKey })
     expect(once?.copies).toBeGreaterThanOrEqual(2)
@@ -132,13 +138,17 @@ describe('a cluster of peers', () => {
   it('carries signals to subscribers and to agents on other peers', async () => {
     const peers = await mesh(3)
     const heard: number[] = []
-    const stop = peers.map((each, at) => each.signals.subscribe('station.high', () => void heard.push(at)))
+    const stop = peers.map((each, at) =>
+      each.signals.subscribe('station.high', () => void heard.push(at))
+    )
     await peers[0]?.agent(station, 'rome').call('add', 101)
     await until(() => heard.length === 3)
-    expect(heard.toSorted()).toEqual([0, 1, 2])
+    expect(heard.toSorted((a, b) => a - b)).toEqual([0, 1, 2])
     for (const subscription of stop) subscription.close()
     await peers[1]?.agent(station, 'rome').signal({ type: 'weather.storm' })
-    expect([...((await peers[2]?.agent(station, 'rome').state())?.value.tags ?? [])]).toEqual(['storm'])
+    expect([...((await peers[2]?.agent(station, 'rome').state())?.value.tags ?? [])]).toEqual([
+      'storm'
+    ])
   })
 
   it('shows changes to a watcher on another peer', async () => {
@@ -165,7 +175,10 @@ describe('a cluster of peers', () => {
     const found = await Promise.all(peers.map((each) => each.registry.find(station.id('cairo'))))
     expect(found.filter(({ status }) => status === 'local')).toHaveLength(1)
     expect(found.filter(({ status }) => status === 'remote')).toHaveLength(2)
-    const { answers, silent } = (await peers[1]?.discovery?.actions()) ?? { answers: [], silent: [] }
+    const { answers, silent } = (await peers[1]?.discovery?.actions()) ?? {
+      answers: [],
+      silent: []
+    }
     expect(answers.find(({ name }) => name === 'station.add')?.peers).toHaveLength(3)
     expect(silent).toEqual([])
   })
@@ -193,7 +206,10 @@ describe('a cluster of peers', () => {
 describe('the door of a cluster', () => {
   it('is closed to a peer with another secret', async () => {
     const first = await peer()
-    const stranger = await peer({ secret: 'the secret of somebody else', bootstrap: first.addresses })
+    const stranger = await peer({
+      secret: 'the secret of somebody else',
+      bootstrap: first.addresses
+    })
     const late = AbortSignal.timeout(1_500)
     await expect(stranger.ready({ signal: late })).rejects.toMatchObject({ name: 'AbortedError' })
     expect(first.members()).toHaveLength(1)
@@ -226,7 +242,9 @@ describe('a peer with a data directory', () => {
   it('is refused, with its path, while another peer uses it', async () => {
     const dataDir = join(folder, 'shared')
     await peer({ dataDir })
-    await expect(createCluster({ ...common, dataDir })).rejects.toMatchObject({ name: 'StorageError' })
+    await expect(createCluster({ ...common, dataDir })).rejects.toMatchObject({
+      name: 'StorageError'
+    })
     await expect(createCluster({ ...common, dataDir })).rejects.toThrow(dataDir)
   })
 

@@ -4,9 +4,21 @@ import type { ClusterInit } from '@murmuration/cluster'
 
 const refused: readonly (readonly [why: string, init: ClusterInit, message: RegExp])[] = [
   ['a name with capitals', { name: 'Fleet' }, /name must be/],
-  ['a secret beside an identity', { name: 'f', secret: 'x', identity: { rootPublicKey: new Uint8Array(32), certificate: new Uint8Array() } }, /not both/],
+  [
+    'a secret beside an identity',
+    {
+      name: 'f',
+      secret: 'x',
+      identity: { rootPublicKey: new Uint8Array(32), certificate: new Uint8Array() }
+    },
+    /not both/
+  ],
   ['a weight of nothing', { name: 'f', weight: 0 }, /weight must be/],
-  ['an open port without credentials', { name: 'f', listen: ['/ip4/0.0.0.0/tcp/0'] }, /open to other machines/],
+  [
+    'an open port without credentials',
+    { name: 'f', listen: ['/ip4/0.0.0.0/tcp/0'] },
+    /open to other machines/
+  ],
   ['an edge peer that knows nobody', { name: 'f', role: 'edge' }, /needs bootstrap/],
   ['a secret that is too short', { name: 'f', secret: 'short' }, /secret/]
 ]

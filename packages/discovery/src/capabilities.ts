@@ -26,7 +26,7 @@ import {
 import type { DiscoveryMetrics } from './metrics.ts'
 
 /** The RPC method by which peers ask each other what they offer. */
-export const OFFERS_METHOD = 'discovery.offers'
+const OFFERS_METHOD = 'discovery.offers'
 
 const limits = { bytesMax: OFFER_BYTES_MAX }
 

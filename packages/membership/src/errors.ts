@@ -13,3 +13,13 @@ export class JoinRefusedError extends MurmurationError {
     this.reason = reason
   }
 }
+
+/** What time does not heal. */
+export const lastingRefusals: ReadonlySet<RefusalReason> = new Set([
+  'cluster-differs',
+  'placement-differs',
+  'protocol-differs',
+  'role-missing',
+  'identity-differs',
+  'incarnation-retired'
+])

@@ -1,6 +1,7 @@
 import { CorruptDataError } from '@murmuration/interface'
 import type { Random, SelfIdentity, Store, StoreOperation } from '@murmuration/interface'
 import type { Message } from '@murmuration/codec'
+import { toString } from 'uint8arrays/to-string'
 import { StoredAcceptor, StoredDecision, StoredHead, StoredSelf } from './core/messages.ts'
 import type { Decision } from './core/messages.ts'
 import type { Stored } from './core/machine.ts'
@@ -24,7 +25,7 @@ export class Ledger {
     const bytes = await this.#store.get(selfKey)
     const before =
       bytes === undefined
-        ? { incarnation: toHex(random.bytes(8)), boot: 0 }
+        ? { incarnation: toString(random.bytes(8), 'base16'), boot: 0 }
         : read(StoredSelf, selfKey, bytes)
     const self = { incarnation: before.incarnation, boot: before.boot + 1 }
     const value = StoredSelf.encode(self)
@@ -92,8 +93,4 @@ function read<T>(message: Message<T>, key: string, bytes: Uint8Array): T {
   } catch (error) {
     throw new CorruptDataError(`membership: the record ${key} cannot be read`, { cause: error })
   }
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -13,7 +13,7 @@ import type { RefusalReason } from './core/messages.ts'
 import type { Answered, Batch, Effect, Sent } from './core/outbox.ts'
 import type { Rules } from './core/rules.ts'
 import { catchUpTimeoutMs, writeRetryMs } from './defaults.ts'
-import { JoinRefusedError } from './errors.ts'
+import { JoinRefusedError, lastingRefusals } from './errors.ts'
 import type { JoiningMembership, MembershipComponents, MembershipInit } from './index.ts'
 import { Ledger } from './ledger.ts'
 import { registerMetrics } from './metrics.ts'
@@ -21,15 +21,6 @@ import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
 import { Waiters } from './waiters.ts'
 import { callPeer, handleAll, unhandleAll } from './wire.ts'
-
-const lastingRefusals: ReadonlySet<RefusalReason> = new Set([
-  'cluster-differs',
-  'placement-differs',
-  'protocol-differs',
-  'role-missing',
-  'identity-differs',
-  'incarnation-retired'
-])
 
 /** The machine with a network, a store, a clock and events around it. */
 export class MembershipService
@@ -55,7 +46,8 @@ export class MembershipService
   #cancelTimer: (() => void) | undefined
   #answers = new Map<number, (answered: Answered) => void>()
   #nextAnswer = 1
-  #refused = new Set<string>()
+  readonly #refused = new Set<RefusalReason>()
+  #hasLeft = false
 
   constructor(components: MembershipComponents, init: MembershipInit, rules: Rules) {
     super()
@@ -93,7 +85,12 @@ export class MembershipService
 
   async start(): Promise<void> {
     this.#starting ??= this.#open()
-    await this.#starting
+    try {
+      await this.#starting
+    } catch (error) {
+      this.#starting = undefined
+      throw error
+    }
   }
 
   async stop(): Promise<void> {
@@ -158,13 +155,9 @@ export class MembershipService
   async leave(options: AbortOptions = {}): Promise<void> {
     const { signal } = options
     this.#assertStarted()
-    let hasLeft = false
-    this.#onLeft = () => {
-      hasLeft = true
-    }
     this.#enter((machine, now) => machine.leave(now))
     try {
-      await this.#waiters.until(() => (hasLeft ? true : undefined), { what: 'leaving', signal })
+      await this.#waiters.until(() => this.#hasLeft || undefined, { what: 'leaving', signal })
     } catch (error) {
       if (error instanceof AbortedError) {
         this.#enter((machine) => machine.stay())
@@ -172,8 +165,6 @@ export class MembershipService
       throw error
     }
   }
-
-  #onLeft: (() => void) | undefined
 
   #assertStarted(): void {
     if (this.#machine === undefined) {
@@ -183,6 +174,7 @@ export class MembershipService
 
   async #open(): Promise<void> {
     const { clock, discovery, random, rpc } = this.#components
+    this.#hasLeft = false
     const self = await this.#ledger.boot(rpc.peer, random)
     const stored = await this.#ledger.load()
     this.#self = self
@@ -261,6 +253,10 @@ export class MembershipService
       }
     }
     this.#isFlushing = false
+    if (this.#machine !== machine) {
+      // It was stopped and perhaps started again meanwhile.
+      this.#pump()
+    }
   }
 
   /** Tries until the store takes it. Meanwhile this peer is silent, for it can promise nothing. */
@@ -319,7 +315,7 @@ export class MembershipService
         this.#onRefused(effect.by, effect.reason, effect.explanation)
         break
       case 'left':
-        this.#onLeft?.()
+        this.#hasLeft = true
         this.#waiters.check()
         break
       case 'log':

@@ -44,8 +44,21 @@ export async function callPeer(
   { method, message }: Sent,
   timeoutMs: number
 ): Promise<Answered> {
-  const bytes = codecOf(method, 'request').encode(message)
+  const bytes = encodedOnce(method, message)
   const answer = await rpc.call(peer, `membership.${method}`, bytes, { timeoutMs })
   // As above.
   return { method, message: codecOf(method, 'answer').decode(answer) } as Answered
+}
+
+/** One message often goes to many peers. Messages are never changed after they are made. */
+const encoded = new WeakMap<object, Uint8Array>()
+
+function encodedOnce(method: Method, message: object): Uint8Array {
+  const before = encoded.get(message)
+  if (before !== undefined) {
+    return before
+  }
+  const bytes = codecOf(method, 'request').encode(message)
+  encoded.set(message, bytes)
+  return bytes
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { Cluster } from './cluster.ts'
 import { runFaults } from './faults.ts'
 import type { Outcome } from './faults.ts'
 
@@ -14,3 +15,16 @@ test(`keeps one view per number and comes together again, seeds ${first} to ${fi
   // Runs that lose a majority of disks prove only safety; most must prove both.
   expect(outcomes.agreed).toBeGreaterThan(0.9 * seeds)
 }, 600_000)
+
+test('the same seed gives the same run', async () => {
+  const run = async (): Promise<readonly string[]> => {
+    const cluster = new Cluster({ seed: 5, trace: true })
+    await cluster.form(4)
+    cluster.crash('c')
+    await cluster.agree(['a', 'b', 'd'])
+    return cluster.simulation.trace
+  }
+  const trace = await run()
+  expect(trace.length).toBeGreaterThan(100)
+  expect(await run()).toEqual(trace)
+})

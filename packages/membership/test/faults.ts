@@ -4,7 +4,7 @@ import { Cluster } from './cluster.ts'
 import type { ClusterInit } from './cluster.ts'
 
 export interface FaultRun extends ClusterInit {
-  /** Virtual time during which faults come. @default 8000 */
+  /** Virtual time during which faults come. @default 5000 */
   readonly faultsMs?: number
   /** Longest pause between two faults. @default 900 */
   readonly gapMs?: number
@@ -22,7 +22,7 @@ export async function runFaults(init: FaultRun): Promise<Outcome> {
   const cluster = new Cluster(init)
   const { simulation } = cluster
   const { random } = simulation
-  const faultsMs = init.faultsMs ?? 8000
+  const faultsMs = init.faultsMs ?? 5000
   if (init.isRough === true) {
     const delayMs = [1, init.delayMaxMs ?? 150] as const
     simulation.conditions({ delayMs, loss: 0.1, duplication: 0.1, reordering: 0.5 })

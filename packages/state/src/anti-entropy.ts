@@ -15,7 +15,13 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { IndexEntry, ListReply, ListRequest } from './core/messages.ts'
-import { compareBuckets, indexPageMax, quietMs, stateBytesMax, transferTimeoutMs } from './defaults.ts'
+import {
+  compareBuckets,
+  indexPageMax,
+  quietMs,
+  stateBytesMax,
+  transferTimeoutMs
+} from './defaults.ts'
 import { homesOf } from './placements.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -107,7 +113,10 @@ export class AntiEntropy {
   async #withOwner(
     view: View,
     owner: string,
-    documents: { readonly replica: readonly HeldDocument[]; readonly stray: readonly HeldDocument[] }
+    documents: {
+      readonly replica: readonly HeldDocument[]
+      readonly stray: readonly HeldDocument[]
+    }
   ): Promise<void> {
     try {
       await this.#compare(view, owner, documents.replica)
@@ -142,6 +151,10 @@ export class AntiEntropy {
   }
 
   async #handOver(view: View, owner: string, documents: readonly HeldDocument[]): Promise<void> {
+    if (this.#context.mutants.forgetBeforeSettled === true) {
+      documents.forEach((held) => this.#forget(held, view))
+      return
+    }
     const digests = new Map(documents.map((held) => [held.id, held.copy.digestAsText]))
     const { have, want } = await this.#list(view, owner, { buckets: [], documents })
     const safe = [...have, ...(await this.#put(view, owner, want))]

@@ -4,12 +4,7 @@ import type { Context, HeldDocument } from './context.ts'
 import { equalDigests } from './core/digest.ts'
 import { decodeEntry } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
-import {
-  appendRequest,
-  putRequest,
-  stepFromWire,
-  verdicts
-} from './core/messages.ts'
+import { appendRequest, putRequest, stepFromWire, verdicts } from './core/messages.ts'
 import type { AppendDocument, PutRequest, Verdict } from './core/messages.ts'
 import { homesOf } from './placements.ts'
 import type { Transfer } from './transfer.ts'
@@ -64,9 +59,7 @@ export class Replica {
     if (mutants.acknowledgeAnyView === true) {
       return false
     }
-    return (
-      request.view !== membership.view?.number || request.boot < (table.boots.get(peer) ?? 0)
-    )
+    return request.view !== membership.view?.number || request.boot < (table.boots.get(peer) ?? 0)
   }
 
   async #onAppend(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
@@ -78,7 +71,8 @@ export class Replica {
     }))
     await this.follow(request.view, call)
     const saves: Promise<void>[] = []
-    const refuse = this.#context.mutants.refuseOldUpdates === true && this.fenced(request, call.peer)
+    const refuse =
+      this.#context.mutants.refuseOldUpdates === true && this.fenced(request, call.peer)
     const results = decoded.map(({ document, entries }): Verdict => {
       if (refuse) {
         return 'failed'
@@ -186,5 +180,4 @@ export class Replica {
       results: stored.results
     })
   }
-
 }

@@ -5,13 +5,7 @@ import type { FoldStep } from './core/document-copy.ts'
 import type { Entry } from './core/entry.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
-import {
-  appendRequest,
-  encodeState,
-  putRequest,
-  stepToWire,
-  verdicts
-} from './core/messages.ts'
+import { appendRequest, encodeState, putRequest, stepToWire, verdicts } from './core/messages.ts'
 import type { AppendDocument, Verdict, Verdicts } from './core/messages.ts'
 import type { SendItem } from './core/replication.ts'
 import {
@@ -418,6 +412,8 @@ function estimate(tenure: Tenure): number {
 }
 
 function sizeOf(items: readonly SendItem[]): number {
-  return items.reduce((sum, item) => sum + (item.kind === 'entry' ? item.entry.bytes.length : 64), 0)
+  return items.reduce(
+    (sum, item) => sum + (item.kind === 'entry' ? item.entry.bytes.length : 64),
+    0
+  )
 }
-

@@ -173,6 +173,9 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
     return this.#table?.get(id)
   }
 
+  debug(): unknown {
+    return this.#parts?.context
+  }
   stats(): StateStats {
     const stats = { documents: 0, owned: 0, entries: 0, unconfirmed: 0 }
     for (const held of this.#table?.values() ?? []) {
@@ -493,7 +496,5 @@ function checkRecord({ id, placement, replicas }: AgentRecord): void {
 }
 
 function sameRecord(a: AgentRecord, b: AgentRecord): boolean {
-  return (
-    a.shardKey === b.shardKey && a.placement === b.placement && a.replicas === b.replicas
-  )
+  return a.shardKey === b.shardKey && a.placement === b.placement && a.replicas === b.replicas
 }

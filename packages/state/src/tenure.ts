@@ -101,9 +101,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   /** The copy was joined with another one: the replicas get the result as a whole. */
   merged(): void {
-    for (const target of this.replication.targets) {
-      this.replication.needsFull(target.key)
-    }
+    this.replication.merged()
     this.#context.send(this)
   }
 
@@ -320,7 +318,11 @@ export class Tenure implements OwnedDocument, HeldTenure {
     if (key === undefined) {
       return
     }
-    if (key.session === '' || key.session.length > 200 || key.session.startsWith(ownSessionPrefix)) {
+    if (
+      key.session === '' ||
+      key.session.length > 200 ||
+      key.session.startsWith(ownSessionPrefix)
+    ) {
       throw new InvalidParametersError('a session is a text of 1 to 200 characters, not with ~')
     }
     if (!Number.isSafeInteger(key.sequence) || key.sequence < 0 || !(key.lowest <= key.sequence)) {

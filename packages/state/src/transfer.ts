@@ -58,7 +58,9 @@ export class Transfer {
     })) {
       total += chunk.length
       if (total > documentBytesMax) {
-        throw new MalformedMessageError(`${id} from ${peer} is larger than ${documentBytesMax} bytes`)
+        throw new MalformedMessageError(
+          `${id} from ${peer} is larger than ${documentBytesMax} bytes`
+        )
       }
       chunks.push(chunk)
     }

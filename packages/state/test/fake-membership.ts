@@ -27,16 +27,14 @@ export class Views {
       cluster: 'test',
       number,
       members: members
-        .map(
-          ({ peer, incarnation }): Member => ({
-            peer,
-            incarnation,
-            addresses: [],
-            labels: {},
-            weight: 100,
-            since: 1
-          })
-        )
+        .map(({ peer, incarnation }): Member => ({
+          peer,
+          incarnation,
+          addresses: [],
+          labels: {},
+          weight: 100,
+          since: 1
+        }))
         .toSorted((a, b) => (a.peer < b.peer ? -1 : 1)),
       tieBreaker: members[0]?.peer ?? '',
       placement: { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' }

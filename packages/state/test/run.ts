@@ -6,12 +6,14 @@ import { recordOf, schema, World } from './world.ts'
 import type { Peer, Reply, Update } from './world.ts'
 
 const peersCount = 5
-const faultsMs = 1800
-const documents = ['test/doc/a', 'test/doc/b']
+const faultsMs = 1500
+/** The owner of the second one is its namesake, mostly outside of its home set. */
+const documents = ['test/doc/a', 'test/pinned/p1']
 
 /** One run: clients repeat their updates through crashes, pauses, splits and new views. */
 export async function run(simulation: Simulation, mutants: Mutants = {}): Promise<Run> {
   const one = new Run(simulation, mutants)
+  runs.push(one)
   await one.go()
   return one
 }
@@ -21,7 +23,10 @@ class Run {
   readonly #simulation: Simulation
   #faults = true
   #clients = 0
+  #lost: Peer | undefined
   acknowledged = 0
+  /** Part of the executions that are followed by a fault. */
+  #strikes = 0
 
   constructor(simulation: Simulation, mutants: Mutants) {
     this.#simulation = simulation
@@ -44,6 +49,7 @@ class Run {
     const { world } = this
     // Hard runs: news of views is slow, so that peers act in different views for long.
     const hard = this.#chance(0.5)
+    this.#strikes = pick(this.#random, [0.1, 0.3, 0.7])
     world.newsMs = hard ? 700 : 80
     world.compareMs = hard ? 2500 : 800
     world.onExecute = (peer) => this.#strike(peer)
@@ -75,7 +81,7 @@ class Run {
   async #client(session: string): Promise<void> {
     this.#clients++
     const { world } = this
-    const total = this.#between(3, 8)
+    const total = this.#between(4, 9)
     const open = new Set<number>()
     const lanes = this.#chance(0.4) ? 2 : 1
     let next = 0
@@ -89,7 +95,7 @@ class Run {
         world.histories.set(name, { id, update, executions: new Set(), acknowledged: undefined })
         await this.#repeat(session, sequence, open)
         open.delete(sequence)
-        await this.#pause(this.#between(1, 120))
+        await this.#pause(this.#between(1, 80))
       }
     }
     await Promise.all(Array.from({ length: lanes }, lane))
@@ -187,7 +193,7 @@ class Run {
 
   /** Faults at the worst time: just when an owner has something that nobody else has. */
   #strike(owner: Peer): void {
-    if (!this.#faults || !this.#chance(0.3)) {
+    if (!this.#faults || !this.#chance(this.#strikes)) {
       return
     }
     const delay = this.#chance(0.4) ? 0 : this.#random.next() * 15
@@ -207,13 +213,19 @@ class Run {
   }
 
   #someone(): Peer {
-    return (this.#chance(0.6) ? this.#owner(pick(this.#random, documents)) : undefined) ??
+    return (
+      (this.#chance(0.6) ? this.#owner(pick(this.#random, documents)) : undefined) ??
       pick(this.#random, this.world.peers)
+    )
   }
 
   #crash(peer: Peer): void {
     const { world } = this
-    if (!this.#simulation.isRunning(peer.name) || world.peers.some((one) => one.state === undefined)) {
+    if (
+      !this.#faults ||
+      !this.#simulation.isRunning(peer.name) ||
+      world.peers.some((one) => one.state === undefined)
+    ) {
       return
     }
     const wipe = this.#chance(0.4) && this.#mayLose(peer)
@@ -222,7 +234,7 @@ class Run {
     if (wipe) {
       this.#simulation.after(this.#between(50, 300), () => {
         const members = this.#members()
-        if (members.includes(peer)) {
+        if (this.#faults && members.includes(peer)) {
           world.newView(members)
         }
       })
@@ -230,7 +242,7 @@ class Run {
   }
 
   #restart(peer: Peer): void {
-    if (peer.state === undefined) {
+    if (peer.state === undefined && peer !== this.#lost) {
       void this.world.start(peer)
     }
   }
@@ -284,12 +296,19 @@ class Run {
   }
 
   #changeView(peer: Peer): void {
+    if (!this.#faults) {
+      return
+    }
     const members = this.#members()
     if (!members.includes(peer)) {
       this.world.newView([...members, peer])
     } else if (members.length > 3) {
       this.world.newView(members.filter((one) => one !== peer))
-    } else if (members.some((one, at) => one.disk.incarnation !== this.world.views.newest?.members[at]?.incarnation)) {
+    } else if (
+      members.some(
+        (one, at) => one.disk.incarnation !== this.world.views.newest?.members[at]?.incarnation
+      )
+    ) {
       this.world.newView(members)
     }
   }
@@ -307,7 +326,8 @@ class Run {
     let lost: Peer | undefined
     if (this.#chance(0.6)) {
       lost = pick(this.#random, world.peers)
-      if (this.#mayLose(lost)) {
+      if (lost.name !== 'p1' && this.#mayLose(lost)) {
+        this.#lost = lost
         world.crash(lost, { wipe: true })
       } else {
         lost = undefined
@@ -340,7 +360,9 @@ class Run {
   #differing(): string | undefined {
     for (const id of documents) {
       const home = createPlacement(this.world.views.newest!).homeOf(recordOf(id))
-      const values = home.map(({ peer }) => JSON.stringify(this.#valueAt(this.world.peer(peer), id)))
+      const values = home.map(({ peer }) =>
+        JSON.stringify(this.#valueAt(this.world.peer(peer), id))
+      )
       const other = values.findIndex((value) => value !== values[0])
       if (other > 0) {
         return `${id} differs: ${home[other]?.peer} ${values[other]}, ${home[0]?.peer} ${values[0]}`
@@ -356,7 +378,10 @@ class Run {
     }
   }
 
-  #valueAt(peer: Peer, id: string): { hits: Record<string, number>; tags: string[]; total: number } {
+  #valueAt(
+    peer: Peer,
+    id: string
+  ): { hits: Record<string, number>; tags: string[]; total: number } {
     // The table of the service is where its copies are; a read could ask another peer.
     const held = (peer.state as unknown as { held(id: string): unknown }).held(id) as
       | { copy: { live: { value: (s: typeof schema) => never } } }
@@ -413,4 +438,5 @@ function isRemoval(result: string): boolean {
   return result.startsWith('removed')
 }
 
+export const runs: Run[] = []
 export type { Run }

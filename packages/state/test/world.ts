@@ -32,15 +32,19 @@ export type Reply =
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
+function hitsOf(state: StateService, id: string): Readonly<Record<string, number>> {
+  return state.held(id)?.copy.live.value(schema).hits ?? {}
+}
+
 export function recordOf(id: string): AgentRecord {
-  return { id, placement: 'hash', replicas: 3 }
+  return { id, placement: id.startsWith('test/pinned/') ? 'pinned' : 'hash', replicas: 3 }
 }
 
 export interface Peer {
   readonly name: string
   readonly disk: Adopted
   membership: FakeMembership | undefined
-  state: State | undefined
+  state: StateService | undefined
 }
 
 /** What happened under one key, as seen from outside. */
@@ -49,7 +53,10 @@ export interface History {
   readonly update: Update
   /** Results of executions, by the owners that did them. */
   readonly executions: Set<string>
+  /** The result that the client was told. */
   acknowledged: string | undefined
+  /** The highest view under which an owner acknowledged it. */
+  acknowledgedIn: number
 }
 
 /** Peers with the real service over a simulated network and disks, and an agreed list of views. */
@@ -59,6 +66,7 @@ export class World {
   readonly views = new Views()
   readonly peers: Peer[]
   readonly histories = new Map<string, History>()
+  readonly violations: string[] = []
   readonly #mutants: Mutants
   #executions = 0
   /** Between two comparisons of a peer with the owners. */
@@ -145,6 +153,11 @@ export class World {
       const request = JSON.parse(text.decode(bytes)) as Request
       return utf8.encode(JSON.stringify(await this.#serve(peer.name, state, request)))
     })
+    state.addEventListener('tenure', ({ detail: { id, status } }) => {
+      if (status === 'begun') {
+        this.#checkTenure(peer, state, id)
+      }
+    })
     peer.membership = membership
     peer.state = state
     const { number = 0 } = this.views.newest ?? {}
@@ -162,7 +175,12 @@ export class World {
     if (options.wipe) {
       this.simulation.wipe(peer.name)
       const life = Number(peer.disk.incarnation.split('i')[1]) + 1
-      Object.assign(peer.disk, { incarnation: `${peer.name}i${life}`, view: 0, settled: 1, settledHeard: 1 })
+      Object.assign(peer.disk, {
+        incarnation: `${peer.name}i${life}`,
+        view: 0,
+        settled: 1,
+        settledHeard: 1
+      })
     }
   }
 
@@ -202,7 +220,9 @@ export class World {
         return { status: 'expired' }
       }
       if (found.status === 'known') {
-        return { status: 'ok', result: text.decode((await found.commit).result) }
+        const commit = await found.commit
+        this.#checkAcknowledged(request, commit.epoch.view)
+        return { status: 'ok', result: text.decode(commit.result) }
       }
       const { draft, operations } = owned.document.draft(schema)
       const name = `${session}:${sequence}`
@@ -221,10 +241,49 @@ export class World {
       const committing = owned.commit(operations, { key, result: utf8.encode(result) })
       this.onExecute(this.peer(peer))
       const commit = await committing
+      this.#checkAcknowledged(request, commit.epoch.view)
       return { status: 'ok', result: text.decode(commit.result) }
     } catch (error) {
       return { status: 'failed', name: error instanceof Error ? error.name : String(error) }
     }
+  }
+
+  /** Whoever begins to serve has everything that an owner of an earlier view acknowledged. */
+  #checkTenure(peer: Peer, state: StateService, id: string): void {
+    const number = peer.membership?.view?.number ?? 0
+    const hits = hitsOf(state, id)
+    this.simulation.log(`${peer.name} serves ${id} in view ${number}`)
+    for (const [name, history] of this.histories) {
+      const { acknowledgedIn } = history
+      if (history.id === id && acknowledgedIn > 0 && acknowledgedIn <= number && !hits[name]) {
+        this.#violated(`${peer.name} serves ${id} in view ${number} without ${name}`)
+      }
+    }
+  }
+
+  /** Nobody acknowledges what the owner of a later view has not got. */
+  #checkAcknowledged({ id, session, sequence }: Request, number: number): void {
+    const name = `${session}:${sequence}`
+    const history = this.histories.get(name)
+    if (history !== undefined) {
+      history.acknowledgedIn = Math.max(history.acknowledgedIn, number)
+    }
+    for (const peer of this.peers) {
+      const state = peer.state
+      const tenure = state?.held(id)?.tenure
+      if (state !== undefined && tenure !== undefined && tenure.epoch.view > number) {
+        if (!hitsOf(state, id)[name]) {
+          this.#violated(
+            `${name} was acknowledged in view ${number}, ${peer.name} serves view ${tenure.epoch.view} without it`
+          )
+        }
+      }
+    }
+  }
+
+  #violated(what: string): void {
+    this.simulation.log(`!! ${what}`)
+    this.violations.push(what)
   }
 
   #newsDelay(): number {

@@ -98,7 +98,7 @@ export interface Simulation {
   /** Runs until the condition holds; false if it did not within the time. */
   until(done: () => boolean, withinMs: number): Promise<boolean>
   /** Runs until the promise settles, and gives its value or throws its error. @default 60,000 ms */
-  wait<T>(promise: Promise<T>, withinMs?: number): Promise<T>
+  wait<T>(promise: Promise<T> | T, withinMs?: number): Promise<T>
 }
 
 /**

@@ -1,5 +1,5 @@
 import { InvalidParametersError } from '@murmuration/interface'
-import type { Clock, Random, Store } from '@murmuration/interface'
+import type { Clock, Random } from '@murmuration/interface'
 import { SimulatedNetwork } from './network.ts'
 import type { NetworkConditions } from './network.ts'
 import { SimulatedProcess } from './process.ts'
@@ -145,9 +145,9 @@ export class DeterministicSimulation implements Simulation {
     return this.#scheduler.runUntil(this.now + withinMs, done)
   }
 
-  async wait<T>(promise: Promise<T>, withinMs = 60_000): Promise<T> {
+  async wait<T>(promise: Promise<T> | T, withinMs = 60_000): Promise<T> {
     let settled: { readonly value: T } | { readonly error: unknown } | undefined
-    promise.then(
+    Promise.resolve(promise).then(
       (value) => {
         settled = { value }
       },
@@ -234,6 +234,3 @@ export function testClock(simulation: Simulation): Clock {
     schedule: (delayMs, task) => simulation.after(delayMs, task)
   }
 }
-
-/** Only the parts of a node's store that a check may read while the node is down. */
-export type ReadableStore = Pick<Store, 'get' | 'entries'>

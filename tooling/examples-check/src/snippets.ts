@@ -23,3 +23,16 @@ export function snippetsOf(path: string): Snippet[] {
   }
   return found
 }
+
+/** Packages that the code imports from, without those of Node. */
+export function importsOf(code: string): string[] {
+  const names = [...code.matchAll(/\b(?:from|import) '((?:@[^/']+\/)?[^/']+)/g)]
+    .map(([, name = '']) => name)
+    .filter((name) => !name.startsWith('node:'))
+  return [...new Set(names)]
+}
+
+/** An example that ended well must have printed something, or asserted it. */
+export function showsResult({ code }: Snippet, output: string): boolean {
+  return output.trim() !== '' || code.includes("from 'node:assert")
+}

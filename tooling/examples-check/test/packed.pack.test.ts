@@ -1,72 +1,78 @@
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { run } from '../src/run.ts'
-import { snippetsOf } from '../src/snippets.ts'
+import { importsOf, showsResult, snippetsOf } from '../src/snippets.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const packages = globSync('packages/*/package.json', { cwd: root })
-  .map((path) => basename(join(path, '..')))
+  .map((path) => basename(dirname(path)))
   .toSorted()
 
 const INSTALL_MAX_MS = 120_000
 
-/** Packs every package, then installs each alone into an empty project and runs its example there. */
+/**
+ * Builds and packs every package, then installs each alone into an empty project, as a user would, and
+ * runs its example there on the compiled code.
+ */
 describe('packed packages', () => {
   const folder = mkdtempSync(join(tmpdir(), 'murmuration-packed-'))
-  const tarballs = new Map<string, string>()
+  const tarballs = new Map(
+    packages.map((name) => [
+      `@murmuration/${name}`,
+      join(folder, `murmuration-${name}-${versionOf(name)}.tgz`)
+    ])
+  )
 
   beforeAll(async () => {
-    const built = await run('pnpm', ['run', 'build'], root, INSTALL_MAX_MS)
-    expect(built.code, built.output).toBe(0)
-    for (const name of packages) {
-      const packed = await run(
-        'pnpm',
-        ['pack', '--pack-destination', folder],
-        join(root, 'packages', name)
-      )
-      expect(packed.code, packed.output).toBe(0)
-      tarballs.set(`@murmuration/${name}`, join(folder, `murmuration-${name}-0.1.0.tgz`))
-    }
+    const tsc = join(root, 'node_modules', '.bin', 'tsc')
+    await succeed(process.execPath, ['tooling/scripts/clean.ts'], root)
+    await succeed(tsc, ['-b', 'tooling/tsconfig/packages.json'], root)
+    await succeed(
+      'pnpm',
+      ['-r', '--filter', './packages/*', 'pack', '--pack-destination', folder],
+      root
+    )
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   for (const name of packages) {
-    it(`@murmuration/${name} installs alone and its example runs`, async () => {
+    it.concurrent(`@murmuration/${name} installs alone and its example runs`, async () => {
       const project = join(folder, name)
-      mkdirSync(project)
       const readme = join(root, 'packages', name, 'README.md')
       const [example] = snippetsOf(readme)
-      expect(example, `${readme} has no example`).toBeDefined()
-      const code = example?.code ?? ''
-      writeFileSync(join(project, 'package.json'), JSON.stringify(manifest(name, code, tarballs)))
-      writeFileSync(join(project, 'pnpm-workspace.yaml'), workspace(tarballs))
-      writeFileSync(join(project, 'example.ts'), code)
-      const args = [
-        'install',
-        '--prefer-offline',
-        '--ignore-workspace-root-check',
-        '--no-frozen-lockfile'
-      ]
-      const installed = await run('pnpm', args, project, INSTALL_MAX_MS)
-      expect(installed.code, installed.output).toBe(0)
-      const { code: status, output } = await run(process.execPath, ['example.ts'], project)
-      expect(status, output).toBe(0)
-      expect(output.trim()).not.toBe('')
+      if (example === undefined) throw new Error(`${readme} has no example`)
+      mkdirSync(project)
+      const manifest = manifestOf(name, example.code, tarballs)
+      writeFileSync(join(project, 'package.json'), JSON.stringify(manifest))
+      writeFileSync(join(project, 'pnpm-workspace.yaml'), workspaceOf(tarballs))
+      writeFileSync(join(project, 'example.ts'), example.code)
+      await succeed('pnpm', ['install', '--prefer-offline', '--no-frozen-lockfile'], project)
+      const { code, output } = await run(process.execPath, ['example.ts'], project)
+      expect(code, output).toBe(0)
+      expect(showsResult(example, output), 'it neither prints nor asserts anything').toBe(true)
     })
   }
 })
 
+async function succeed(command: string, args: readonly string[], cwd: string): Promise<void> {
+  const { code, output } = await run(command, args, cwd, INSTALL_MAX_MS)
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)
+}
+
+function versionOf(name: string): string {
+  const text = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version // tidy and publint check its shape
+}
+
 /** The package itself, and what its example imports beside it: nothing else. */
-function manifest(name: string, code: string, tarballs: ReadonlyMap<string, string>): object {
-  const own = `@murmuration/${name}`
-  const dependencies: Record<string, string> = { [own]: `file:${tarballs.get(own)}` }
-  for (const [, specifier = ''] of code.matchAll(/from '((?:@[^/']+\/)?[^/']+)'/g)) {
-    if (specifier.startsWith('node:') || specifier === own) continue
-    const tarball = tarballs.get(specifier)
-    dependencies[specifier] = tarball === undefined ? catalog(specifier) : `file:${tarball}`
+function manifestOf(name: string, code: string, tarballs: ReadonlyMap<string, string>): object {
+  const dependencies: Record<string, string> = {}
+  for (const each of new Set([`@murmuration/${name}`, ...importsOf(code)])) {
+    const tarball = tarballs.get(each)
+    dependencies[each] = tarball === undefined ? catalog(each) : `file:${tarball}`
   }
   return { name: 'project', private: true, type: 'module', dependencies }
 }
@@ -82,7 +88,7 @@ function catalog(name: string): string {
 }
 
 /** The packages are not in a registry yet, so their references to each other lead to the tarballs. */
-function workspace(tarballs: ReadonlyMap<string, string>): string {
+function workspaceOf(tarballs: ReadonlyMap<string, string>): string {
   const overrides = [...tarballs].map(([name, path]) => `  '${name}': 'file:${path}'`)
   return [
     'packages: ["."]',

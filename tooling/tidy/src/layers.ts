@@ -1,7 +1,7 @@
 import type { Problem, SourceFile } from './source-files.ts'
 
 /** The rows of docs/architecture.md, lowest first. A package imports only from rows below its own. */
-export const ROWS: readonly (readonly string[])[] = [
+const ROWS: readonly (readonly string[])[] = [
   ['interface'],
   ['codec', 'storage'],
   ['placement', 'crdt'],

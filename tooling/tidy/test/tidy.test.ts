@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { checkCores } from '../src/cores.ts'
 import { checkLayers } from '../src/layers.ts'
+import { isAllowed } from '../src/licences.ts'
 import { checkManifests } from '../src/manifests.ts'
+import { checkReferences } from '../src/references.ts'
 import { checkTexts } from '../src/text-rules.ts'
 
 const messages = (problems: readonly { readonly message: string }[]): string[] =>
@@ -45,6 +47,46 @@ describe('manifests', () => {
     )
     expect(found).toContain('there is no README.md')
     expect(found).toContain('licence is not Apache-2.0 OR MIT')
+  })
+})
+
+describe('references', () => {
+  const build = file(
+    'tooling/tsconfig/packages.json',
+    '{"references":[{"path":"../../packages/a"}]}'
+  )
+  const manifest = file('packages/a/package.json', '{}')
+  const source = file(
+    'packages/a/src/a.ts',
+    "import { x } from '@murmuration/b'\nimport {\n  y\n} from '@murmuration/c'"
+  )
+
+  it('refuses what is missing and what is not needed', () => {
+    const configuration = file(
+      'packages/a/tsconfig.json',
+      '{"references":[{"path":"../b"},{"path":"../d"}]}'
+    )
+    expect(messages(checkReferences([build, manifest, source, configuration]))).toEqual([
+      'there is no reference to c',
+      'the reference to d is not needed'
+    ])
+  })
+
+  it('refuses a package that is not built', () => {
+    const other = file('packages/z/package.json', '{}')
+    expect(messages(checkReferences([build, manifest, other]))).toEqual([
+      'there is no reference to z'
+    ])
+  })
+})
+
+describe('licences', () => {
+  it('reads choices and combinations', () => {
+    expect(isAllowed('MIT')).toBe(true)
+    expect(isAllowed('(GPL-3.0 OR Apache-2.0)')).toBe(true)
+    expect(isAllowed('(MIT AND (BSD-2-Clause OR GPL-2.0))')).toBe(true)
+    expect(isAllowed('MIT AND GPL-2.0')).toBe(false)
+    expect(isAllowed('UNLICENSED')).toBe(false)
   })
 })
 

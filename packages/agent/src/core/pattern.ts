@@ -1,9 +1,19 @@
+import { InvalidParametersError } from '@murmuration/interface'
+
 /**
  * Compiles a pattern of signal types: `*` stands for one segment, `**` for any number of them, none
  * included. Segments are separated by dots. Never takes more steps than pattern × type has segments.
+ *
+ * @throws InvalidParametersError for an empty segment, or a wildcard inside of one
  */
 export function compilePattern(pattern: string): (type: string) => boolean {
   const wanted = pattern.split('.')
+  for (const segment of wanted) {
+    if (segment === '*' || segment === '**' || /^[^\s*]+$/.test(segment)) continue
+    throw new InvalidParametersError(
+      `'${pattern}' is no pattern: segments between dots, '*' and '**' only as whole segments`
+    )
+  }
   return (type) => matches(wanted, type.split('.'))
 }
 

@@ -16,7 +16,7 @@ export const digitMax: number = 2 ** 40
 
 type Position = readonly number[]
 
-export function comparePositions(a: Position, b: Position, context: Context): number {
+function comparePositions(a: Position, b: Position, context: Context): number {
   const shared = Math.min(a.length, b.length)
   for (let i = 0; i < shared; i += 2) {
     const digits = (a[i] ?? 0) - (b[i] ?? 0)

@@ -13,6 +13,9 @@ import type { Accusation } from './messages.ts'
 /** What a probe of a peer found. `refused`: its machine answers, and nothing listens there. */
 export type ProbeResult = 'alive' | 'refused' | 'unknown'
 
+/** How long the walk through the graph of watchers is remembered, in milliseconds. */
+const reachableTtlMs = 100
+
 /** What this peer knows of one that it watches. */
 interface Watched {
   heardAt: number
@@ -29,6 +32,14 @@ export interface ReachabilityChange {
   readonly reachability: Reachability
 }
 
+/** What followed from the accusations that a member sent. */
+export interface Learned {
+  /** Watched peers that it found closed and this peer did not: they deserve a probe. */
+  readonly doubtful: readonly string[]
+  /** Where not all watch all: something that should be passed on without delay. */
+  readonly isUrgent: boolean
+}
+
 /**
  * Judges which members of a view are gone: by silence, and by refused connections. It only counts
  * evidence; what follows from it is decided by a view.
@@ -38,6 +49,8 @@ export class Detector {
   #peers: readonly string[] = []
   #edges: Edges | undefined
   #watched = new Map<string, Watched>()
+  /** When members that this one does not watch were heard: those that watch it, mostly. */
+  readonly #visitors = new Map<string, number>()
   /** By accused, then by accuser. This peer's own charges are not among them. */
   readonly #charges = new Map<string, Map<string, Charge>>()
   #shown = new Map<string, Reachability>()
@@ -45,6 +58,8 @@ export class Detector {
   #confirmed = new Set<string>()
   /** What was not heard before is no evidence: the time of the start, or of the last stall. */
   #trustedSince: number
+  /** Remembered for a moment where not all watch all, because it takes a walk through the graph. */
+  #reachable: { readonly at: number; readonly peers: ReadonlySet<string> } | undefined
 
   constructor(self: string, now: number) {
     this.#self = self
@@ -63,6 +78,7 @@ export class Detector {
 
   /** Takes over a new view. What is known of those who stay, stays. */
   track(view: View, now: number): void {
+    this.#reachable = undefined
     const before = this.#watched
     const edges = edgesOf(view)
     this.#peers = view.members.map(({ peer }) => peer).filter((peer) => peer !== this.#self)
@@ -73,9 +89,15 @@ export class Detector {
       const known = member?.since === view.number ? undefined : before.get(peer)
       this.#watched.set(peer, known ?? { heardAt: now, refused: false })
     }
+    const isGone = (peer: string): boolean => !this.#peers.includes(peer)
     for (const peer of this.#charges.keys()) {
-      if (!this.#peers.includes(peer)) {
+      if (isGone(peer)) {
         this.#charges.delete(peer)
+      }
+    }
+    for (const peer of this.#visitors.keys()) {
+      if (isGone(peer) || this.#watched.has(peer)) {
+        this.#visitors.delete(peer)
       }
     }
     this.#confirmed = new Set([this.#self])
@@ -87,7 +109,9 @@ export class Detector {
       this.#confirmed.add(peer)
     }
     const watched = this.#watched.get(peer)
-    if (watched !== undefined) {
+    if (watched === undefined && this.#peers.includes(peer)) {
+      this.#visitors.set(peer, now)
+    } else if (watched !== undefined) {
       watched.heardAt = now
       watched.refused = false
     }
@@ -100,6 +124,7 @@ export class Detector {
    */
   stalled(now: number): void {
     this.#trustedSince = now
+    this.#reachable = undefined
     this.#charges.clear()
     for (const watched of this.#watched.values()) {
       watched.refused = false
@@ -114,6 +139,7 @@ export class Detector {
     }
     const isNews = result === 'refused' && !watched.refused
     watched.refused = result === 'refused'
+    this.#reachable = undefined
     return isNews
   }
 
@@ -123,10 +149,10 @@ export class Detector {
   }
 
   /**
-   * Takes the accusations that a member sent. Its own replace what it said before. Returns the
-   * watched peers that it found closed and this peer did not: they deserve a probe.
+   * Takes the accusations that a member sent. Its own replace what it said before.
    */
-  learn(from: string, accusations: readonly Accusation[], now: number): readonly string[] {
+  learn(from: string, accusations: readonly Accusation[], now: number): Learned {
+    const before = this.#urgent(now)
     for (const charges of this.#charges.values()) {
       charges.delete(from)
     }
@@ -149,7 +175,8 @@ export class Detector {
         doubtful.push(peer)
       }
     }
-    return doubtful
+    const isUrgent = this.#peers.length >= fullMeshMax && this.#urgent(now) > before
+    return { doubtful, isUrgent }
   }
 
   /** What to tell others: the own accusations, and above full mesh those of others too. */
@@ -209,10 +236,30 @@ export class Detector {
     return this.#silence(watched, now) < suspectAfterMs
   }
 
-  /** The members that can be reached, this peer included. */
+  /**
+   * The members that can be reached, this peer included: those that it hears, and those that are
+   * watched by one of them without an accusation.
+   */
   reachablePeers(now: number): ReadonlySet<string> {
-    const reachable = this.#peers.filter((peer) => this.reachability(peer, now) === 'reachable')
-    return new Set([this.#self, ...reachable])
+    const known = this.#reachable
+    if (known !== undefined && now - known.at < reachableTtlMs) {
+      return known.peers
+    }
+    const visitors = [...this.#visitors].filter(([, at]) => now - at < suspectAfterMs)
+    const peers = new Set([this.#self, ...visitors.map(([peer]) => peer)])
+    for (const by of peers) {
+      // A set may grow while it is walked through: this visits each member once.
+      for (const peer of this.#edges?.watchedBy(by) ?? []) {
+        const isOwn = by === this.#self
+        const isFine = isOwn ? this.#hears(peer, now) : !this.#chargeBy(by, peer, now)
+        // What this peer watches itself, it judges itself.
+        if (isFine && (isOwn || !this.#watched.has(peer))) {
+          peers.add(peer)
+        }
+      }
+    }
+    this.#reachable = this.#peers.length < fullMeshMax ? undefined : { at: now, peers }
+    return peers
   }
 
   reachability(peer: string, now: number): Reachability {
@@ -224,7 +271,7 @@ export class Detector {
     }
     const watched = this.#watched.get(peer)
     if (watched === undefined) {
-      return this.#hearsay(peer, now)
+      return this.reachablePeers(now).has(peer) ? 'reachable' : 'unreachable'
     }
     const silence = this.#silence(watched, now)
     if (watched.refused || silence >= removeAfterMs) {
@@ -248,17 +295,21 @@ export class Detector {
     return changes
   }
 
-  /** Of a member that others watch: what they say, or nothing good if nobody can be heard. */
-  #hearsay(peer: string, now: number): Reachability {
-    const observers = this.#edges?.observersOf(peer) ?? []
-    const accusers = observers.filter((by) => this.#chargeBy(by, peer, now) !== undefined)
-    if (2 * accusers.length > observers.length) {
-      return 'unreachable'
+  #hears(peer: string, now: number): boolean {
+    const watched = this.#watched.get(peer)
+    return watched !== undefined && !watched.refused && this.#silence(watched, now) < suspectAfterMs
+  }
+
+  /** How many accusations of closed ports there are, of which two per peer are enough. */
+  #urgent(now: number): number {
+    let count = 0
+    for (const charges of this.#charges.values()) {
+      const refused = [...charges.values()].filter(({ kind, at }) => {
+        return kind === 'refused' && now - at <= accusationTtlMs
+      })
+      count += Math.min(2, refused.length)
     }
-    const alone = [...this.#watched.values()].every(
-      (watched) => watched.refused || this.#silence(watched, now) >= suspectAfterMs
-    )
-    return alone ? 'suspected' : 'reachable'
+    return count
   }
 
   #isTrusted(observer: string, now: number): boolean {

@@ -62,8 +62,12 @@ export class Heartbeat {
     if (standing.lineage !== history.lineage || sender?.incarnation !== standing.incarnation) {
       return
     }
-    for (const peer of detector.learn(from, accusations, now)) {
+    const { doubtful, isUrgent } = detector.learn(from, accusations, now)
+    for (const peer of doubtful) {
       outbox.emit({ type: 'probe', peer })
+    }
+    if (isUrgent) {
+      this.#context.timers.sooner('beat', now)
     }
     if (standing.number === history.number) {
       history.mergeReports(reports)

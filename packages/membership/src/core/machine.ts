@@ -1,5 +1,5 @@
 import type { Member, Reachability, SelfIdentity } from '@murmuration/interface'
-import { askTimeoutMs, beatMs, beatTimeoutMs, lagMaxMs, leaveRetryMs, meetMs } from '../defaults.ts'
+import { beatMs, lagMaxMs, meetMs } from '../defaults.ts'
 import { Admission } from './admission.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
@@ -8,13 +8,14 @@ import { Heartbeat } from './heartbeat.ts'
 import { History } from './history.ts'
 import type { HistoryChange, StoredHistory } from './history.ts'
 import type { AcceptorState, Candidate, Chain, Decided, Standing } from './messages.ts'
+import { Leaving } from './leaving.ts'
 import { Outbox } from './outbox.ts'
 import type { Answered, Batch, Sent } from './outbox.ts'
 import { Pulling } from './pulling.ts'
 import type { Rules } from './rules.ts'
 import { Seeking } from './seeking.ts'
 import { Timers } from './timers.ts'
-import { compareText, firstDecision } from './view-change.ts'
+import { firstDecision } from './view-change.ts'
 import { Voting } from './voting.ts'
 
 /** What the store held. */
@@ -40,8 +41,7 @@ export class Machine implements Context {
   readonly #voting: Voting
   readonly #seeking: Seeking
   readonly #pulling: Pulling
-  #isLeaving = false
-  #leaveCount = 0
+  readonly #leaving: Leaving
   #stalledAt = Number.NEGATIVE_INFINITY
 
   constructor(config: MachineConfig, stored: Stored, now: number) {
@@ -52,6 +52,7 @@ export class Machine implements Context {
     this.detector = new Detector(config.self.peer, now)
     this.#admission = new Admission(this)
     this.#heartbeat = new Heartbeat(this, this.#admission)
+    this.#leaving = new Leaving(this, this.#admission)
     this.#voting = new Voting(this, this.#admission, stored.acceptor)
     this.#seeking = new Seeking(this)
     this.#pulling = new Pulling(this)
@@ -67,7 +68,7 @@ export class Machine implements Context {
   }
 
   get isLeaving(): boolean {
-    return this.#isLeaving
+    return this.#leaving.isLeaving
   }
 
   /** When `wake` is due. */
@@ -103,7 +104,7 @@ export class Machine implements Context {
           this.timers.set('meet', now + meetMs)
           break
         case 'leave':
-          this.#askToLeave(now)
+          this.#leaving.ask(now)
           break
       }
     }
@@ -169,21 +170,12 @@ export class Machine implements Context {
   }
 
   leave(now: number): void {
-    if (this.member === undefined || this.isAlone) {
-      this.#isLeaving = true
-      this.timers.clear('join', 'meet', 'beat', 'propose')
-      this.outbox.emit({ type: 'left' })
-    } else if (!this.#isLeaving) {
-      this.#isLeaving = true
-      this.#askToLeave(now)
-    }
+    this.#leaving.leave(now)
   }
 
   /** Takes `leave` back, if it is not decided yet. */
   stay(): void {
-    this.#isLeaving = false
-    this.#admission.stay(this.self.peer)
-    this.timers.clear('leave')
+    this.#leaving.stay()
   }
 
   /** All data of this peer is where view `number` wants it. */
@@ -300,11 +292,11 @@ export class Machine implements Context {
     const { member } = this
     if (member === undefined) {
       this.timers.clear('beat', 'meet')
-      if (this.#isLeaving) {
+      if (this.isLeaving) {
         this.timers.clear('leave', 'join')
         this.outbox.emit({ type: 'left' })
       }
-    } else if (this.#isLeaving && !this.isAlone) {
+    } else if (this.isLeaving && !this.isAlone) {
       // Admitted after all, because its request was on the way: it asks again to leave.
       this.timers.sooner('leave', now)
       this.timers.sooner('beat', now + beatMs)
@@ -375,27 +367,6 @@ export class Machine implements Context {
     // A peer of another lineage needs all; one that only asks where this peer stands needs nothing.
     const isAll = lineage !== history.lineage && after !== Number.MAX_SAFE_INTEGER
     return { standing: this.standing(), decisions: history.page(isAll ? 0 : after) }
-  }
-
-  #askToLeave(now: number): void {
-    if (!this.#isLeaving || this.member === undefined) {
-      return
-    }
-    const others = [...this.detector.reachablePeers(now)]
-      .filter((peer) => peer !== this.self.peer)
-      .toSorted(compareText)
-    const peer = others[this.#leaveCount % Math.max(1, others.length)]
-    this.#leaveCount++
-    this.timers.set('leave', now + leaveRetryMs)
-    const leave = { standing: this.standing(), peer: this.self.peer }
-    this.#admission.onLeave(this.self.peer, leave, now)
-    if (peer !== undefined) {
-      this.outbox.request(peer, 'leave', leave, askTimeoutMs, (answer, later) => {
-        if (answer !== undefined) {
-          this.meet(peer, answer.standing, later)
-        }
-      })
-    }
   }
 
   /** A timer that is late tells that this peer stood still; it then trusts no silence. */

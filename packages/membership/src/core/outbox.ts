@@ -80,13 +80,15 @@ export interface Batch {
   readonly effects: readonly Effect[]
 }
 
+type Settler = (message: Answered['message'] | undefined, now: number) => void
+
 /** Collects what the state machine wants done, and remembers who waits for which answer. */
 export class Outbox {
   #writes: Write[] = []
   #effects: Effect[] = []
   #nextId = 1
   /** Each request is settled once by the shell, at the latest by its deadline: so this is bounded. */
-  readonly #waiting = new Map<number, (answered: Answered | undefined, now: number) => void>()
+  readonly #waiting = new Map<number, Settler>()
 
   write(write: Write): void {
     this.#writes.push(write)
@@ -113,10 +115,8 @@ export class Outbox {
     done: (answer: Exchanges[M][1] | undefined, now: number) => void
   ): void {
     const id = this.#nextId++
-    this.#waiting.set(id, (answered, now) => {
-      // The shell decodes an answer by the method of its request, so the two agree.
-      done(answered?.message as Exchanges[M][1], now)
-    })
+    // The shell decodes an answer by the method of its request, so the two agree.
+    this.#waiting.set(id, done)
     // The pair is right by the signature; the compiler cannot see it in the union.
     const sent = { method, message } as Sent
     this.#effects.push({ type: 'request', id, to, sent, timeoutMs })
@@ -131,7 +131,7 @@ export class Outbox {
   settle(id: number, answered: Answered | undefined, now: number): void {
     const done = this.#waiting.get(id)
     this.#waiting.delete(id)
-    done?.(answered, now)
+    done?.(answered?.message, now)
   }
 
   drain(): Batch | undefined {

@@ -5,7 +5,7 @@
  */
 
 /** Bits after the point of all logarithms here. */
-export const fractionBits = 24
+const fractionBits = 24
 
 /** One step of the table covers this many bits of a number after its leading one. */
 const indexBits = 11

@@ -303,14 +303,14 @@ class Body {
 }
 
 /** Bytes that `value` takes as a varint: seven bits per byte, least significant first. */
-export function varintSize(value: number): number {
+function varintSize(value: number): number {
   let size = 1
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++
   return size
 }
 
 /** Writes `value` at `at` and returns the offset after it. */
-export function writeVarint(value: number, target: Uint8Array, at: number): number {
+function writeVarint(value: number, target: Uint8Array, at: number): number {
   let offset = at
   let rest = value
   while (rest >= 0x80) {

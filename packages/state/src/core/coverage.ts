@@ -145,7 +145,9 @@ export class Coverage {
     const missing: string[] = []
     for (const view of round.unsettled) {
       const home = this.#init.homes(view).homeOf(record)
-      const count = home.filter((member) => this.#counts(round, record.id, memberKey(member))).length
+      const count = home.filter((member) =>
+        this.#counts(round, record.id, memberKey(member))
+      ).length
       if (count < collectNeeded(home.length)) {
         missing.push(`${count} of ${collectNeeded(home.length)} needed in view ${view.number}`)
       }

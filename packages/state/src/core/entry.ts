@@ -172,8 +172,7 @@ export function sameExecution(a: Entry, b: Entry): boolean {
  * an entry again before it answers for it; the rest only makes the order total.
  */
 export function compareEntries(a: Entry, b: Entry, mutants: Mutants): number {
-  const byExecution =
-    a.writer < b.writer ? -1 : a.writer > b.writer ? 1 : a.execution - b.execution
+  const byExecution = a.writer < b.writer ? -1 : a.writer > b.writer ? 1 : a.execution - b.execution
   if (mutants.lowerDotStands === true) {
     return -byExecution || compareEpochs(a.stamp, b.stamp)
   }

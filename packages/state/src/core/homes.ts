@@ -9,7 +9,10 @@ export interface Homes {
 /** One life of a peer's disk. A wiped peer never speaks for its former one. */
 export type MemberKey = string
 
-export function memberKey(member: { readonly peer: string; readonly incarnation: string }): MemberKey {
+export function memberKey(member: {
+  readonly peer: string
+  readonly incarnation: string
+}): MemberKey {
   return member.peer + '#' + member.incarnation
 }
 

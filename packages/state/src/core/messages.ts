@@ -86,9 +86,7 @@ const verdict = oneOf('ok', 'full', 'more', 'failed')
 
 export const appendRequest: Message<AppendRequest> = message({
   ...sender,
-  documents: list(
-    object({ record: agentRecord, entries: list(bytes()), folds: list(wireStep) })
-  )
+  documents: list(object({ record: agentRecord, entries: list(bytes()), folds: list(wireStep) }))
 })
 export const verdicts: Message<Verdicts> = message({ ...answerer, results: list(verdict) })
 
@@ -121,7 +119,10 @@ export interface CollectReply extends Answerer {
   readonly more: boolean
 }
 const indexEntry = object({ id: idText, digest: text({ max: 32 }) })
-export const collectRequest: Message<CollectRequest> = message({ ...sender, after: optional(idText) })
+export const collectRequest: Message<CollectRequest> = message({
+  ...sender,
+  after: optional(idText)
+})
 export const collectReply: Message<CollectReply> = message({
   ...answerer,
   documents: list(indexEntry),

@@ -9,7 +9,7 @@ export interface Mutants {
   readonly keyNotReplicated?: boolean
   /** The copy of an owner outside of the home set counts. */
   readonly countOutsideHome?: boolean
-  /** Copies are dropped as soon as the newest view does not place them here. */
+  /** Copies are dropped, unasked, as soon as the newest view does not place them here. */
   readonly forgetBeforeSettled?: boolean
   /** A repeated key is answered from the owner's memory. */
   readonly knownKeyWithoutCopies?: boolean

@@ -1,6 +1,7 @@
 import type { Member } from '@murmuration/interface'
 import type { DocumentCopy, FoldStep } from './document-copy.ts'
 import { ownSessionPrefix } from './document-copy.ts'
+import { sameExecution } from './entry.ts'
 import type { Entry, EntryKey } from './entry.ts'
 import { copiesNeeded, memberKey } from './homes.ts'
 import type { MemberKey } from './homes.ts'
@@ -210,6 +211,32 @@ export class Replication {
       target.mode = 'append'
       target.sent = undefined
       this.confirm(member, entries)
+    }
+  }
+
+  /**
+   * The copy was joined with another one: entries may be new, replaced or folded, and every replica
+   * needs the result as a whole. Whoever waits for an execution that does not stand any more is not
+   * told that it does.
+   */
+  merged(): void {
+    const former = new Map(this.#tracks)
+    this.#tracks.clear()
+    this.#unacknowledged = 0
+    for (const entry of this.#init.copy.entries()) {
+      const track = former.get(entry.key)
+      const waiters = track !== undefined && sameExecution(track.entry, entry) ? track.waiters : []
+      this.#track({ entry, mask: 0, waiters })
+    }
+    for (const key of this.#unsafe) {
+      if (!this.#tracks.has(key)) {
+        this.#unsafe.delete(key)
+      }
+    }
+    for (const target of this.#targets.values()) {
+      target.mode = 'full'
+      target.queue = []
+      target.sent = undefined
     }
   }
 

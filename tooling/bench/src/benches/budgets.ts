@@ -63,7 +63,9 @@ async function run(context: BenchContext): Promise<BenchResult> {
   for (const delayMs of DELAYS_MS) {
     const measured = await measureAll(context, delayMs)
     tables.push(tableOf(delayMs, measured))
-    figures[`delay-${delayMs}ms`] = Object.fromEntries(measured.map(({ name, ...rest }) => [name, rest]))
+    figures[`delay-${delayMs}ms`] = Object.fromEntries(
+      measured.map(({ name, ...rest }) => [name, rest])
+    )
     for (const { name, p95, failed } of measured) {
       promises.push({
         what: `${name}: p95 ${round(p95)} ms below ${BUDGET_MS} ms with ${delayMs} ms one-way delay`,

@@ -36,7 +36,11 @@ export async function startCluster(context: BenchContext, delayMs: number): Prom
       dataDir: join(folder, `peer-${at}`),
       secret
     }
-    members.push((await context.start(new URL('./peer.ts', import.meta.url), [JSON.stringify(init)])) as PeerReady)
+    members.push(
+      (await context.start(new URL('./peer.ts', import.meta.url), [
+        JSON.stringify(init)
+      ])) as PeerReady
+    )
   }
   const edge = await createCluster({
     name: 'budgets',

@@ -30,9 +30,15 @@ export function operationsOf({ edge, peers }: BudgetCluster): Operation[] {
     },
     { name: 'read, session', run: (index) => agent(index).state({ consistency: 'session' }) },
     // A new name each time: nothing is cached.
-    { name: 'find, not cached', run: (index) => edge.registry.find(meter.id(`f${unique++}-${index}`)) },
+    {
+      name: 'find, not cached',
+      run: (index) => edge.registry.find(meter.id(`f${unique++}-${index}`))
+    },
     { name: 'claim', run: (index) => edge.registry.claim(meter.record(`c${index % AGENTS}`)) },
-    { name: 'signal, targeted', run: (index) => publish(edge, { targeted: [peers[index % peers.length] ?? ''] }) },
+    {
+      name: 'signal, targeted',
+      run: (index) => publish(edge, { targeted: [peers[index % peers.length] ?? ''] })
+    },
     { name: 'signal, shard', run: (index) => publish(edge, { shard: `s${index % AGENTS}` }) }
   ]
 }
