@@ -1,9 +1,9 @@
 import type { AbortOptions } from '@libp2p/interface'
 import { createViewFollower } from '@murmuration/membership'
 import { createMemoryStore } from '@murmuration/storage'
+import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { defaults } from './defaults.ts'
 import type { PeerParts } from './peer.ts'
-import { systemClock as clock, systemRandom as random } from './system.ts'
 
 /**
  * Leaves the view and waits until the others have everything: a view without this peer is settled,

@@ -15,13 +15,13 @@ import type {
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
+import { systemClock as clock } from '@murmuration/system'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
 import type { Cluster, ClusterPlacement } from './index.ts'
 import type { Node } from './node.ts'
 import type { Settings } from './settings.ts'
-import { systemClock as clock } from './system.ts'
 
 /** The started parts of a peer. */
 export interface PeerParts {

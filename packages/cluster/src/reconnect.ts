@@ -1,7 +1,7 @@
 import type { AbortOptions, Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { systemClock } from '@murmuration/system'
 import { defaults } from './defaults.ts'
-import { systemClock } from './system.ts'
 
 /** Closes all connections to a peer and dials it anew, for a gossip stream that has gone mute. */
 export function reconnector(

@@ -18,6 +18,7 @@ import type { SignalsComponents } from '@murmuration/signals'
 import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
 import { createMemoryStore, openLevelStore } from '@murmuration/storage'
+import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
 import { Closers } from './closers.ts'
@@ -32,7 +33,6 @@ import type { PeerParts } from './peer.ts'
 import { reconnector } from './reconnect.ts'
 import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
-import { systemClock as clock, systemRandom as random } from './system.ts'
 
 /** Starts the parts of a peer from the bottom up; what has started is stopped if one of them fails. */
 export async function startCluster(init: ClusterInit): Promise<Cluster> {

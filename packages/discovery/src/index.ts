@@ -5,12 +5,12 @@
  */
 import { serviceDependencies } from '@libp2p/interface'
 import type { Discovery, Rpc } from '@murmuration/interface'
+import { systemClock, systemRandom } from '@murmuration/system'
 import type { DiscoveryComponents, Libp2pParts } from './components.ts'
 import { DefaultDiscovery } from './discovery.ts'
 import type { Prober } from './prober.ts'
 import { settingsOf } from './settings.ts'
 import type { DiscoveryInit } from './settings.ts'
-import { systemClock, systemRandom } from './system.ts'
 
 export { componentsOf } from './components.ts'
 export type {

@@ -6,6 +6,7 @@ import {
 } from '@murmuration/interface'
 import type { Clock, Role } from '@murmuration/interface'
 import { toString } from 'uint8arrays/to-string'
+import { systemClock } from '@murmuration/system'
 import { peerOf } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
 import {
@@ -20,7 +21,6 @@ import { certificatesMax, clockSkewMs, revokedMax, rootsMax, selfIssuedTtlMs } f
 import { InvalidCertificateError } from './errors.ts'
 import { deriveSecret } from './secret.ts'
 import { createSigner, createVerifier } from './signing.ts'
-import { systemClock } from './system-clock.ts'
 
 /** What a peer shows to get in, and what it asks of others. */
 export interface Credentials {

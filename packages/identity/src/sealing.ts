@@ -7,6 +7,7 @@ import {
 } from '@murmuration/interface'
 import type { Clock } from '@murmuration/interface'
 import { toString } from 'uint8arrays/to-string'
+import { systemClock } from '@murmuration/system'
 import { createBoundedMap } from './core/bounded-map.ts'
 import { checkDomain, EnvelopeBody } from './core/envelope.ts'
 import { peerOfPublicKey } from './core/peer-name.ts'
@@ -16,7 +17,6 @@ import { envelopeBytesMaxDefault, verifiedCacheMaxDefault, verifyParallel } from
 import { nodeCrypto } from './node-builtins.ts'
 import { createSigner, createVerifier } from './signing.ts'
 import type { Verifier } from './signing.ts'
-import { systemClock } from './system-clock.ts'
 
 /** What a signed envelope says. */
 export interface Envelope {

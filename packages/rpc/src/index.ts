@@ -20,7 +20,6 @@ import { Outbound } from './outbound.ts'
 import type { RpcConnectionManager } from './outbound.ts'
 import type { RpcRegistrar } from './registrar.ts'
 import { RpcService } from './rpc-service.ts'
-import { systemClock } from './system-clock.ts'
 
 export { defaults } from './defaults.ts'
 export { UnsupportedVersionError } from './errors.ts'
@@ -35,6 +34,7 @@ export type {
   RpcHandlerOptions,
   RpcStreamHandler
 } from '@murmuration/interface'
+import { systemClock } from '@murmuration/system'
 
 /** Options of `rpc`; the bounds are explained at `defaults`. */
 export interface RpcInit extends LimitOptions {

@@ -3,9 +3,9 @@ import type { GossipSub, Message, SubscriptionChangeData } from '@libp2p/gossips
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Clock } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
+import { systemClock } from '@murmuration/system'
 import { Backpressure } from './backpressure.ts'
 import type { Gossip, GossipMessage, Verdict } from './gossip.ts'
-import { systemClock } from './system.ts'
 
 const verdicts: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,

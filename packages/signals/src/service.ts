@@ -10,13 +10,13 @@ import type {
 import type { GossipSub } from '@libp2p/gossipsub'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Rpc } from '@murmuration/interface'
+import { systemClock } from '@murmuration/system'
 import type { SignalBus, SignalsComponents, SignalsInit } from './components.ts'
 import { pause } from './deadline.ts'
 import { reconnectSettleMs } from './defaults.ts'
 import { gossipsubGossip } from './gossipsub.ts'
 import { createSignalSigner } from './signer.ts'
 import { createSignals } from './signals.ts'
-import { systemClock } from './system.ts'
 
 /** What the service takes from libp2p; all of it is there in a libp2p node. */
 export interface SignalsServiceComponents {

@@ -9,6 +9,7 @@ import type {
   Subscription
 } from '@murmuration/interface'
 import { AbortedError, InvalidParametersError, NotStartedError } from '@murmuration/interface'
+import { systemClock, systemRandom } from '@murmuration/system'
 import { BatchSeal } from './batches.ts'
 import { ClusterRoute } from './cluster-route.ts'
 import type { SignalBus, SignalsComponents, SignalsInit } from './components.ts'
@@ -23,7 +24,7 @@ import { Counters } from './counters.ts'
 import type { SignalCounters } from './counters.ts'
 import * as defaults from './defaults.ts'
 import { Publisher } from './publisher.ts'
-import { systemClock, systemDefer, systemRandom } from './system.ts'
+import { systemDefer } from './system-defer.ts'
 import { TargetedRoute } from './targeted-route.ts'
 
 /**

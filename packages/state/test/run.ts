@@ -10,6 +10,12 @@ const faultsMs = 1500
 /** The owner of the second one is its namesake, mostly outside of its home set. */
 const documents = ['test/doc/a', 'test/pinned/p1']
 
+interface DocumentValue {
+  readonly hits: Readonly<Record<string, number>>
+  readonly tags: readonly string[]
+  readonly total: number
+}
+
 /** One run: clients repeat their updates through crashes, pauses, splits and new views. */
 export async function run(simulation: Simulation, mutants: Mutants = {}): Promise<Run> {
   const one = new Run(simulation, mutants)
@@ -31,6 +37,18 @@ class Run {
   constructor(simulation: Simulation, mutants: Mutants) {
     this.#simulation = simulation
     this.world = new World(simulation, peersCount, mutants)
+  }
+
+  #throwViolation(): void {
+    const [violation] = this.world.violations
+    if (violation !== undefined) {
+      throw new Error(violation)
+    }
+  }
+
+  #fail(what: string): void {
+    this.#simulation.log(`!! ${what}`)
+    this.world.violations.push(what)
   }
 
   get #random() {
@@ -73,8 +91,10 @@ class Run {
     }
     this.#nemesis()
     await this.#simulation.run(faultsMs)
+    this.#throwViolation()
     await this.#recover()
     this.#check()
+    this.#throwViolation()
   }
 
   /** Sends updates one after the other, each until it is answered. */
@@ -92,7 +112,13 @@ class Run {
         const name = `${session}:${sequence}`
         const id = pick(this.#random, documents)
         const update = this.#update(id)
-        world.histories.set(name, { id, update, executions: new Set(), acknowledged: undefined })
+        world.histories.set(name, {
+          id,
+          update,
+          executions: new Set(),
+          acknowledged: undefined,
+          acknowledgedIn: 0
+        })
         await this.#repeat(session, sequence, open)
         open.delete(sequence)
         await this.#pause(this.#between(1, 80))
@@ -129,7 +155,8 @@ class Run {
       }
       const reply = await this.#ask(history.id, (peer) => world.request(session, peer, request))
       if (reply?.status === 'expired') {
-        throw new Error(`${name} expired before it was answered`)
+        this.#fail(`${name} expired before it was answered`)
+        return
       }
       if (reply?.status === 'ok') {
         if (history.acknowledged === undefined) {
@@ -140,7 +167,7 @@ class Run {
             continue
           }
         } else if (history.acknowledged !== reply.result) {
-          throw new Error(`${name} gave ${history.acknowledged}, then ${reply.result}`)
+          this.#fail(`${name} gave ${history.acknowledged}, then ${reply.result}`)
         }
         return
       }
@@ -149,7 +176,7 @@ class Run {
       }
       await this.#pause(this.#between(20, 90))
     }
-    throw new Error(`${name} was never answered`)
+    this.#fail(`${name} was never answered`)
   }
 
   async #ask(id: string, send: (peer: string) => Promise<Reply>): Promise<Reply | undefined> {
@@ -378,36 +405,24 @@ class Run {
     }
   }
 
-  #valueAt(
-    peer: Peer,
-    id: string
-  ): { hits: Record<string, number>; tags: string[]; total: number } {
-    // The table of the service is where its copies are; a read could ask another peer.
-    const held = (peer.state as unknown as { held(id: string): unknown }).held(id) as
-      | { copy: { live: { value: (s: typeof schema) => never } } }
-      | undefined
-    const value = held?.copy.live.value(schema) as
-      | { hits: Record<string, number>; tags: readonly string[]; total: number }
-      | undefined
-    const hits = Object.entries(value?.hits ?? {}).toSorted()
+  /** Of the copy itself: a read could ask another peer. */
+  #valueAt(peer: Peer, id: string): DocumentValue {
+    const read = peer.state?.held(id)?.copy.live.value(schema)
     return {
-      hits: Object.fromEntries(hits),
-      tags: [...(value?.tags ?? [])].toSorted(),
-      total: value?.total ?? 0
+      hits: Object.fromEntries(Object.entries(read?.hits ?? {}).toSorted()),
+      tags: [...(read?.tags ?? [])].toSorted(),
+      total: read?.total ?? 0
     }
   }
 
-  #checkValue(
-    id: string,
-    value: { hits: Record<string, number>; tags: string[]; total: number } | undefined
-  ): void {
+  #checkValue(id: string, value: DocumentValue): void {
     let total = 0
     const { histories } = this.world
     for (const [name, history] of histories) {
       if (history.id !== id) {
         continue
       }
-      const count = value?.hits[name] ?? 0
+      const count = value.hits[name] ?? 0
       total += count * (history.update.kind === 'count' ? history.update.by : 1)
       if (count > 1) {
         throw new Error(`${name} counted ${count} times`)
@@ -419,7 +434,7 @@ class Run {
         const removals = [...histories.values()].filter(
           ({ update }) => update.kind === 'remove' && update.tag === name
         )
-        const present = value?.tags.includes(name) === true
+        const present = value.tags.includes(name) === true
         if (!present && !removals.some((one) => [...one.executions].some(isRemoval))) {
           throw new Error(`the tag ${name} is lost`)
         }
@@ -428,8 +443,8 @@ class Run {
         }
       }
     }
-    if (total !== (value?.total ?? 0)) {
-      throw new Error(`the total of ${id} is ${value?.total}, not ${total}`)
+    if (total !== value.total) {
+      throw new Error(`the total of ${id} is ${value.total}, not ${total}`)
     }
   }
 }

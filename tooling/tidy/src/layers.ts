@@ -3,6 +3,7 @@ import type { Problem, SourceFile } from './source-files.ts'
 /** The rows of docs/architecture.md, lowest first. A package imports only from rows below its own. */
 const ROWS: readonly (readonly string[])[] = [
   ['interface'],
+  ['system'],
   ['codec', 'storage'],
   ['placement', 'crdt'],
   ['identity'],

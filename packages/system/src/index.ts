@@ -1,10 +1,15 @@
+/**
+ * The clock and the randomness of this machine: what packages use where nobody gave them others.
+ *
+ * @packageDocumentation
+ */
 import type { Clock, Random } from '@murmuration/interface'
 
-/** The real clock. Its timers keep the process alive until the peer is stopped. */
+/** The real time. Its timers keep the process alive until they fire or are cancelled. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  schedule(delayMs, task) {
+  schedule: (delayMs, task) => {
     const timer = setTimeout(task, delayMs)
     return () => clearTimeout(timer)
   }
