@@ -99,7 +99,7 @@ function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): voi
 }
 
 /** Goes on at once where the value is there: a promise costs a turn of the microtask queue. */
-export function chain(value: unknown, next: (value: unknown) => unknown): unknown {
+function chain(value: unknown, next: (value: unknown) => unknown): unknown {
   return isThenable(value) ? Promise.resolve(value).then(next) : next(value)
 }
 

@@ -80,7 +80,7 @@ export class VirtualClock implements Clock {
 }
 
 /** A pseudo-random sequence (mulberry32). */
-export function randomOf(seed: number): { next(): number; bytes(length: number): Uint8Array } {
+function randomOf(seed: number): { next(): number; bytes(length: number): Uint8Array } {
   let a = seed
   const next = (): number => {
     a = (a + 0x6d2b79f5) | 0

@@ -13,6 +13,7 @@ import type {
   Partition,
   Registry,
   Role,
+  SignalRoute,
   Signals,
   View
 } from '@murmuration/interface'
@@ -57,6 +58,8 @@ export interface ClusterInit {
   readonly dataDir?: string
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
   readonly role?: Role
+  /** Route of signals by type pattern, where a publication names none. @default all: `cluster` */
+  readonly routes?: Readonly<Record<string, SignalRoute>>
   /** Shown to other members; the label `zone` keeps replicas apart. @default {} */
   readonly labels?: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. @default 100 */
@@ -111,8 +114,8 @@ export interface ClusterPlacement {
 /**
  * Starts a peer. Resolves once it runs; `ready()` tells when it can serve.
  *
- * @throws InvalidParametersError when an option is wrong, StorageError when the data directory cannot
- * be used, `ListenError` when an address is taken
+ * @throws InvalidParametersError when an option is wrong or an address is taken, StorageError when the
+ * data directory cannot be used
  */
 export function createCluster(init: ClusterInit): Promise<Cluster> {
   return startCluster(init)

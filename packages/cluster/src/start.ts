@@ -23,6 +23,7 @@ import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
+import { defaults } from './defaults.ts'
 import type { Cluster, ClusterInit } from './index.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
 import { startNode } from './node.ts'
@@ -79,7 +80,10 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
       ...metricsOf(node),
       ...(node === undefined ? {} : gossipOf(node, rpc, privateKey))
     },
-    { cluster: settings.name }
+    {
+      cluster: settings.name,
+      ...(settings.routes === undefined ? {} : { routes: settings.routes })
+    }
   )
   const partition = createPartition({ membership, log: sink('partition') })
   const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
@@ -140,8 +144,23 @@ async function openNetwork(
     node = await startNode(settings, credentials, privateKey, settings.listen)
   }
   closers.add(() => node.libp2p.stop())
+  closers.add(sweepRegularly(node))
   await rememberPorts(settings.listen, node.libp2p.getMultiaddrs().map(String), kept)
   return node
+}
+
+/** Cuts peers whose certificate has expired; they come back with the one they have renewed. */
+function sweepRegularly(node: Node): () => void {
+  let cancel = (): void => undefined
+  const again = (): void => {
+    cancel = clock.schedule(defaults.sweepMs, () => {
+      // Each cut connection is logged where it is cut; the sweep has no failure of its own.
+      void node.admitted.sweep()
+      again()
+    })
+  }
+  again()
+  return () => cancel()
 }
 
 function openDiscovery(

@@ -74,9 +74,6 @@ export class Replica {
     const refuse =
       this.#context.mutants.refuseOldUpdates === true && this.fenced(request, call.peer)
     const results = decoded.map(({ document, entries }): Verdict => {
-      if (refuse) {
-        return 'failed'
-      }
       const { verdict, held } = this.#store(document, entries, call.peer)
       if (held !== undefined) {
         saves.push(this.#context.disk.save(held, { sync: entries.length > 0 }))

@@ -1,6 +1,6 @@
 import { createSimulation } from '@murmuration/testkit'
 import { run, runs } from './run.ts'
-const s = createSimulation({ seed: Number(process.argv[2]), trace: true })
+const s = createSimulation({ seed: Number(process.argv[2]), trace: true, diskMs: [0.05, 6] })
 try {
   await run(s, JSON.parse(process.argv[3] ?? '{}'))
   console.log('passed')

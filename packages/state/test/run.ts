@@ -71,6 +71,7 @@ class Run {
     world.newsMs = hard ? 700 : 80
     world.compareMs = hard ? 2500 : 800
     world.onExecute = (peer) => this.#strike(peer)
+    world.onAcknowledge = (peer, id) => this.#strikeReplica(peer, id)
     const out = this.#between(0, 2)
     world.newView(world.peers.slice(out))
     for (const peer of world.peers) {
@@ -239,6 +240,27 @@ class Run {
     })
   }
 
+  /** Just when an update has enough copies, one that may hold it is out of reach, and the owner goes. */
+  #strikeReplica(owner: Peer, id: string): void {
+    if (!this.#faults || !this.#chance(this.#strikes / 2)) {
+      return
+    }
+    const { world } = this
+    const home = world.homeOf(id, world.views.all.length)
+    const holders = world.peers.filter(
+      (peer) => peer !== owner && home.includes(peer.disk.incarnation)
+    )
+    if (holders.length > 0) {
+      const peer = pick(this.#random, holders)
+      if (this.#chance(0.5)) {
+        this.#pauseOne(peer)
+      } else {
+        this.#isolate(peer)
+      }
+    }
+    this.#simulation.after(this.#between(0, 40), () => this.#changeView(owner))
+  }
+
   #someone(): Peer {
     return (
       (this.#chance(0.6) ? this.#owner(pick(this.#random, documents)) : undefined) ??
@@ -402,6 +424,9 @@ class Run {
     for (const id of documents) {
       const owner = this.world.ownerOf(id)!
       this.#checkValue(id, this.#valueAt(owner, id))
+    }
+    for (const name of this.world.histories.keys()) {
+      this.world.peers.forEach((peer) => this.world.checkResult(peer, name))
     }
   }
 

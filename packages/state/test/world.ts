@@ -73,6 +73,8 @@ export class World {
   compareMs = 800
   /** An owner has just executed an update and not told anybody yet. */
   onExecute: (peer: Peer) => void = () => {}
+  /** An owner has just decided that an update has its copies. */
+  onAcknowledge: (peer: Peer, id: string) => void = () => {}
   /** Longest time until a peer hears of a view or of settling. */
   newsMs = 60
 
@@ -222,6 +224,7 @@ export class World {
       if (found.status === 'known') {
         const commit = await found.commit
         this.#checkAcknowledged(request, commit.epoch.view)
+        this.onAcknowledge(this.peer(peer), id)
         return { status: 'ok', result: text.decode(commit.result) }
       }
       const { draft, operations } = owned.document.draft(schema)
@@ -242,6 +245,7 @@ export class World {
       this.onExecute(this.peer(peer))
       const commit = await committing
       this.#checkAcknowledged(request, commit.epoch.view)
+      this.onAcknowledge(this.peer(peer), id)
       return { status: 'ok', result: text.decode(commit.result) }
     } catch (error) {
       return { status: 'failed', name: error instanceof Error ? error.name : String(error) }
@@ -277,6 +281,19 @@ export class World {
             `${name} was acknowledged in view ${number}, ${peer.name} serves view ${tenure.epoch.view} without it`
           )
         }
+      }
+    }
+  }
+
+  /** Every copy keeps the result that the client was told. */
+  checkResult(peer: Peer, name: string): void {
+    const history = this.histories.get(name)
+    const [session, sequence] = name.split(':')
+    const entry = peer.state?.held(history?.id ?? '')?.copy.get(`${sequence}/${session}`)
+    if (history?.acknowledged !== undefined && entry !== undefined) {
+      const kept = text.decode(entry.result)
+      if (kept !== history.acknowledged) {
+        this.#violated(`${name}: told ${history.acknowledged}, ${peer.name} keeps ${kept}`)
       }
     }
   }

@@ -25,6 +25,4 @@ export interface Mutants {
   readonly mixSettled?: boolean
   /** A peer hands its copies over without having adopted the asker's view. */
   readonly collectWithoutFence?: boolean
-  /** Updates of an older epoch are refused instead of merged. */
-  readonly refuseOldUpdates?: boolean
 }
