@@ -9,6 +9,8 @@ export class TallyReporter implements Reporter {
     let skipped = 0
     for (const module of modules) {
       failed += module.errors().length
+      // A hook that failed: its tests count as skipped, and none of them as failed.
+      for (const suite of module.children.allSuites()) failed += suite.errors().length
       for (const test of module.children.allTests()) {
         const state = test.result().state
         if (state === 'passed') passed++

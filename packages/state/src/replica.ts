@@ -71,8 +71,6 @@ export class Replica {
     }))
     await this.follow(request.view, call)
     const saves: Promise<void>[] = []
-    const refuse =
-      this.#context.mutants.refuseOldUpdates === true && this.fenced(request, call.peer)
     const results = decoded.map(({ document, entries }): Verdict => {
       const { verdict, held } = this.#store(document, entries, call.peer)
       if (held !== undefined) {

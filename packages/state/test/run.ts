@@ -8,7 +8,7 @@ import type { Peer, Reply, Update } from './world.ts'
 const peersCount = 5
 const faultsMs = 1500
 /** The owner of the second one is its namesake, mostly outside of its home set. */
-const documents = ['test/doc/a', 'test/pinned/p1']
+const documents = ['test/doc/a', 'test/pinned/p0']
 
 interface DocumentValue {
   readonly hits: Readonly<Record<string, number>>
@@ -73,7 +73,7 @@ class Run {
     world.onExecute = (peer) => this.#strike(peer)
     world.onAcknowledge = (peer, id) => this.#strikeReplica(peer, id)
     const out = this.#between(0, 2)
-    world.newView(world.peers.slice(out))
+    world.newView(world.peers.slice(0, peersCount - out))
     for (const peer of world.peers) {
       await this.#simulation.wait(world.start(peer))
     }
@@ -375,7 +375,7 @@ class Run {
     let lost: Peer | undefined
     if (this.#chance(0.6)) {
       lost = pick(this.#random, world.peers)
-      if (lost.name !== 'p1' && this.#mayLose(lost)) {
+      if (lost.name !== 'p0' && this.#mayLose(lost)) {
         this.#lost = lost
         world.crash(lost, { wipe: true })
       } else {
@@ -425,8 +425,10 @@ class Run {
       const owner = this.world.ownerOf(id)!
       this.#checkValue(id, this.#valueAt(owner, id))
     }
-    for (const name of this.world.histories.keys()) {
-      this.world.peers.forEach((peer) => this.world.checkResult(peer, name))
+    for (const [name, { id }] of this.world.histories) {
+      for (const { peer } of createPlacement(this.world.views.newest!).homeOf(recordOf(id))) {
+        this.world.checkResult(this.world.peer(peer), name)
+      }
     }
   }
 

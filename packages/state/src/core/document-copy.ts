@@ -1,11 +1,12 @@
 import { createDocument, decodeDocument } from '@murmuration/crdt'
-import type { Document, Dot, Stamp } from '@murmuration/crdt'
+import type { Document, Stamp } from '@murmuration/crdt'
 import { MessageTooLargeError } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Operation } from '@murmuration/interface'
-import { combine, digestBytes, digestText, digestToText, emptyDigest } from './digest.ts'
+import { combine, digestBytes, digestToText, emptyDigest, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { compareEntries, createEntry, sameExecution } from './entry.ts'
 import type { Entry, EntryKey, Void } from './entry.ts'
+import { EntrySet } from './entry-set.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
 
@@ -47,11 +48,6 @@ export interface Execution {
   readonly deltaBytesMax: number
 }
 
-interface Session {
-  floor: number
-  readonly entries: Map<number, Entry>
-}
-
 /** Sessions of this form belong to owners and hold their updates without a key. */
 export const ownSessionPrefix = '~'
 
@@ -69,33 +65,28 @@ const emptyBase = createDocument().encode()
 export class DocumentCopy {
   readonly record: AgentRecord
   readonly #mutants: Mutants
-  readonly #sessions = new Map<string, Session>()
-  readonly #voided = new Map<EntryKey, Void[]>()
+  readonly #entries = new EntrySet()
   #base: Uint8Array = emptyBase
   #live: Document | undefined
-  #entriesByDot: Map<string, Map<number, Entry>> | undefined
-  #entryCount = 0
-  #entryBytes = 0
-  #entriesDigest: Digest = emptyDigest
   #baseDigest: Digest | undefined
   #executions = 0
   #time: Stamp = { time: 0, tick: 0 }
   #writer: string | undefined
   #baseChanged = true
-  #changed = new Map<EntryKey, Entry | undefined>()
+  readonly #changed = new Map<EntryKey, Entry | undefined>()
 
   constructor(record: AgentRecord, mutants: Mutants = {}) {
     this.record = record
     this.#mutants = mutants
   }
 
-  /** The base is checked when it is first decoded; `verify` does that now. */
+  /** The parts are checked when they are first needed; `verify` does that now. */
   static from(state: CopyState, mutants: Mutants = {}): DocumentCopy {
     const copy = new DocumentCopy(state.record, mutants)
     copy.#base = state.base
     copy.#time = state.time
     for (const [session, floor] of state.floors) {
-      copy.#session(session).floor = floor
+      copy.#entries.setFloor(session, floor)
     }
     for (const entry of state.entries) {
       copy.#place(entry)
@@ -115,11 +106,11 @@ export class DocumentCopy {
   }
 
   get entryCount(): number {
-    return this.#entryCount
+    return this.#entries.size
   }
 
   get entryBytes(): number {
-    return this.#entryBytes
+    return this.#entries.bytes
   }
 
   get baseBytes(): number {
@@ -128,21 +119,13 @@ export class DocumentCopy {
 
   /** Nothing was ever written to it. */
   get empty(): boolean {
-    return this.#entryCount === 0 && equalBytes(this.#base, emptyBase)
+    return this.#entries.size === 0 && equalBytes(this.#base, emptyBase)
   }
 
   /** Equal for copies that hold the same. */
   get digest(): Digest {
-    if (this.#baseDigest === undefined) {
-      let digest = digestBytes(this.#base)
-      for (const [name, { floor }] of this.#sessions) {
-        if (floor > 0) {
-          digest = combine(digest, digestText(floor + '|' + name))
-        }
-      }
-      this.#baseDigest = digest
-    }
-    return combine(this.#baseDigest, this.#entriesDigest)
+    this.#baseDigest ??= combine(digestBytes(this.#base), this.#entries.floorsDigest)
+    return combine(this.#baseDigest, this.#entries.digest)
   }
 
   get digestAsText(): string {
@@ -150,41 +133,28 @@ export class DocumentCopy {
   }
 
   get(key: EntryKey): Entry | undefined {
-    const at = key.indexOf('/')
-    return this.#sessions.get(key.slice(at + 1))?.entries.get(Number(key.slice(0, at)))
+    return this.#entries.get(key)
   }
 
   floorOf(session: string): number {
-    return this.#sessions.get(session)?.floor ?? 0
+    return this.#entries.floorOf(session)
   }
 
-  *entries(): IterableIterator<Entry> {
-    for (const { entries } of this.#sessions.values()) {
-      yield* entries.values()
-    }
+  entries(): IterableIterator<Entry> {
+    return this.#entries.values()
   }
 
   /** Sessions with entries above their floor. */
-  *openSessions(): IterableIterator<readonly [string, number, ReadonlyMap<number, Entry>]> {
-    for (const [name, { floor, entries }] of this.#sessions) {
-      if (entries.size > 0) {
-        yield [name, floor, entries]
-      }
-    }
+  openSessions(): IterableIterator<readonly [string, number, ReadonlyMap<number, Entry>]> {
+    return this.#entries.openSessions()
   }
 
   state(): CopyState {
-    const floors: [string, number][] = []
-    for (const [name, { floor }] of this.#sessions) {
-      if (floor > 0) {
-        floors.push([name, floor])
-      }
-    }
     return {
       record: this.record,
       base: this.#base,
-      floors,
-      entries: [...this.entries()],
+      floors: this.#entries.floors(),
+      entries: [...this.#entries.values()],
       time: this.#time
     }
   }
@@ -206,10 +176,6 @@ export class DocumentCopy {
     return changes
   }
 
-  get unsaved(): boolean {
-    return this.#baseChanged || this.#changed.size > 0
-  }
-
   markUnsaved(changes: Changes): void {
     this.#baseChanged ||= changes.base
     for (const key of [...changes.removed, ...changes.entries.map((entry) => entry.key)]) {
@@ -220,12 +186,12 @@ export class DocumentCopy {
   /** Everything has to be written, as after damage on disk. */
   markAllUnsaved(): void {
     this.#baseChanged = true
-    for (const entry of this.entries()) {
+    for (const entry of this.#entries.values()) {
       this.#changed.set(entry.key, entry)
     }
   }
 
-  /** The name under which this copy mints dots; a new one after each rebuild, so none is minted twice. */
+  /** The name under which this copy mints dots; a new one after each rebuild, so none twice. */
   writer(next: () => string): string {
     if (this.#writer === undefined) {
       this.#writer = next()
@@ -236,13 +202,13 @@ export class DocumentCopy {
 
   /** Runs recorded operations and remembers what they did under their key. */
   execute(execution: Execution): Entry {
-    const { operations, writer, time, epoch, key, result } = execution
+    const { operations, writer, time, epoch, key, result, deltaBytesMax } = execution
     const done = this.live.execute(operations, { writer, stamp: time })
-    if (done.delta.length > execution.deltaBytesMax) {
+    if (done.delta.length > deltaBytesMax) {
       // Not placed, so the next look at the document does not find it.
       this.#invalidate()
       throw new MessageTooLargeError(
-        `an update of ${done.delta.length} bytes, ${execution.deltaBytesMax} allowed`
+        `an update of ${done.delta.length} bytes, ${deltaBytesMax} allowed`
       )
     }
     const number = ++this.#executions
@@ -257,13 +223,13 @@ export class DocumentCopy {
       delta: done.dots.length === 0 ? new Uint8Array(0) : done.delta,
       result,
       time,
-      voids: this.#voidsOf(done.removed)
+      voids: this.#entries.voidsOf(done.removed)
     })
     this.#place(entry)
     return entry
   }
 
-  /** The same execution under a later epoch: from now on it beats what other owners did meanwhile. */
+  /** The same execution under a later epoch: it then beats what other owners did meanwhile. */
   restamp(entry: Entry, epoch: Epoch): Entry {
     if (compareEpochs(entry.stamp, epoch) >= 0) {
       return entry
@@ -278,17 +244,15 @@ export class DocumentCopy {
    * undefined where the key is below the floor. Throws `MalformedMessageError` for a bad delta.
    */
   add(entry: Entry): Entry | undefined {
-    const session = this.#sessions.get(entry.session)
-    if (session !== undefined && entry.sequence < session.floor) {
+    if (entry.sequence < this.floorOf(entry.session)) {
       return undefined
     }
-    const present = session?.entries.get(entry.sequence)
+    const present = this.get(entry.key)
     if (present === undefined) {
-      if (this.#live !== undefined || entry.count > 0) {
-        this.#apply(this.live, entry)
-      }
+      const { live } = this
+      this.#apply(live, entry)
       this.#place(entry)
-      this.#applyVoids(this.live, entry)
+      this.#applyVoids(live, entry)
       return entry
     }
     if (compareEntries(entry, present, this.#mutants) <= 0) {
@@ -307,43 +271,27 @@ export class DocumentCopy {
 
   /** The step that folds everything of a session below `to`. */
   planFold(session: string, to: number): FoldStep {
-    const from = this.floorOf(session)
-    let digest = emptyDigest
-    for (const [sequence, entry] of this.#sessions.get(session)?.entries ?? []) {
-      if (sequence < to) {
-        digest = combine(digest, entry.digest)
-      }
-    }
-    return { session, from, to, digest }
+    const digest = this.#entries
+      .below(session, to)
+      .reduce((sum, entry) => combine(sum, entry.digest), emptyDigest)
+    return { session, from: this.floorOf(session), to, digest }
   }
 
   /** False, and nothing is done, where this copy does not hold what the steps fold. */
   fold(steps: readonly FoldStep[]): boolean {
     const due = steps.filter((step) => this.floorOf(step.session) < step.to)
-    const folded: Entry[] = []
-    for (const step of due) {
-      const { high, low } = this.planFold(step.session, step.to).digest
-      if (
-        this.floorOf(step.session) !== step.from ||
-        high !== step.digest.high ||
-        low !== step.digest.low
-      ) {
-        return false
-      }
-      for (const [sequence, entry] of this.#sessions.get(step.session)?.entries ?? []) {
-        if (sequence < step.to) {
-          folded.push(entry)
-        }
-      }
-    }
-    if (due.length > 0) {
-      this.#foldEntries(folded)
+    const followed = due.every((step) => {
+      const own = this.planFold(step.session, step.to)
+      return own.from === step.from && equalDigests(own.digest, step.digest)
+    })
+    if (followed && due.length > 0) {
+      this.#foldEntries(due.flatMap((step) => this.#entries.below(step.session, step.to)))
       for (const step of due) {
-        this.#session(step.session).floor = step.to
+        this.#entries.setFloor(step.session, step.to)
       }
       this.#baseChange()
     }
-    return true
+    return followed
   }
 
   /** Joins the other copy into this one. True if this one changed. */
@@ -351,7 +299,7 @@ export class DocumentCopy {
     const before = this.digest
     this.#time = later(this.#time, other.#time)
     let rebuild = false
-    for (const [name, { floor }] of other.#sessions) {
+    for (const [name, floor] of other.#entries.floors()) {
       if (floor > this.floorOf(name)) {
         rebuild = this.#raiseFloor(name, floor) || rebuild
       }
@@ -370,17 +318,16 @@ export class DocumentCopy {
     for (const entry of other.entries()) {
       this.add(entry)
     }
-    const after = this.digest
-    return before.high !== after.high || before.low !== after.low
+    return !equalDigests(before, this.digest)
   }
 
-  /** Decodes everything, so that later use cannot fail. Throws `CorruptDataError` and the like. */
+  /** Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`. */
   verify(): void {
-    void this.live
+    this.#live ??= this.#rebuild()
   }
 
   #foldEntries(folded: readonly Entry[]): void {
-    if (folded.length === this.#entryCount) {
+    if (folded.length === this.#entries.size) {
       this.#base = this.live.encode()
     } else {
       const base = decodeDocument(this.#base)
@@ -391,25 +338,21 @@ export class DocumentCopy {
       this.#base = base.encode()
     }
     for (const entry of folded) {
-      this.#displace(entry)
+      this.#entries.displace(entry)
       this.#changed.set(entry.key, undefined)
     }
   }
 
   /** A floor learnt from another copy: its base carries the verdict on what is dropped here. */
   #raiseFloor(name: string, floor: number): boolean {
-    const session = this.#session(name)
-    let dropped = false
-    for (const [sequence, entry] of session.entries) {
-      if (sequence < floor) {
-        this.#displace(entry)
-        this.#changed.set(entry.key, undefined)
-        dropped = true
-      }
+    const dropped = this.#entries.below(name, floor)
+    for (const entry of dropped) {
+      this.#entries.displace(entry)
+      this.#changed.set(entry.key, undefined)
     }
-    session.floor = floor
+    this.#entries.setFloor(name, floor)
     this.#baseChange()
-    return dropped
+    return dropped.length > 0
   }
 
   #baseChange(): void {
@@ -419,13 +362,18 @@ export class DocumentCopy {
 
   #invalidate(): void {
     this.#live = undefined
-    this.#entriesByDot = undefined
     this.#writer = undefined
+  }
+
+  #place(entry: Entry): void {
+    this.#entries.place(entry)
+    this.#changed.set(entry.key, entry)
+    this.#time = later(this.#time, entry.time)
   }
 
   #rebuild(): Document {
     const live = decodeDocument(this.#base)
-    for (const entry of this.entries()) {
+    for (const entry of this.#entries.values()) {
       this.#apply(live, entry)
     }
     return live
@@ -437,7 +385,7 @@ export class DocumentCopy {
       return
     }
     document.apply(entry.delta)
-    for (const one of this.#voided.get(entry.key) ?? []) {
+    for (const one of this.#entries.voidsOn(entry.key)) {
       forget(document, entry, one)
     }
   }
@@ -448,95 +396,6 @@ export class DocumentCopy {
       if (target !== undefined) {
         forget(document, target, one)
       }
-    }
-  }
-
-  /** Puts an entry in its place, instead of the one that stood there. */
-  #place(entry: Entry): void {
-    const session = this.#session(entry.session)
-    const present = session.entries.get(entry.sequence)
-    if (present !== undefined) {
-      this.#displace(present)
-    }
-    session.entries.set(entry.sequence, entry)
-    this.#entryCount++
-    this.#entryBytes += entry.bytes.length
-    this.#entriesDigest = combine(this.#entriesDigest, entry.digest)
-    this.#time = later(this.#time, entry.time)
-    for (const one of entry.voids) {
-      const others = this.#voided.get(one.key)
-      if (others === undefined) {
-        this.#voided.set(one.key, [one])
-      } else {
-        others.push(one)
-      }
-    }
-    this.#indexDots(entry)
-    this.#changed.set(entry.key, entry)
-  }
-
-  #displace(entry: Entry): void {
-    this.#sessions.get(entry.session)?.entries.delete(entry.sequence)
-    this.#entryCount--
-    this.#entryBytes -= entry.bytes.length
-    this.#entriesDigest = combine(this.#entriesDigest, entry.digest)
-    for (const one of entry.voids) {
-      const others = (this.#voided.get(one.key) ?? []).filter((other) => other !== one)
-      if (others.length > 0) {
-        this.#voided.set(one.key, others)
-      } else {
-        this.#voided.delete(one.key)
-      }
-    }
-    const byCounter = this.#entriesByDot?.get(entry.writer)
-    for (let at = 0; byCounter !== undefined && at < entry.count; at++) {
-      byCounter.delete(entry.first + at)
-    }
-  }
-
-  #session(name: string): Session {
-    let session = this.#sessions.get(name)
-    if (session === undefined) {
-      session = { floor: 0, entries: new Map() }
-      this.#sessions.set(name, session)
-    }
-    return session
-  }
-
-  /** Whose dots these were; dots below the floors need no key any more. */
-  #voidsOf(dots: readonly Dot[]): Void[] {
-    if (dots.length === 0) {
-      return []
-    }
-    if (this.#entriesByDot === undefined) {
-      this.#entriesByDot = new Map()
-      for (const entry of this.entries()) {
-        this.#indexDots(entry)
-      }
-    }
-    const offsets = new Map<Entry, number[]>()
-    for (const { writer, counter } of dots) {
-      const entry = this.#entriesByDot.get(writer)?.get(counter)
-      if (entry !== undefined) {
-        const known = offsets.get(entry) ?? []
-        known.push(counter - entry.first)
-        offsets.set(entry, known)
-      }
-    }
-    return [...offsets].map(([{ key, mark, count }, gone]) => ({ key, mark, count, offsets: gone }))
-  }
-
-  #indexDots(entry: Entry): void {
-    if (this.#entriesByDot === undefined || entry.count === 0) {
-      return
-    }
-    let byCounter = this.#entriesByDot.get(entry.writer)
-    if (byCounter === undefined) {
-      byCounter = new Map()
-      this.#entriesByDot.set(entry.writer, byCounter)
-    }
-    for (let at = 0; at < entry.count; at++) {
-      byCounter.set(entry.first + at, entry)
     }
   }
 }

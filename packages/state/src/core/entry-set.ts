@@ -1,0 +1,187 @@
+import type { Dot } from '@murmuration/crdt'
+import { combine, digestText, emptyDigest } from './digest.ts'
+import type { Digest } from './digest.ts'
+import type { Entry, EntryKey, Void } from './entry.ts'
+
+interface Session {
+  floor: number
+  readonly entries: Map<number, Entry>
+}
+
+/**
+ * The floors of a document and the entries above them, with what is found by looking at all of
+ * them kept up to date: their number, size and digest, who voids whom, and whose dots are whose.
+ */
+export class EntrySet {
+  readonly #sessions = new Map<string, Session>()
+  readonly #voided = new Map<EntryKey, Void[]>()
+  #byDot: Map<string, Map<number, Entry>> | undefined
+  #count = 0
+  #bytes = 0
+  #digest: Digest = emptyDigest
+
+  get size(): number {
+    return this.#count
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Of the entries alone. */
+  get digest(): Digest {
+    return this.#digest
+  }
+
+  get(key: EntryKey): Entry | undefined {
+    const at = key.indexOf('/')
+    return this.#sessions.get(key.slice(at + 1))?.entries.get(Number(key.slice(0, at)))
+  }
+
+  floorOf(session: string): number {
+    return this.#sessions.get(session)?.floor ?? 0
+  }
+
+  setFloor(session: string, floor: number): void {
+    this.#session(session).floor = floor
+  }
+
+  floors(): [session: string, floor: number][] {
+    const floors: [string, number][] = []
+    for (const [name, { floor }] of this.#sessions) {
+      if (floor > 0) {
+        floors.push([name, floor])
+      }
+    }
+    return floors
+  }
+
+  get floorsDigest(): Digest {
+    let digest = emptyDigest
+    for (const [name, { floor }] of this.#sessions) {
+      if (floor > 0) {
+        digest = combine(digest, digestText(floor + '|' + name))
+      }
+    }
+    return digest
+  }
+
+  *values(): IterableIterator<Entry> {
+    for (const { entries } of this.#sessions.values()) {
+      yield* entries.values()
+    }
+  }
+
+  /** Sessions with entries above their floor. */
+  *openSessions(): IterableIterator<readonly [string, number, ReadonlyMap<number, Entry>]> {
+    for (const [name, { floor, entries }] of this.#sessions) {
+      if (entries.size > 0) {
+        yield [name, floor, entries]
+      }
+    }
+  }
+
+  /** Entries of a session that a floor at `to` would leave below. */
+  below(session: string, to: number): Entry[] {
+    const found: Entry[] = []
+    for (const [sequence, entry] of this.#sessions.get(session)?.entries ?? []) {
+      if (sequence < to) {
+        found.push(entry)
+      }
+    }
+    return found
+  }
+
+  /** Puts an entry in its place, instead of the one that stood there. */
+  place(entry: Entry): void {
+    const { entries } = this.#session(entry.session)
+    const present = entries.get(entry.sequence)
+    if (present !== undefined) {
+      this.displace(present)
+    }
+    entries.set(entry.sequence, entry)
+    this.#count++
+    this.#bytes += entry.bytes.length
+    this.#digest = combine(this.#digest, entry.digest)
+    for (const one of entry.voids) {
+      const others = this.#voided.get(one.key)
+      if (others === undefined) {
+        this.#voided.set(one.key, [one])
+      } else {
+        others.push(one)
+      }
+    }
+    this.#indexDots(entry)
+  }
+
+  displace(entry: Entry): void {
+    this.#sessions.get(entry.session)?.entries.delete(entry.sequence)
+    this.#count--
+    this.#bytes -= entry.bytes.length
+    this.#digest = combine(this.#digest, entry.digest)
+    for (const one of entry.voids) {
+      const others = (this.#voided.get(one.key) ?? []).filter((other) => other !== one)
+      if (others.length > 0) {
+        this.#voided.set(one.key, others)
+      } else {
+        this.#voided.delete(one.key)
+      }
+    }
+    const byCounter = this.#byDot?.get(entry.writer)
+    for (let at = 0; byCounter !== undefined && at < entry.count; at++) {
+      byCounter.delete(entry.first + at)
+    }
+  }
+
+  /** What standing entries void of the entry under a key. */
+  voidsOn(key: EntryKey): readonly Void[] {
+    return this.#voided.get(key) ?? []
+  }
+
+  /** Whose dots these were; dots below the floors need no key any more. */
+  voidsOf(dots: readonly Dot[]): Void[] {
+    if (dots.length === 0) {
+      return []
+    }
+    if (this.#byDot === undefined) {
+      this.#byDot = new Map()
+      for (const entry of this.values()) {
+        this.#indexDots(entry)
+      }
+    }
+    const offsets = new Map<Entry, number[]>()
+    for (const { writer, counter } of dots) {
+      const entry = this.#byDot.get(writer)?.get(counter)
+      if (entry !== undefined) {
+        const known = offsets.get(entry) ?? []
+        known.push(counter - entry.first)
+        offsets.set(entry, known)
+      }
+    }
+    return [...offsets].map(([{ key, mark, count }, gone]) => ({ key, mark, count, offsets: gone }))
+  }
+
+  #session(name: string): Session {
+    let session = this.#sessions.get(name)
+    if (session === undefined) {
+      session = { floor: 0, entries: new Map() }
+      this.#sessions.set(name, session)
+    }
+    return session
+  }
+
+  /** Only owners ask whose dots are whose, so the index is made when it is first needed. */
+  #indexDots(entry: Entry): void {
+    if (this.#byDot === undefined || entry.count === 0) {
+      return
+    }
+    let byCounter = this.#byDot.get(entry.writer)
+    if (byCounter === undefined) {
+      byCounter = new Map()
+      this.#byDot.set(entry.writer, byCounter)
+    }
+    for (let at = 0; at < entry.count; at++) {
+      byCounter.set(entry.first + at, entry)
+    }
+  }
+}
