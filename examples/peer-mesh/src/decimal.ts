@@ -2,7 +2,7 @@
  * Exact decimals as integers: a value of 12.5 is 12.5 × 10^18. Sums of them are exact, which sums of
  * binary floating-point numbers are not.
  */
-export const FRACTION_DIGITS = 18
+const FRACTION_DIGITS = 18
 
 /** Largest number of digits before the point; more is a broken feed, not a measurement. */
 const WHOLE_DIGITS_MAX = 30

@@ -19,7 +19,7 @@ export interface BadLine {
 }
 
 /** Longest line, in characters; a longer one is no reading. */
-export const LINE_MAX = 65_536
+const LINE_MAX = 65_536
 
 const DEVICE = /^[^/\p{Cc}]{1,128}$/u
 

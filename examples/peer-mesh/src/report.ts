@@ -26,7 +26,7 @@ export async function writeReport(path: string, report: Report): Promise<void> {
   await writeFile(path, `${reportText(report)}\n`)
 }
 
-export function reportText({ peers, result, failovers, errors, seconds }: Report): string {
+function reportText({ peers, result, failovers, errors, seconds }: Report): string {
   const devices = Object.fromEntries(
     result.devices.map(([id, { count, sum, min, max, last }]) => [
       id,

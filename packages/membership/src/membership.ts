@@ -12,7 +12,7 @@ import { Machine } from './core/machine.ts'
 import type { RefusalReason } from './core/messages.ts'
 import type { Answered, Batch, Effect, Sent } from './core/outbox.ts'
 import type { Rules } from './core/rules.ts'
-import { catchUpTimeoutMs, writeRetryMs } from './defaults.ts'
+import { backlogMax, catchUpTimeoutMs, writeRetryMs } from './defaults.ts'
 import { JoinRefusedError, lastingRefusals } from './errors.ts'
 import type { JoiningMembership, MembershipComponents, MembershipInit } from './index.ts'
 import { Ledger } from './ledger.ts'
@@ -361,6 +361,9 @@ export class MembershipService
   #serve(from: string, sent: Sent, signal: AbortSignal): Promise<Answered> {
     if (this.#isStuck) {
       throw new OverloadedError('the store of this peer refuses writes')
+    }
+    if (this.#queue.length >= backlogMax) {
+      throw new OverloadedError(`${backlogMax} requests wait for the store of this peer`)
     }
     const id = this.#nextAnswer++
     return new Promise((resolve) => {

@@ -44,8 +44,10 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
     const view = this.#membership.view
     if (view === undefined) return
     const self = this.#membership.self.peer
+    // Who is outside the view is on no side of a split: the owners that it asks judge for themselves.
+    const inside = view.members.some(({ peer }) => peer === self)
     const { status, unreachable } = standingOf(view, (peer) =>
-      peer === self ? 'reachable' : this.#membership.reachability(peer)
+      peer === self || !inside ? 'reachable' : this.#membership.reachability(peer)
     )
     const previous = this.#status
     if (status === previous) return

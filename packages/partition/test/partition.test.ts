@@ -59,4 +59,14 @@ describe('partition', () => {
     membership.set('b', 'unreachable')
     expect(partition.status).toBe('whole')
   })
+
+  it('is no matter of a peer outside the view, whoever it can reach', () => {
+    const membership = fake()
+    Object.assign(membership.self, { peer: 'edge' })
+    const partition = createPartition({ membership })
+    void partition.start()
+    membership.set('a', 'unreachable')
+    membership.set('b', 'unreachable')
+    expect(partition.status).toBe('whole')
+  })
 })
