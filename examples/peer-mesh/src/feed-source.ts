@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -18,14 +18,17 @@ export interface FeedSource {
 /** Finds the feed and, where it is a file, how long it is. */
 export async function openFeed(options: MeshOptions): Promise<FeedSource> {
   const path = options.feed ?? '-'
-  if (path !== '-') return { path, total: await countLines(path), close: async () => undefined }
+  if (path !== '-' && (await isRegular(path))) {
+    return { path, total: await countLines(path), close: async () => undefined }
+  }
   if (!options.faults.some(({ at }) => 'share' in at)) {
+    // A pipe can be read once, so nobody counts its lines first.
     return { path, total: undefined, close: async () => undefined }
   }
   // A share of the feed has a meaning only when its length is known: it is read to its end first.
   const folder = await mkdtemp(join(tmpdir(), 'mesh-feed-'))
   const file = join(folder, 'feed.ndjson')
-  await pipeline(process.stdin, createWriteStream(file))
+  await pipeline(path === '-' ? process.stdin : createReadStream(path), createWriteStream(file))
   return {
     path: file,
     total: await countLines(file),
@@ -33,16 +36,23 @@ export async function openFeed(options: MeshOptions): Promise<FeedSource> {
   }
 }
 
+/** Whether it is a file that can be read twice. */
+async function isRegular(path: string): Promise<boolean> {
+  try {
+    const found = await stat(path)
+    if (found.isDirectory()) throw new Error('it is a directory')
+    if (!found.isFile()) return false
+    await (await open(path, 'r')).close()
+    return true
+  } catch (error) {
+    throw new OptionError(`--feed ${path} cannot be read: ${reasonOf(error)}.`)
+  }
+}
+
 async function countLines(path: string): Promise<number> {
   let lines = 0
   let last = NEW_LINE
   try {
-    const file = await open(path, 'r')
-    if ((await file.stat()).isDirectory()) {
-      await file.close()
-      throw new Error('it is a directory')
-    }
-    await file.close()
     for await (const chunk of createReadStream(path)) {
       for (const byte of chunk as Uint8Array) if (byte === NEW_LINE) lines++
       last = (chunk as Uint8Array).at(-1) ?? last

@@ -1,4 +1,6 @@
+import { device as deviceType } from './agents.ts'
 import { parseDecimal } from './decimal.ts'
+import { LINE_MAX } from './lines.ts'
 
 /** One good line of a feed. */
 export interface Reading {
@@ -17,11 +19,6 @@ export interface BadLine {
   readonly line: number
   readonly reason: string
 }
-
-/** Longest line, in characters; a longer one is no reading. */
-const LINE_MAX = 65_536
-
-const DEVICE = /^[^/\p{Cc}]{1,128}$/u
 
 /** A number as it is written in the file: its text keeps what a binary number would round. */
 class NumberText {
@@ -47,7 +44,8 @@ export function parseLine(text: string, line: number): Reading | BadLine | undef
   const fields = value as Record<string, unknown> // each field is checked below
   const { device, metric } = fields
   if (typeof device !== 'string') return { line, reason: 'device is not a text' }
-  if (!DEVICE.test(device)) return { line, reason: 'device must be 1 to 128 characters without /' }
+  const name = checkDevice(device)
+  if (name !== undefined) return { line, reason: name }
   if (typeof metric !== 'string' || metric === '' || metric.length > 128) {
     return { line, reason: 'metric must be a text of 1 to 128 characters' }
   }
@@ -59,6 +57,16 @@ export function parseLine(text: string, line: number): Reading | BadLine | undef
   if (time === undefined)
     return { line, reason: 'time is neither an ISO 8601 text nor milliseconds' }
   return { line, device, metric, value: exact, time }
+}
+
+/** Why a text cannot name a device: it is the key of an agent. */
+function checkDevice(name: string): string | undefined {
+  try {
+    deviceType.id(name)
+    return undefined
+  } catch (error) {
+    return `device must be a good key of an agent: ${error instanceof Error ? error.message : String(error)}`
+  }
 }
 
 export function isBad(result: Reading | BadLine): result is BadLine {

@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { Session } from '@murmuration/agent'
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
@@ -9,6 +8,7 @@ import { formatDecimal } from './decimal.ts'
 import { isBad, parseLine } from './feed.ts'
 import type { Reading } from './feed.ts'
 import { Latencies } from './latency.ts'
+import { linesOf } from './lines.ts'
 import type { DeviceResult, FromFeeder, ToFeeder } from './protocol.ts'
 
 /**
@@ -16,8 +16,13 @@ import type { DeviceResult, FromFeeder, ToFeeder } from './protocol.ts'
  * may be killed under it. Each line has an idempotency key, and is sent until it is acknowledged.
  */
 const IN_FLIGHT_MAX = 256
-/** A line that no peer takes for so long ends the run: the mesh has lost its majority. */
-const GIVE_UP_MS = 60_000
+/** A line that no peer takes for so long ends the run: what holds its agent is gone. */
+const GIVE_UP_MS = 30_000
+/** Pause between two attempts of this program; the library has tried for long by then. */
+const RETRY_PAUSE_MS = 200
+/** Devices that are read at once for the result, and how long one may take. */
+const READS_AT_ONCE = 32
+const READ_MS = 10_000
 const ATTEMPT_MS = 10_000
 const BAD_LINES_KEPT = 1_000
 const PROGRESS_INTERVAL_MS = 100
@@ -38,6 +43,9 @@ class Feeder {
   #retried = 0
   #rejected = 0
   #inFlight = 0
+  #blank = 0
+  /** Set when nothing more is to be read: told to, or given up. */
+  #concluding = false
   #wake: (() => void) | undefined
 
   constructor(cluster: Cluster) {
@@ -49,10 +57,14 @@ class Feeder {
     const began = performance.now()
     const progress = setInterval(() => this.#tellProgress(total, began), PROGRESS_INTERVAL_MS)
     const input = path === '-' ? process.stdin : createReadStream(path)
-    for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    for await (const text of linesOf(input)) {
+      if (this.#concluding) break
       this.#lines++
       const reading = parseLine(text, this.#lines)
-      if (reading === undefined) continue
+      if (reading === undefined) {
+        this.#blank++
+        continue
+      }
       if (isBad(reading)) {
         this.#reject(reading.line, reading.reason)
         continue
@@ -81,7 +93,7 @@ class Feeder {
     const agent = this.#cluster.agent(device, reading.device)
     const began = performance.now()
     let repeated = false
-    while (true) {
+    while (!this.#concluding || !repeated) {
       try {
         await agent.call(
           'record',
@@ -98,10 +110,12 @@ class Feeder {
         break
       } catch (error) {
         repeated = true
-        if (performance.now() - began > GIVE_UP_MS) {
+        if (performance.now() - began > GIVE_UP_MS || this.#concluding) {
           this.#errors.push(`line ${line}: ${String(error)}`)
+          this.#concluding = true
           break
         }
+        await new Promise((resume) => setTimeout(resume, RETRY_PAUSE_MS))
       }
     }
     this.#session.confirm(key.sequence)
@@ -122,31 +136,39 @@ class Feeder {
     const [p50, p95] = this.#latencies.quantiles([0.5, 0.95])
     const applied = this.#acknowledged
     const perSecond = Math.round(applied / Math.max(0.001, (performance.now() - began) / 1_000))
-    const done = applied + this.#rejected
+    const done = applied + this.#rejected + this.#blank
     send({ kind: 'progress', lines: this.#lines, applied: done, total, perSecond, p50, p95 })
+  }
+
+  /** Ends the reading of the feed; what was acknowledged is told as the result. */
+  conclude(): void {
+    this.#concluding = true
   }
 
   async #tellResult(): Promise<void> {
     // Names of devices are the feed's: `__proto__` is one like any other.
     const devices = new Map<string, DeviceResult>()
-    for (const id of [...this.#devices].toSorted()) {
-      const { value } = await this.#cluster
-        .agent(device, id)
-        .state({ timeoutMs: GIVE_UP_MS, consistency: 'session' })
-      devices.set(id, {
-        count: value.count,
-        sum: formatDecimal(value.sum),
-        min: formatDecimal(value.min ?? 0n),
-        max: formatDecimal(value.max ?? 0n),
-        last: formatDecimal(value.last?.[2] ?? 0n)
-      })
+    const waiting = [...this.#devices].toSorted()
+    const order = [...waiting]
+    const read = async (): Promise<void> => {
+      for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+        try {
+          devices.set(id, await this.#readDevice(id))
+        } catch (error) {
+          this.#errors.push(`device ${id} cannot be read: ${String(error)}`)
+        }
+      }
     }
+    await Promise.all(Array.from({ length: READS_AT_ONCE }, read))
     const [p50, p95, p99] = this.#latencies.quantiles([0.5, 0.95, 0.99])
     const { count } = this.#latencies
     send({
       kind: 'result',
       result: {
-        devices: [...devices],
+        devices: order.flatMap((id) => {
+          const found = devices.get(id)
+          return found === undefined ? [] : [[id, found] as const]
+        }),
         updates: {
           acknowledged: this.#acknowledged,
           retried: this.#retried,
@@ -157,6 +179,19 @@ class Feeder {
         errors: this.#errors
       }
     })
+  }
+
+  async #readDevice(id: string): Promise<DeviceResult> {
+    const { value } = await this.#cluster
+      .agent(device, id)
+      .state({ timeoutMs: READ_MS, consistency: 'session' })
+    return {
+      count: value.count,
+      sum: formatDecimal(value.sum),
+      min: formatDecimal(value.min ?? 0n),
+      max: formatDecimal(value.max ?? 0n),
+      last: formatDecimal(value.last?.[2] ?? 0n)
+    }
   }
 
   /** Asks an agent of a killed peer until its new owner answers. */
@@ -183,6 +218,7 @@ async function main(): Promise<void> {
   process.on('message', (message: ToFeeder) => {
     if (message.kind === 'start') feeder.run(message.path, message.total).catch(fail)
     else if (message.kind === 'killed') void feeder.probe(message.index, message.agent)
+    else if (message.kind === 'conclude') feeder.conclude()
     else cluster.stop().then(() => process.exit(0), fail)
   })
   await cluster.ready()

@@ -59,7 +59,7 @@ async function run(
     const ends: Promise<FeedResult | undefined>[] = [interrupted, broken]
     if (source !== undefined) ends.push(result)
     if (options.endAfterMs !== undefined) ends.push(after(options.endAfterMs))
-    const ended = await Promise.race(ends)
+    const ended = (await Promise.race(ends)) ?? (source && (await partial(mesh, result)))
     const missed = faults.cancel()
     await faults.settled()
     terminal.end()
@@ -68,9 +68,31 @@ async function run(
   } catch (error) {
     terminal.end()
     if (error instanceof Interrupted) return 130
+    if (options.report !== undefined) {
+      // A run that failed leaves a report that says so, and never the one of the run before.
+      const errors = [error instanceof Error ? error.message : String(error)]
+      const { failovers } = mesh
+      await writeReport(options.report, {
+        peers: options.peers,
+        result: NOTHING,
+        failovers,
+        errors,
+        seconds: 0
+      })
+    }
     throw error
   }
 }
+
+/** What was applied of a feed that is cut short, for as long as there is somebody to ask. */
+async function partial(mesh: Mesh, result: Promise<FeedResult>): Promise<FeedResult> {
+  mesh.conclude()
+  const told = await Promise.race([result, after(PARTIAL_MAX_MS)])
+  const errors = ['the run ended before the whole feed was applied']
+  return { ...(told ?? NOTHING), errors: [...(told?.errors ?? []), ...errors] }
+}
+
+const PARTIAL_MAX_MS = 15_000
 
 interface Ending {
   readonly mesh: Mesh
@@ -83,8 +105,10 @@ interface Ending {
 
 async function conclude(ending: Ending): Promise<number> {
   const { mesh, options, ended, seconds, live } = ending
-  const errors = ending.missed.map((fault) => `${fault} did not happen before the end`)
-  if (ended === undefined && !live) errors.push('the run ended before the whole feed was applied')
+  const errors = [
+    ...ending.missed.map((fault) => `${fault} did not happen before the end`),
+    ...mesh.failures
+  ]
   const result = ended ?? NOTHING
   const report = { peers: options.peers, result, failovers: mesh.failovers, errors, seconds }
   if (options.report !== undefined) await writeReport(options.report, report)

@@ -46,8 +46,9 @@ interface MeshEvents {
   broken: [reason: string]
 }
 
-/** Milliseconds that all processes together may take to start and to agree on a view. */
-const START_MAX_MS = 60_000
+/** Milliseconds that processes may take to start and to agree on a view: in all, and for each peer. */
+const START_MAX_MS = 30_000
+const START_MAX_PER_PEER_MS = 10_000
 /** Signals remembered so that each is told once. */
 const SIGNALS_KEPT = 1_000
 /** Milliseconds that a process may take to end before it is killed. */
@@ -59,7 +60,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   readonly #options: MeshOptions
   readonly #failovers = new Map<
     number,
-    { atMs: number; detectedMs: number | null; servedAgainMs: number | null }
+    { atMs: number; watched: boolean; detectedMs: number | null; servedAgainMs: number | null }
   >()
   #feeder: Child | undefined
   #temporary: string | undefined
@@ -99,6 +100,26 @@ export class Mesh extends EventEmitter<MeshEvents> {
   /** Starts reading the feed; progress and the result come as events. */
   feed(path: string, total: number | undefined): void {
     this.#feeder?.process.send({ kind: 'start', path, total })
+  }
+
+  /** Ends the reading of the feed; the result of what was applied comes as an event. */
+  conclude(): void {
+    if (this.#feeder?.process.connected === true) this.#feeder.process.send({ kind: 'conclude' })
+  }
+
+  /** What went wrong with the peers by itself. */
+  get failures(): readonly string[] {
+    const ended = [...this.peers.values()].filter(({ condition }) => condition === 'failed')
+    const missing = [...this.#failovers].filter(
+      ([, { watched, servedAgainMs }]) => watched && servedAgainMs === null
+    )
+    return [
+      ...ended.map(
+        ({ index, child }) =>
+          `peer ${index} ended by itself: ${child.errorText().trim().split('\n').at(-1)}`
+      ),
+      ...missing.map(([index]) => `no agent of peer ${index} was seen to serve again`)
+    ]
   }
 
   /** Does to a peer what the fault says; false if it cannot be done any more. */
@@ -198,7 +219,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   }
 
   async #allReady(): Promise<void> {
-    const late = Date.now() + START_MAX_MS
+    const late = Date.now() + START_MAX_MS + this.#options.peers * START_MAX_PER_PEER_MS
     const wanted = this.#options.peers + 1
     const whole = (): boolean =>
       this.#ready.size === wanted &&
@@ -291,7 +312,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
 
   #onPeerEnd(peer: MeshPeer): void {
     if (peer.condition === 'killed') return
-    const expected = peer.condition === 'stopping' || this.#ending
+    const expected =
+      (peer.condition === 'stopping' && peer.child.process.exitCode === 0) || this.#ending
     peer.condition = expected ? 'stopped' : 'failed'
     if (this.#ending) return
     const text = peer.child.errorText().trim().split('\n').at(-1) ?? ''
@@ -306,7 +328,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
     const agent = target.status?.agents.find(({ id }) => id.includes('/device/'))?.id
     target.child.process.kill('SIGKILL')
     target.condition = 'killed'
-    const failover = { atMs: Date.now(), detectedMs: null, servedAgainMs: null }
+    const watched = agent !== undefined && this.#feeder !== undefined
+    const failover = { atMs: Date.now(), watched, detectedMs: null, servedAgainMs: null }
     this.#failovers.set(target.index, failover)
     this.emit('note', `peer ${target.index} killed (SIGKILL)`)
     if (agent !== undefined) {

@@ -112,4 +112,6 @@ export type ToFeeder =
   | { readonly kind: 'start'; readonly path: string; readonly total: number | undefined }
   /** A peer was killed: see how long this agent of it is gone. */
   | { readonly kind: 'killed'; readonly index: number; readonly agent: string }
+  /** Read no more, and tell what has been applied. */
+  | { readonly kind: 'conclude' }
   | { readonly kind: 'end' }

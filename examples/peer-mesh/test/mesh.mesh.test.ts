@@ -1,4 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -119,6 +121,41 @@ describe('the mesh with a feed', () => {
     expectExact(read, feed)
     expect(read.updates.rejected).toBe(2)
     expect(read.errors.map(({ line }) => line)).toEqual([1, 2])
+  })
+
+  it('reads a named pipe, which can be read only once', async () => {
+    const feed = makeFeed(300, 10, 11)
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const report = join(folder, 'pipe.json')
+    const writing = writeFile(pipe, feed)
+    const run = await runMesh(['--feed', pipe, '--peers', '1', '--report', report])
+    await writing
+    expect(run.code, run.stderr).toBe(0)
+    expectExact(readReport(report), feed)
+  })
+
+  it('reports what was applied of a feed that is cut short', async () => {
+    const report = join(folder, 'cut.json')
+    const args = [
+      '--feed',
+      fileOf(makeFeed(500_000, 50, 5)),
+      '--peers',
+      '1',
+      '--seconds',
+      '3',
+      '--report',
+      report
+    ]
+    const run = await runMesh(args)
+    expect(run.code).toBe(1)
+    const { updates, devices, errors } = readReport(report)
+    const counted = Object.values(devices).reduce((sum, { count }) => sum + count, 0)
+    expect(updates.acknowledged).toBeGreaterThan(0)
+    expect(counted).toBeGreaterThanOrEqual(updates.acknowledged)
+    expect(errors.map(({ reason }) => reason)).toContain(
+      'the run ended before the whole feed was applied'
+    )
   })
 
   it('says with exit code 1 when a kill came too late', async () => {

@@ -1,4 +1,4 @@
-import type { Logger, Metrics } from '@libp2p/interface'
+import type { Logger } from '@libp2p/interface'
 import type { Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
 import type { Coverage } from './core/coverage.ts'
@@ -6,22 +6,10 @@ import type { Mutants } from './core/mutants.ts'
 import type { Disk } from './disk.ts'
 import type { Held } from './held.ts'
 import type { Counters } from './metrics.ts'
+import type { Settings } from './settings.ts'
 import type { Table } from './table.ts'
 import type { Tenure } from './tenure.ts'
 import type { Transfer } from './transfer.ts'
-
-/** What may be set; see `defaults.ts` for each. */
-export interface Settings {
-  readonly ownTimeoutMs: number
-  readonly commitTimeoutMs: number
-  readonly requestTimeoutMs: number
-  readonly compareMs: number
-  readonly foldEntries: number
-  readonly foldIdleMs: number
-  readonly unacknowledgedMax: number
-  readonly entriesMax: number
-  readonly documentsMax: number
-}
 
 /** What the parts of this package share. */
 export interface Context {
@@ -30,7 +18,6 @@ export interface Context {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger | undefined
-  readonly metrics: Metrics | undefined
   readonly counters: Counters
   readonly settings: Settings
   readonly mutants: Mutants

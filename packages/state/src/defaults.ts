@@ -106,3 +106,6 @@ export const settleMs = 100
  * must not hold the view open.
  */
 export const settleGraceMs = 2000
+
+/** Length of an agent's id or shard key. Unit: UTF-16 code units. */
+export const idLengthMax = 512

@@ -3,6 +3,7 @@ import type { AgentRecord } from '@murmuration/interface'
 import { DocumentCopy } from './core/document-copy.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Held } from './held.ts'
+import { checkRecord } from './settings.ts'
 import type { Tenure } from './tenure.ts'
 
 /** The documents that this peer holds. */
@@ -38,12 +39,16 @@ export class Table {
     return held
   }
 
-  /** The document of a record, made empty where there is none. Throws `OverloadedError`. */
+  /**
+   * The document of a record, made empty where there is none. Throws `OverloadedError`,
+   * `InvalidParametersError`.
+   */
   obtain(record: AgentRecord): Held<Tenure> {
     const held = this.#documents.get(record.id)
     if (held !== undefined) {
       return held
     }
+    checkRecord(record)
     if (this.#documents.size >= this.#max) {
       throw new OverloadedError(`this peer holds ${this.#max} documents, its limit`)
     }

@@ -19,12 +19,13 @@ import type {
 } from '@murmuration/interface'
 import type { Context, HeldDocument } from './context.ts'
 import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
-import { ownSessionPrefix } from './core/document-copy.ts'
+import { ownSessionPrefix } from './core/copy-state.ts'
 import { entryKey } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { compareEpochs } from './core/epoch.ts'
+import type { MemberKey } from './core/homes.ts'
 import { Replication } from './core/replication.ts'
-import type { Waiter } from './core/replication.ts'
+import type { Waiter } from './core/tracks.ts'
 import { entriesBytesMax, foldBytesPerEntry, queueMax, updateBytesMax } from './defaults.ts'
 import type { HeldTenure } from './held.ts'
 
@@ -44,7 +45,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
   #view: number
   #sinceFold = 0
 
-  constructor(context: Context, init: { held: HeldDocument; self: string; view: number }) {
+  constructor(context: Context, init: { held: HeldDocument; self: MemberKey; view: number }) {
     this.#context = context
     this.held = init.held
     this.#view = init.view
@@ -52,7 +53,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.rebasedAt = context.clock.monotonic()
     this.replication = new Replication({
       copy: init.held.copy,
-      self: init.self,
+      self: { key: init.self, peer: context.membership.self.peer },
       mutants: context.mutants,
       queueMax
     })

@@ -9,6 +9,7 @@ const bad: number[] = []
 let at = first
 while (at < first + count) {
   const f = await findFailingSeed({
+    diskMs: [0.05, 6],
     first: at,
     count: first + count - at,
     run: async (s) => {

@@ -1,6 +1,7 @@
 import { createPlacement } from '@murmuration/placement'
 import { integerBetween, pick } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
+import { DocumentCopy } from '../src/core/document-copy.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { recordOf, schema, World } from './world.ts'
 import type { Peer, Reply, Update } from './world.ts'
@@ -414,13 +415,34 @@ class Run {
       )
       const other = values.findIndex((value) => value !== values[0])
       if (other > 0) {
+        const copies = [home[other]!, home[0]!].map(({ peer }) => {
+          const copy = this.world.peer(peer).state?.held(id)?.copy
+          return `${copy?.digestAsText} ${JSON.stringify(copy?.state().floors)} ${[...(copy?.entries() ?? [])].map((entry) => `${entry.key}@${entry.stamp.view}.${entry.stamp.boot}:${entry.writer}#${entry.execution}${JSON.stringify(entry.voids)}`).join(' ')}`
+        })
+        this.#simulation.log(copies.join('\n'))
         return `${id} differs: ${home[other]?.peer} ${values[other]}, ${home[0]?.peer} ${values[0]}`
       }
     }
     return undefined
   }
 
+  /** The live document is what base and standing entries make, however it came about. */
+  #checkDerived(peer: Peer, id: string): void {
+    const copy = peer.state?.held(id)?.copy
+    if (copy !== undefined) {
+      const rebuilt = DocumentCopy.from(copy.state()).live.value(schema)
+      if (JSON.stringify(sorted(rebuilt)) !== JSON.stringify(this.#valueAt(peer, id))) {
+        throw new Error(
+          `${peer.name} ${id}: live ${JSON.stringify(this.#valueAt(peer, id))}, derived ${JSON.stringify(sorted(rebuilt))}`
+        )
+      }
+    }
+  }
+
   #check(): void {
+    for (const peer of this.world.peers) {
+      documents.forEach((id) => this.#checkDerived(peer, id))
+    }
     for (const id of documents) {
       const owner = this.world.ownerOf(id)!
       this.#checkValue(id, this.#valueAt(owner, id))
@@ -434,12 +456,7 @@ class Run {
 
   /** Of the copy itself: a read could ask another peer. */
   #valueAt(peer: Peer, id: string): DocumentValue {
-    const read = peer.state?.held(id)?.copy.live.value(schema)
-    return {
-      hits: Object.fromEntries(Object.entries(read?.hits ?? {}).toSorted()),
-      tags: [...(read?.tags ?? [])].toSorted(),
-      total: read?.total ?? 0
-    }
+    return sorted(peer.state?.held(id)?.copy.live.value(schema))
   }
 
   #checkValue(id: string, value: DocumentValue): void {
@@ -473,6 +490,15 @@ class Run {
     if (total !== value.total) {
       throw new Error(`the total of ${id} is ${value.total}, not ${total}`)
     }
+  }
+}
+
+function sorted(read: Partial<DocumentValue> | undefined): DocumentValue {
+  const byName = ([a]: [string, number], [b]: [string, number]): number => (a < b ? -1 : 1)
+  return {
+    hits: Object.fromEntries(Object.entries(read?.hits ?? {}).toSorted(byName)),
+    tags: (read?.tags ?? []).toSorted(),
+    total: read?.total ?? 0
   }
 }
 

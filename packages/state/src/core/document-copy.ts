@@ -1,7 +1,9 @@
 import { createDocument, decodeDocument } from '@murmuration/crdt'
 import type { Document, Stamp } from '@murmuration/crdt'
 import { MessageTooLargeError } from '@murmuration/interface'
-import type { AgentRecord, Epoch, Operation } from '@murmuration/interface'
+import type { AgentRecord, Epoch } from '@murmuration/interface'
+import { ownSessionPrefix } from './copy-state.ts'
+import type { Changes, CopyState, Execution, FoldStep } from './copy-state.ts'
 import { combine, digestBytes, digestToText, emptyDigest, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { compareEntries, createEntry, sameExecution } from './entry.ts'
@@ -9,47 +11,6 @@ import type { Entry, EntryKey, Void } from './entry.ts'
 import { EntrySet } from './entry-set.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
-
-/** A session whose keys below `to` are folded into the base, in one step from `from`. */
-export interface FoldStep {
-  readonly session: string
-  readonly from: number
-  readonly to: number
-  /** Of the entries that the step folds: whoever holds others must not follow it. */
-  readonly digest: Digest
-}
-
-/** What changed since the copy was last saved. */
-export interface Changes {
-  readonly base: boolean
-  readonly entries: readonly Entry[]
-  readonly removed: readonly EntryKey[]
-}
-
-/** The parts of a copy, as they travel and are stored. */
-export interface CopyState {
-  readonly record: AgentRecord
-  readonly base: Uint8Array
-  readonly floors: readonly (readonly [session: string, floor: number])[]
-  readonly entries: readonly Entry[]
-  /** The latest clock reading in it: what comes next must be later. */
-  readonly time: Stamp
-}
-
-export interface Execution {
-  readonly operations: readonly Operation[]
-  readonly writer: string
-  /** Of the hybrid logical clock. */
-  readonly time: Stamp
-  readonly epoch: Epoch
-  /** Undefined: the update has no key, and counts under one of the owner's own. */
-  readonly key: { readonly session: string; readonly sequence: number } | undefined
-  readonly result: Uint8Array
-  readonly deltaBytesMax: number
-}
-
-/** Sessions of this form belong to owners and hold their updates without a key. */
-export const ownSessionPrefix = '~'
 
 const emptyBase = createDocument().encode()
 
@@ -226,6 +187,10 @@ export class DocumentCopy {
       voids: this.#entries.voidsOf(done.removed)
     })
     this.#place(entry)
+    for (const one of this.#entries.voidsOn(entry.key)) {
+      // A removal of this key stands already: it saw an execution that was lost since.
+      forget(this.live, entry, one)
+    }
     return entry
   }
 

@@ -14,7 +14,7 @@ import { MalformedMessageError } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
 import { decodeEntry } from './entry.ts'
 import type { Entry } from './entry.ts'
-import type { CopyState, FoldStep } from './document-copy.ts'
+import type { CopyState, FoldStep } from './copy-state.ts'
 
 const count: Shape<number> = integer({ min: 0 })
 const idText: Shape<string> = text({ max: 512 })

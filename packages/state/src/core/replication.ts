@@ -1,26 +1,14 @@
 import type { Member } from '@murmuration/interface'
-import type { DocumentCopy, FoldStep } from './document-copy.ts'
-import { ownSessionPrefix } from './document-copy.ts'
+import type { FoldStep } from './copy-state.ts'
+import { ownSessionPrefix } from './copy-state.ts'
+import type { DocumentCopy } from './document-copy.ts'
 import { sameExecution } from './entry.ts'
-import type { Entry, EntryKey } from './entry.ts'
+import type { Entry } from './entry.ts'
 import { copiesNeeded, memberKey } from './homes.ts'
 import type { MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
-
-/** Whoever waits for copies of an entry. */
-export interface Waiter {
-  /** Copies on members of the home set; `own` waits for the owner's disk, in the home set or not. */
-  readonly copies: number | 'own'
-  readonly confirmed: (copies: number) => void
-}
-
-/** An entry that not every replica has confirmed. */
-interface Track {
-  entry: Entry
-  /** Bit i: member i of the home set holds it durably. */
-  mask: number
-  waiters: Waiter[]
-}
+import { Tracks } from './tracks.ts'
+import type { Track, Waiter } from './tracks.ts'
 
 export type SendItem =
   | { readonly kind: 'entry'; readonly entry: Entry }
@@ -42,7 +30,8 @@ export interface Target {
 
 export interface ReplicationInit {
   readonly copy: DocumentCopy
-  readonly self: MemberKey
+  /** This peer, which is one of the targets whether or not it is in the home set. */
+  readonly self: { readonly key: MemberKey; readonly peer: string }
   readonly mutants?: Mutants
   /** Items that wait for one replica; more, and it gets the full state instead. */
   readonly queueMax: number
@@ -55,20 +44,13 @@ export interface ReplicationInit {
  */
 export class Replication {
   readonly #init: ReplicationInit
-  readonly #mutants: Mutants
-  readonly #tracks = new Map<EntryKey, Track>()
+  readonly #tracks = new Tracks()
+  readonly #lowest = new Map<string, number>()
   #home: readonly Member[] = []
   #targets = new Map<MemberKey, Target>()
-  #homeBits = 0
-  #selfBit = 0
-  /** Entries of earlier views that are not on W replicas of this view yet. */
-  #unsafe = new Set<EntryKey>()
-  #lowest = new Map<string, number>()
-  #unacknowledged = 0
 
   constructor(init: ReplicationInit) {
     this.#init = init
-    this.#mutants = init.mutants ?? {}
   }
 
   get home(): readonly Member[] {
@@ -87,11 +69,15 @@ export class Replication {
 
   /** Entries that are not on W replicas. */
   get unacknowledged(): number {
-    return this.#unacknowledged
+    return this.#tracks.unacknowledged
   }
 
   get targets(): IterableIterator<Target> {
     return this.#targets.values()
+  }
+
+  target(member: MemberKey): Target | undefined {
+    return this.#targets.get(member)
   }
 
   /**
@@ -99,34 +85,28 @@ export class Replication {
    * incarnation is still in the set: it stored the entry before it adopted any later view.
    */
   rebase(home: readonly Member[]): void {
+    const { copy, mutants, self } = this.#init
     const former = this.#targets
-    const formerTracks = new Map(this.#tracks)
     this.#home = home
     this.#targets = new Map()
-    this.#homeBits = 0
-    this.#selfBit = 0
     home.forEach((member, at) => this.#addTarget(memberKey(member), member.peer, 1 << at, former))
-    this.#homeBits = (1 << home.length) - 1
-    if (!this.#targets.has(this.#init.self)) {
+    if (!this.#targets.has(self.key)) {
       // Kept on disk for `ack: 'local'` and a quick restart, but not counted.
-      this.#addTarget(this.#init.self, selfPeer(this.#init.self), 1 << home.length, former)
+      this.#addTarget(self.key, self.peer, 1 << home.length, former)
     }
-    this.#selfBit = this.#targets.get(this.#init.self)?.bit ?? 0
-    this.#tracks.clear()
-    this.#unsafe.clear()
-    this.#unacknowledged = 0
-    for (const entry of this.#init.copy.entries()) {
-      const track = formerTracks.get(entry.key)
+    const homeBits = (1 << home.length) - 1
+    const selfBit = this.#targets.get(self.key)?.bit ?? 0
+    const all = homeBits | selfBit
+    const counted = mutants?.countOutsideHome === true ? all : homeBits
+    const tracks = this.#tracks.clear({ needed: this.needed, counted, self: selfBit, all })
+    for (const entry of copy.entries()) {
+      const track = tracks.get(entry.key)
       const mask = this.#carriedMask(track, former)
-      this.#track({ entry, mask, waiters: track?.waiters ?? [] })
+      this.#tracks.add({ entry, mask, waiters: track?.waiters ?? [] })
     }
-    for (const track of this.#tracks.values()) {
-      if (this.#count(track) < this.needed) {
-        this.#unsafe.add(track.entry.key)
-      }
-    }
+    this.#tracks.markUnsafe()
     for (const track of [...this.#tracks.values()]) {
-      this.#settleTrack(track)
+      this.#tracks.settle(track)
     }
   }
 
@@ -134,15 +114,15 @@ export class Replication {
   added(entry: Entry): void {
     const former = this.#tracks.get(entry.key)
     if (former !== undefined) {
-      this.#forgetTrack(former)
+      this.#tracks.remove(former)
     }
-    this.#track({ entry, mask: 0, waiters: former?.waiters ?? [] })
+    this.#tracks.add({ entry, mask: 0, waiters: former?.waiters ?? [] })
     for (const target of this.#targets.values()) {
       this.#enqueue(target, { kind: 'entry', entry })
     }
   }
 
-  /** Calls back as soon as the entry has the copies. */
+  /** Calls back as soon as the entry has the copies. The returned function stops waiting. */
   wait(entry: Entry, waiter: Waiter): () => void {
     const track = this.#tracks.get(entry.key)
     if (track === undefined) {
@@ -150,7 +130,7 @@ export class Replication {
       return () => {}
     }
     track.waiters.push(waiter)
-    this.#settleTrack(track)
+    this.#tracks.settle(track)
     return () => {
       track.waiters = track.waiters.filter((other) => other !== waiter)
     }
@@ -198,9 +178,7 @@ export class Replication {
   failFull(member: MemberKey, entries: readonly Entry[]): void {
     const target = this.#targets.get(member)
     if (target?.sent === entries) {
-      target.mode = 'full'
-      target.queue = []
-      target.sent = undefined
+      startOver(target)
     }
   }
 
@@ -220,24 +198,14 @@ export class Replication {
    * told that it does.
    */
   merged(): void {
-    const former = new Map(this.#tracks)
-    this.#tracks.clear()
-    this.#unacknowledged = 0
+    const former = this.#tracks.clear()
     for (const entry of this.#init.copy.entries()) {
       const track = former.get(entry.key)
       const waiters = track !== undefined && sameExecution(track.entry, entry) ? track.waiters : []
-      this.#track({ entry, mask: 0, waiters })
+      this.#tracks.add({ entry, mask: 0, waiters })
     }
-    for (const key of this.#unsafe) {
-      if (!this.#tracks.has(key)) {
-        this.#unsafe.delete(key)
-      }
-    }
-    for (const target of this.#targets.values()) {
-      target.mode = 'full'
-      target.queue = []
-      target.sent = undefined
-    }
+    this.#tracks.trimUnsafe()
+    this.#targets.forEach(startOver)
   }
 
   /** The member needs the full state: nothing that it confirmed before is relied on. */
@@ -246,19 +214,13 @@ export class Replication {
     if (target === undefined) {
       return
     }
-    target.mode = 'full'
-    target.queue = []
-    target.sent = undefined
+    startOver(target)
     for (const entry of this.#init.copy.entries()) {
       const track = this.#tracks.get(entry.key)
       if (track === undefined) {
-        this.#track({ entry, mask: this.#allBits() & ~target.bit, waiters: [] })
-      } else if (track.mask & target.bit) {
-        const before = this.#count(track)
-        track.mask &= ~target.bit
-        if (before >= this.needed && this.#count(track) < this.needed) {
-          this.#unacknowledged++
-        }
+        this.#tracks.add({ entry, mask: this.#allBits() & ~target.bit, waiters: [] })
+      } else {
+        this.#tracks.setMask(track, track.mask & ~target.bit)
       }
     }
   }
@@ -271,26 +233,19 @@ export class Replication {
     }
     for (const entry of entries) {
       const track = this.#tracks.get(entry.key)
-      if (track?.entry === entry && (track.mask & target.bit) === 0) {
-        const before = this.#count(track)
-        track.mask |= target.bit
-        if (before < this.needed && this.#count(track) >= this.needed) {
-          this.#unacknowledged--
-        }
-        this.#settleTrack(track)
+      if (track?.entry === entry) {
+        this.#tracks.setMask(track, track.mask | target.bit)
+        this.#tracks.settle(track)
       }
     }
   }
 
   /** Replicas that hold the full state. */
   synced(): number {
-    let count = 0
-    for (const target of this.#targets.values()) {
-      if (target.mode === 'append' && (target.bit & this.#homeBits) !== 0) {
-        count++
-      }
-    }
-    return count
+    return this.#home.reduce((count, member) => {
+      const { mode } = this.#targets.get(memberKey(member)) ?? {}
+      return mode === 'append' ? count + 1 : count
+    }, 0)
   }
 
   get allSynced(): boolean {
@@ -299,12 +254,12 @@ export class Replication {
 
   /** Everything of earlier views is on W replicas of this one. */
   get safe(): boolean {
-    return this.synced() >= this.needed && this.#unsafe.size === 0
+    return this.synced() >= this.needed && this.#tracks.unsafe === 0
   }
 
   /** Entries and base are on W replicas, the newest ones included. */
   get durable(): boolean {
-    return this.synced() >= this.needed && this.#unacknowledged === 0
+    return this.synced() >= this.needed && this.#tracks.unacknowledged === 0
   }
 
   /** The client has had confirmed everything of the session below `lowest`. */
@@ -319,13 +274,15 @@ export class Replication {
    * ask for again. The caller checks that only one home set is unsettled.
    */
   foldable(): FoldStep[] {
-    const steps: FoldStep[] = []
     if (!this.allSynced) {
-      return steps
+      return []
     }
     const { copy } = this.#init
+    const steps: FoldStep[] = []
     for (const [session, floor, entries] of copy.openSessions()) {
-      const limit = this.#limitOf(session, floor, entries)
+      const limit = session.startsWith(ownSessionPrefix)
+        ? this.#ownLimit(floor, entries)
+        : this.#limit(this.#lowest.get(session) ?? 0, entries)
       if (limit > floor) {
         steps.push(copy.planFold(session, limit))
       }
@@ -346,12 +303,10 @@ export class Replication {
     }
   }
 
-  /** Gives all waiters back, for the end of a tenure. */
-  end(): Waiter[] {
-    const waiters = [...this.#tracks.values()].flatMap((track) => track.waiters)
+  /** Forgets everything, for the end of a tenure. */
+  end(): void {
     this.#tracks.clear()
     this.#targets.clear()
-    return waiters
   }
 
   #addTarget(
@@ -378,81 +333,40 @@ export class Replication {
     return mask
   }
 
-  #track(track: Track): void {
-    if ((track.mask & this.#allBits()) === this.#allBits() && track.waiters.length === 0) {
-      return
-    }
-    this.#tracks.set(track.entry.key, track)
-    if (this.#count(track) < this.needed) {
-      this.#unacknowledged++
-    }
-  }
-
-  #forgetTrack(track: Track): void {
-    this.#tracks.delete(track.entry.key)
-    if (this.#count(track) < this.needed) {
-      this.#unacknowledged--
-    }
-  }
-
-  #settleTrack(track: Track): void {
-    const count = this.#count(track)
-    if (count >= this.needed) {
-      this.#unsafe.delete(track.entry.key)
-    }
-    if (track.waiters.length > 0) {
-      const own = (track.mask & this.#selfBit) !== 0
-      const met = ({ copies }: Waiter): boolean => (copies === 'own' ? own : count >= copies)
-      const ready = track.waiters.filter(met)
-      track.waiters = track.waiters.filter((waiter) => !met(waiter))
-      for (const waiter of ready) {
-        waiter.confirmed(Math.max(count, waiter.copies === 'own' ? 1 : 0))
-      }
-    }
-    if ((track.mask & this.#allBits()) === this.#allBits() && track.waiters.length === 0) {
-      this.#tracks.delete(track.entry.key)
-    }
-  }
-
   #enqueue(target: Target, item: SendItem): void {
     if (target.mode === 'full') {
       return
     }
     target.queue.push(item)
     if (target.queue.length > this.#init.queueMax) {
-      target.mode = 'full'
-      target.queue = []
-      target.sent = undefined
+      startOver(target)
     }
   }
 
   /** All replicas, and the owner's disk, which has to see folds too. */
   #allBits(): number {
-    return this.#homeBits | this.#selfBit
-  }
-
-  #count({ mask }: Track): number {
-    const bits = this.#mutants.countOutsideHome === true ? mask : mask & this.#homeBits
-    let count = 0
-    for (let rest = bits; rest !== 0; rest &= rest - 1) {
-      count++
+    let bits = 0
+    for (const { bit } of this.#targets.values()) {
+      bits |= bit
     }
-    return count
+    return bits
   }
 
-  #limitOf(session: string, floor: number, entries: ReadonlyMap<number, Entry>): number {
-    if (session.startsWith(ownSessionPrefix)) {
-      // Nobody asks for these keys again, but a former owner may still bring some that are missing.
-      let to = Math.max(floor, 1)
-      for (let entry = entries.get(to); entry !== undefined; entry = entries.get(to)) {
-        if (this.#tracks.has(entry.key)) {
-          break
-        }
-        to++
+  /** Nobody asks for these keys again, but a former owner may still bring some that are missing. */
+  #ownLimit(floor: number, entries: ReadonlyMap<number, Entry>): number {
+    const first = Math.max(floor, 1)
+    let to = first
+    for (let entry = entries.get(to); entry !== undefined; entry = entries.get(to)) {
+      if (this.#tracks.has(entry.key)) {
+        break
       }
-      return to === 1 ? floor : to
+      to++
     }
-    let to = this.#lowest.get(session) ?? 0
+    return to === first ? floor : to
+  }
+
+  #limit(lowest: number, entries: ReadonlyMap<number, Entry>): number {
+    let to = lowest
     for (const [sequence, entry] of entries) {
       if (sequence < to && this.#tracks.has(entry.key)) {
         to = sequence
@@ -462,6 +376,9 @@ export class Replication {
   }
 }
 
-function selfPeer(key: MemberKey): string {
-  return key.slice(0, key.indexOf('#'))
+/** The full state has to be sent (again). */
+function startOver(target: Target): void {
+  target.mode = 'full'
+  target.queue = []
+  target.sent = undefined
 }

@@ -22,7 +22,9 @@ function viewOf(number: number, members: readonly Member[], cluster = 'test'): V
 const members: fc.Arbitrary<Member[]> = fc
   .subarray(peers, { minLength: 1 })
   .chain((some) =>
-    fc.tuple(...some.map((peer) => fc.constantFrom('0', '0', '1').map((life) => member(peer, life))))
+    fc.tuple(
+      ...some.map((peer) => fc.constantFrom('0', '0', '1').map((life) => member(peer, life)))
+    )
   )
 const chain: fc.Arbitrary<View[]> = fc
   .array(members, { minLength: 1, maxLength: 4 })
@@ -111,7 +113,10 @@ describe('a document is served', () => {
   })
 
   test('is refused with how many copies of which view are missing', () => {
-    const view = viewOf(3, peers.slice(0, 3).map((peer) => member(peer)))
+    const view = viewOf(
+      3,
+      peers.slice(0, 3).map((peer) => member(peer))
+    )
     const coverage = coverageOf('p0', [view])
     const round = begun(coverage, 3, [view])
     coverage.collected(round, 'p0#0', [])
@@ -138,7 +143,10 @@ describe('complete', () => {
   })
 
   test('does not hold with two members of a view missing', () => {
-    const view = viewOf(1, peers.map((peer) => member(peer)))
+    const view = viewOf(
+      1,
+      peers.map((peer) => member(peer))
+    )
     const coverage = coverageOf('p0', [view])
     const round = begun(coverage, 1, [view])
     const keys = view.members.map((one) => memberKey(one))

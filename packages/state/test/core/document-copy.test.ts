@@ -3,10 +3,12 @@ import type { Operation, VersionVector } from '@murmuration/interface'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DocumentCopy } from '../../src/core/document-copy.ts'
-import type { CopyState, FoldStep } from '../../src/core/document-copy.ts'
 import { compareEntries, decodeEntry, entryKey, parseEntryKey } from '../../src/core/entry.ts'
 import type { Entry, EntryKey } from '../../src/core/entry.ts'
 import { decodeState, encodeState } from '../../src/core/messages.ts'
+
+type CopyState = ReturnType<DocumentCopy['state']>
+type FoldStep = ReturnType<DocumentCopy['planFold']>
 
 const record = { id: 'test/doc/a', placement: 'hash', replicas: 3 } as const
 const schema = {
@@ -287,7 +289,7 @@ function stepsOf(...kinds: readonly Step['kind'][]): fc.Arbitrary<Step[]> {
     sequence: fc.nat({ max: sequences - 1 }),
     view: fc.integer({ min: 1, max: 4 })
   })
-  return fc.array(step, { maxLength: 40 })
+  return fc.array(step, { maxLength: 40, size: 'max' })
 }
 
 const anySteps = stepsOf('execute', 'merge', 'send', 'send', 'restamp', 'save', 'fold')

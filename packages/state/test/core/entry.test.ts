@@ -49,6 +49,11 @@ const parts: fc.Arbitrary<EntryParts> = fc.record({
   )
 })
 
+/** The encoder may give a Node buffer, which is equal to the same bytes only where they are. */
+function plain(entry: Entry): Entry {
+  return { ...entry, bytes: new Uint8Array(entry.bytes) }
+}
+
 function sign(value: number): number {
   return Math.sign(value) + 0
 }
@@ -67,7 +72,7 @@ describe('entries', () => {
     fc.assert(
       fc.property(parts, (one) => {
         const entry = createEntry(one)
-        expect(decodeEntry(entry.bytes)).toEqual(entry)
+        expect(plain(decodeEntry(entry.bytes))).toEqual(plain(entry))
       })
     )
   })
@@ -141,7 +146,11 @@ describe('states', () => {
           .map((one) => createEntry(one))
           .filter(({ session: name, sequence }) => sequence >= (floorOf.get(name) ?? 0))
         const state = { record, base, floors: below, entries, time: { time: 7, tick: 1 } }
-        expect(decodeState(encodeState(state))).toEqual(state)
+        const travelled = decodeState(encodeState(state))
+        expect({ ...travelled, entries: travelled.entries.map(plain) }).toEqual({
+          ...state,
+          entries: entries.map(plain)
+        })
         expect(decodeBase(encodeBase(state))).toEqual({ ...state, entries: [] })
       })
     )
@@ -230,6 +239,8 @@ describe('digests', () => {
 
   test('are the same on every machine', () => {
     expect(digestToText(digestText('murmuration'))).toMatchInlineSnapshot(`"z7efol.s1pcg2"`)
-    expect(digestToText(digestBytes(new Uint8Array([0, 255, 7])))).toMatchInlineSnapshot(`"1awfq51.18teh7z"`)
+    expect(digestToText(digestBytes(new Uint8Array([0, 255, 7])))).toMatchInlineSnapshot(
+      `"1awfq51.18teh7z"`
+    )
   })
 })

@@ -1,0 +1,199 @@
+import type { AbortOptions } from '@libp2p/interface'
+import {
+  AbortedError,
+  InvalidParametersError,
+  NotOwnerError,
+  NotStartedError,
+  UnavailableError
+} from '@murmuration/interface'
+import type { AgentRecord, View } from '@murmuration/interface'
+import { withDeadline } from './context.ts'
+import type { Context, HeldDocument } from './context.ts'
+import { memberKey } from './core/homes.ts'
+import type { MemberKey } from './core/homes.ts'
+import { homesOf, placementOf } from './placements.ts'
+import type { Senders } from './senders.ts'
+import { checkRecord, sameRecord } from './settings.ts'
+import type { Settling } from './settling.ts'
+import { Tenure } from './tenure.ts'
+
+/** What ownership sets in motion when a view is adopted. */
+export interface Followers {
+  readonly senders: Senders
+  readonly settling: Settling
+  /** Starts to ask for hand-overs. */
+  readonly collect: () => void
+  /** Starts to compare with owners soon. */
+  readonly compareSoon: () => void
+}
+
+/** Which documents this peer serves: begins tenures, carries them from view to view, ends them. */
+export class Ownership {
+  readonly #context: Context
+  readonly #self: MemberKey
+  readonly #followers: () => Followers
+  readonly #waiting = new Set<() => void>()
+
+  constructor(context: Context, init: { self: MemberKey; followers: () => Followers }) {
+    this.#context = context
+    this.#self = init.self
+    this.#followers = init.followers
+  }
+
+  /** Resolves when this peer serves the document, or rejects at the deadline. */
+  async own(record: AgentRecord, options: AbortOptions): Promise<Tenure> {
+    const context = this.#context
+    checkRecord(record)
+    const tenure = await withDeadline(
+      context,
+      context.settings.ownTimeoutMs,
+      async (signal) => {
+        for (;;) {
+          const found = this.#find(record)
+          if (found !== undefined || signal.aborted) {
+            return found
+          }
+          // oxlint-disable-next-line no-await-in-loop -- looks again whenever something changed.
+          await this.#nextChange(signal)
+        }
+      },
+      options.signal
+    )
+    if (tenure !== undefined) {
+      return tenure
+    }
+    if (options.signal?.aborted === true) {
+      throw new AbortedError(`the caller stopped waiting for ${record.id}`)
+    }
+    const missing = context.coverage.missing(record)
+    throw new UnavailableError(`${record.id} cannot be served now: ${missing}`)
+  }
+
+  /** Takes up the newest view of the membership, if it was not yet. */
+  adopt(): void {
+    const { coverage, membership, table } = this.#context
+    const { view } = membership
+    if (view === undefined || this.#isAdopted(view)) {
+      return
+    }
+    const { senders, settling, collect, compareSoon } = this.#followers()
+    coverage.adopt(view, membership.unsettledViews())
+    senders.adopt(new Set(view.members.map((member) => memberKey(member))))
+    for (const held of table.values()) {
+      this.#moveOn(held, view)
+    }
+    settling.adopt(view)
+    collect()
+    compareSoon()
+    this.wake()
+  }
+
+  /** Begins a tenure of the document if this peer owns it and has merged enough copies. */
+  consider(held: HeldDocument): void {
+    const context = this.#context
+    const { coverage, membership } = context
+    const { view } = coverage
+    if (
+      view === undefined ||
+      held.tenure !== undefined ||
+      held.dropped ||
+      membership.view === undefined ||
+      !this.#isAdopted(membership.view)
+    ) {
+      return
+    }
+    const { owner, home } = held.locate(view, homesOf(view))
+    if (owner !== membership.self.peer) {
+      return
+    }
+    this.#followers().settling.add(held)
+    if (!coverage.covers(held.copy.record)) {
+      return
+    }
+    if (held.damaged) {
+      held.copy.markAllUnsaved()
+    }
+    const tenure = new Tenure(context, { held, self: this.#self, view: view.number })
+    held.tenure = tenure
+    tenure.rebase(view.number, home)
+    context.counters.takeOvers?.increment()
+    context.tenureChanged(tenure, 'begun')
+  }
+
+  /** Some member was collected: perhaps more documents can be served. */
+  progress(): void {
+    for (const held of this.#context.table.values()) {
+      this.consider(held)
+    }
+    this.wake()
+  }
+
+  /** Whoever waits to own a document looks again. */
+  wake(): void {
+    for (const done of this.#waiting) {
+      done()
+    }
+  }
+
+  #isAdopted(view: View): boolean {
+    const adopted = this.#context.coverage.view
+    return adopted?.number === view.number && adopted.cluster === view.cluster
+  }
+
+  /** A tenure goes on where the document has had no other owner in between. */
+  #moveOn(held: HeldDocument, view: View): void {
+    const { tenure } = held
+    if (tenure === undefined) {
+      return
+    }
+    const { home } = held.locate(view, homesOf(view))
+    if (this.#context.coverage.covers(held.copy.record)) {
+      tenure.rebase(view.number, home)
+    } else {
+      held.tenure = undefined
+      tenure.end()
+    }
+  }
+
+  #find(record: AgentRecord): Tenure | undefined {
+    const { coverage, membership, signal, table } = this.#context
+    if (signal.aborted) {
+      throw new NotStartedError('the state service was stopped')
+    }
+    this.adopt()
+    const { view } = membership
+    if (view === undefined) {
+      return undefined
+    }
+    const owner = placementOf(view).ownerOf(record)?.peer
+    if (owner !== membership.self.peer) {
+      const where = owner ?? 'no member'
+      throw new NotOwnerError(`${record.id} is owned by ${where} in view ${view.number}`)
+    }
+    const held = table.get(record.id)
+    if (held !== undefined && !sameRecord(held.copy.record, record)) {
+      throw new InvalidParametersError(`${record.id} is held with other placement parameters`)
+    }
+    if (held === undefined && !coverage.covers(record)) {
+      return undefined
+    }
+    const obtained = held ?? table.obtain(record)
+    this.consider(obtained)
+    return obtained.tenure
+  }
+
+  #nextChange(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#waiting.add(done)
+      signal.addEventListener('abort', done)
+      if (signal.aborted) {
+        done()
+      }
+    })
+  }
+}

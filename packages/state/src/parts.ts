@@ -1,0 +1,185 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { toString } from 'uint8arrays/to-string'
+import { AntiEntropy } from './anti-entropy.ts'
+import type { Context, HeldDocument } from './context.ts'
+import type { StateComponents } from './contract.ts'
+import { Coverage } from './core/coverage.ts'
+import { memberKey } from './core/homes.ts'
+import type { MemberKey } from './core/homes.ts'
+import type { Mutants } from './core/mutants.ts'
+import { Disk } from './disk.ts'
+import type { Counters } from './metrics.ts'
+import { Ownership } from './ownership.ts'
+import { homesOf } from './placements.ts'
+import { Reader } from './reader.ts'
+import { Replica } from './replica.ts'
+import { Senders } from './senders.ts'
+import type { Settings } from './settings.ts'
+import { Settling } from './settling.ts'
+import { Table } from './table.ts'
+import { TakeOver } from './take-over.ts'
+import type { Tenure } from './tenure.ts'
+import { Transfer } from './transfer.ts'
+
+/** What the parts tell the service. */
+export interface PartsInit {
+  readonly components: StateComponents
+  readonly settings: Settings
+  readonly mutants: Mutants
+  readonly counters: Counters
+  readonly changed: (held: HeldDocument) => void
+  readonly tenureChanged: (tenure: Tenure, status: 'begun' | 'ended') => void
+}
+
+/** Everything that lives between `start` and `stop`. */
+export class Parts {
+  readonly context: Context
+  readonly ownership: Ownership
+  readonly settling: Settling
+  readonly antiEntropy: AntiEntropy
+  readonly senders: Senders
+  readonly #controller = new AbortController()
+  readonly #transfer: Transfer
+  readonly #replica: Replica
+  readonly #takeOver: TakeOver
+  readonly #reader: Reader
+
+  constructor(init: PartsInit) {
+    const { components, counters, mutants, settings } = init
+    const self = memberKey(components.membership.self)
+    const log = components.logger?.forComponent('murmuration:state')
+    const transfer = (): Transfer => this.#transfer
+    this.context = {
+      rpc: components.rpc,
+      membership: components.membership,
+      clock: components.clock,
+      random: components.random,
+      log,
+      counters,
+      settings,
+      mutants,
+      table: new Table({ mutants, documentsMax: settings.documentsMax }),
+      disk: new Disk({
+        store: components.store.sub('state/'),
+        mutants,
+        onCorrupt: (error) => {
+          counters.corrupt?.increment()
+          log?.error('%s; it is put aside and fetched from replicas', error.message)
+        }
+      }),
+      coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
+      get transfer() {
+        return transfer()
+      },
+      signal: this.#controller.signal,
+      nextWriter: writers(self, components.membership.self.boot, mutants),
+      changed: (held) => {
+        this.settling.touched(held)
+        init.changed(held)
+      },
+      send: (tenure) => this.senders.notify(tenure),
+      tenureSynced: (tenure, own) => this.#synced(tenure, own),
+      consider: (held) => this.ownership.consider(held),
+      tenureChanged: init.tenureChanged
+    }
+    const { context } = this
+    this.#transfer = new Transfer(context)
+    this.senders = new Senders(context, self)
+    this.settling = new Settling(context)
+    this.antiEntropy = new AntiEntropy(context, self)
+    this.ownership = new Ownership(context, {
+      self,
+      followers: () => ({
+        senders: this.senders,
+        settling: this.settling,
+        collect: () => this.#takeOver.begin(),
+        compareSoon: () => this.antiEntropy.soon(settings.compareMs / 4)
+      })
+    })
+    this.#replica = new Replica(context, this.#transfer)
+    this.#takeOver = new TakeOver(context, {
+      replica: this.#replica,
+      self,
+      progress: () => this.ownership.progress()
+    })
+    this.#reader = new Reader(context, (record, signal) => this.ownership.own(record, { signal }))
+  }
+
+  get reader(): Reader {
+    return this.#reader
+  }
+
+  /** Reads the disk, then answers others. */
+  async start(): Promise<void> {
+    const { disk, table } = this.context
+    const loaded = await disk.load()
+    for (const copy of loaded.copies) {
+      table.put(copy).damaged = loaded.damaged.has(copy.record.id)
+    }
+    loaded.damaged.forEach((id) => table.damaged.add(id))
+    loaded.boots.forEach((boot, peer) => table.boots.set(peer, boot))
+    this.#transfer.register()
+    this.#replica.register()
+    this.#takeOver.register()
+    this.#reader.register()
+    this.antiEntropy.start()
+    this.settling.start()
+  }
+
+  async stop(): Promise<void> {
+    const { disk, table } = this.context
+    this.#transfer.unregister()
+    this.#replica.unregister()
+    this.#takeOver.unregister()
+    this.#reader.unregister()
+    this.antiEntropy.stop()
+    this.settling.stop()
+    for (const held of table.values()) {
+      held.tenure?.end()
+    }
+    this.#controller.abort()
+    this.senders.stop()
+    this.ownership.wake()
+    await disk.flush()
+  }
+
+  /** The settled view moved. */
+  settled(): void {
+    const { coverage, membership, settings } = this.context
+    const { round } = coverage
+    if (round === undefined) {
+      return
+    }
+    this.settling.refold()
+    if (!coverage.complete(round)) {
+      // Replies that were asked for under the older settled view must not count for fewer sets.
+      this.#takeOver.begin()
+    }
+    if (membership.settled === membership.view?.number) {
+      this.antiEntropy.soon(settings.compareMs / 4)
+    }
+  }
+
+  #synced({ held }: Tenure, own: boolean): void {
+    const { disk, log, table } = this.context
+    this.settling.touched(held)
+    if (own && (held.damaged || table.damaged.has(held.id))) {
+      held.damaged = false
+      table.damaged.delete(held.id)
+      disk.clearDamage(held.id).catch((error: unknown) => {
+        // The mark stays on disk: at the next start the copy is replaced once more.
+        log?.('could not clear the mark of damage of %s: %e', held.id, error)
+      })
+    }
+  }
+}
+
+/** Names for dots: one life of a disk, one process start, and a number within it. */
+function writers(self: MemberKey, boot: number, mutants: Mutants): () => string {
+  const name = toString(sha256(new TextEncoder().encode(self)), 'base64url').slice(0, 8)
+  if (mutants.sameWriterAfterRestart === true) {
+    return () => name
+  }
+  let number = 0
+  return () => `${name}.${boot.toString(36)}.${(number++).toString(36)}`
+}

@@ -1,0 +1,53 @@
+import { InvalidParametersError } from '@murmuration/interface'
+import type { AgentRecord } from '@murmuration/interface'
+import type { StateInit } from './contract.ts'
+import * as defaults from './defaults.ts'
+
+/** What may be set; see `defaults.ts` for each. */
+export type Settings = Required<StateInit>
+
+/** Throws `InvalidParametersError`. */
+export function settingsOf(init: StateInit): Settings {
+  const settings: Settings = {
+    ownTimeoutMs: init.ownTimeoutMs ?? defaults.ownTimeoutMs,
+    commitTimeoutMs: init.commitTimeoutMs ?? defaults.commitTimeoutMs,
+    requestTimeoutMs: init.requestTimeoutMs ?? defaults.requestTimeoutMs,
+    compareMs: init.compareMs ?? defaults.compareMs,
+    foldEntries: init.foldEntries ?? defaults.foldEntries,
+    foldIdleMs: init.foldIdleMs ?? defaults.foldIdleMs,
+    unacknowledgedMax: init.unacknowledgedMax ?? defaults.unacknowledgedMax,
+    entriesMax: init.entriesMax ?? defaults.entriesMax,
+    documentsMax: init.documentsMax ?? defaults.documentsMax
+  }
+  for (const [name, value] of Object.entries(settings)) {
+    if (!(value > 0) || !Number.isFinite(value)) {
+      throw new InvalidParametersError(`${name} must be a positive number`)
+    }
+  }
+  return settings
+}
+
+/** Throws `InvalidParametersError` where a record cannot be placed. */
+export function checkRecord({ id, placement, replicas, shardKey }: AgentRecord): void {
+  if (id === '' || id.length > defaults.idLengthMax) {
+    throw new InvalidParametersError(`an agent id has 1 to ${defaults.idLengthMax} characters`)
+  }
+  if (shardKey !== undefined && (shardKey === '' || shardKey.length > defaults.idLengthMax)) {
+    throw new InvalidParametersError(
+      `${id}: a shard key has 1 to ${defaults.idLengthMax} characters`
+    )
+  }
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
+    throw new InvalidParametersError(`${id}: replicas must be 1 to 7`)
+  }
+  if (placement !== 'hash' && placement !== 'pinned' && placement !== 'load') {
+    throw new InvalidParametersError(`${id}: unknown placement`)
+  }
+  if (placement === 'pinned' && !/^[^/]+\/[^/]+\/./.test(id)) {
+    throw new InvalidParametersError(`${id}: a pinned agent needs an id of namespace/type/peer`)
+  }
+}
+
+export function sameRecord(a: AgentRecord, b: AgentRecord): boolean {
+  return a.shardKey === b.shardKey && a.placement === b.placement && a.replicas === b.replicas
+}
