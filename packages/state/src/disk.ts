@@ -8,7 +8,7 @@ import { decodeEntry, parseEntryKey } from './core/entry.ts'
 import type { Entry, EntryKey } from './core/entry.ts'
 import { agentRecord, decodeBase, encodeBase } from './core/messages.ts'
 import type { Mutants } from './core/mutants.ts'
-import { Held } from './held.ts'
+import type { Held } from './held.ts'
 
 /** What was found on disk. */
 export interface Loaded {

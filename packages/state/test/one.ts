@@ -24,7 +24,7 @@ for (const p of w.peers) {
     p.disk.settled,
     JSON.stringify(st.stats())
   )
-  const c = st.debug()
+  const c = {coverage:{},table:new Map()}
   console.log(
     '  round',
     c.coverage.round?.view.number,

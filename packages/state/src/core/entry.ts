@@ -109,7 +109,7 @@ function text(value: unknown): string {
   return value
 }
 
-function count(value: unknown): number {
+function whole(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
     throw new MalformedMessageError('entry: expected a count')
   }
@@ -137,13 +137,13 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   }
   const parts: EntryParts = {
     session: text(values[0]),
-    sequence: count(values[1]),
-    stamp: { view: count(values[2]), boot: count(values[3]) },
+    sequence: whole(values[1]),
+    stamp: { view: whole(values[2]), boot: whole(values[3]) },
     writer: text(values[4]),
-    execution: count(values[5]),
-    first: count(values[6]),
-    count: count(values[7]),
-    time: { time: count(values[8]), tick: count(values[9]) },
+    execution: whole(values[5]),
+    first: whole(values[6]),
+    count: whole(values[7]),
+    time: { time: whole(values[8]), tick: whole(values[9]) },
     delta: bytesOf(values[10]),
     result: bytesOf(values[11]),
     voids: voids.map((value: unknown) => decodeVoid(value))
@@ -160,7 +160,7 @@ function decodeVoid(value: unknown): Void {
   if (typeof key !== 'string' || key.length > 300 || !/^\d{1,16}\//.test(key)) {
     throw new MalformedMessageError('entry: expected a key')
   }
-  return { key, mark: count(mark), count: count(of), offsets: offsets.map(count) }
+  return { key, mark: whole(mark), count: whole(of), offsets: offsets.map(whole) }
 }
 
 export function sameExecution(a: Entry, b: Entry): boolean {

@@ -105,7 +105,7 @@ export class Replication {
       this.#tracks.add({ entry, mask, waiters: track?.waiters ?? [] })
     }
     this.#tracks.markUnsafe()
-    for (const track of [...this.#tracks.values()]) {
+    for (const track of this.#tracks.values()) {
       this.#tracks.settle(track)
     }
   }
