@@ -45,7 +45,7 @@ export function nextDecision(view: View, change: Change): Decision {
 }
 
 /** The record of a member, if it is one with this incarnation. */
-export function memberIn(
+function memberIn(
   view: View | undefined,
   self: Pick<SelfIdentity, 'peer' | 'incarnation'>
 ): Member | undefined {
