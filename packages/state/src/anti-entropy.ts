@@ -118,6 +118,9 @@ export class AntiEntropy {
       readonly stray: readonly HeldDocument[]
     }
   ): Promise<void> {
+    if (this.#context.mutants.forgetBeforeSettled === true) {
+      documents.stray.forEach((held) => this.#forget(held, view))
+    }
     try {
       await this.#compare(view, owner, documents.replica)
       for (let at = 0; at < documents.stray.length; at += indexPageMax) {
@@ -151,10 +154,6 @@ export class AntiEntropy {
   }
 
   async #handOver(view: View, owner: string, documents: readonly HeldDocument[]): Promise<void> {
-    if (this.#context.mutants.forgetBeforeSettled === true) {
-      documents.forEach((held) => this.#forget(held, view))
-      return
-    }
     const digests = new Map(documents.map((held) => [held.id, held.copy.digestAsText]))
     const { have, want } = await this.#list(view, owner, { buckets: [], documents })
     const safe = [...have, ...(await this.#put(view, owner, want))]
@@ -218,6 +217,7 @@ export class AntiEntropy {
       left = left.slice(batch.length)
       const request = putRequest.encode({
         view: view.number,
+        incarnation: membership.self.incarnation,
         boot: membership.self.boot,
         from: 'holder',
         states,

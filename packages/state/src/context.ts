@@ -29,6 +29,8 @@ export interface Context {
   readonly signal: AbortSignal
   /** A writer name that this process never used before. */
   readonly nextWriter: () => string
+  /** Whether updates that wait for replicas take more memory than they may; looked at now and then. */
+  crowded(): boolean
   /** A document changed here. */
   changed(held: HeldDocument): void
   /** The tenure has something to send to a peer. */

@@ -74,6 +74,9 @@ export const chunkBytes = 262_144
 /** Documents of one page of an index. Unit: documents. */
 export const indexPageMax = 4096
 
+/** The same in bytes, for long ids. */
+export const indexBytesMax = 524_288
+
 /** Members that are asked for a hand-over at once. */
 export const collectConcurrency = 16
 
@@ -93,7 +96,7 @@ export const foldIdleMs = 1000
 export const compareMs = 3000
 
 /** Buckets of a comparison: documents listed for one difference are 1 / buckets of all. */
-export const compareBuckets = 64
+export const compareBuckets = 256
 
 /** A document that changed so recently is left out of comparisons. Unit: ms. */
 export const quietMs = 1000

@@ -140,10 +140,9 @@ export class Disk {
         batch.resolve()
       } catch (error) {
         this.#extra.unshift(...extra)
-        for (const [held, changes] of taken) {
-          held.copy.markUnsaved(changes)
-          this.#dirty.add(held)
-        }
+        taken.forEach(([held, changes]) => held.copy.markUnsaved(changes))
+        // In front: a document that was dropped must not be deleted after its successor is written.
+        this.#dirty = new Set([...taken.map(([held]) => held), ...this.#dirty])
         batch.reject(error)
       }
     }

@@ -73,6 +73,7 @@ export class Parts {
       },
       signal: this.#controller.signal,
       nextWriter: writers(self, components.membership.self.boot, mutants),
+      crowded: () => this.settling.crowded,
       changed: (held) => {
         this.settling.touched(held)
         init.changed(held)
@@ -102,7 +103,10 @@ export class Parts {
       self,
       progress: () => this.ownership.progress()
     })
-    this.#reader = new Reader(context, (record, signal) => this.ownership.own(record, { signal }))
+    this.#reader = new Reader(context, {
+      replica: this.#replica,
+      own: (record, signal) => this.ownership.own(record, { signal })
+    })
   }
 
   get reader(): Reader {

@@ -9,6 +9,8 @@ import { readReply, readRequest } from './core/messages.ts'
 import type { ReadReply } from './core/messages.ts'
 import { stateBytesMax } from './defaults.ts'
 import { placementOf } from './placements.ts'
+import type { Replica } from './replica.ts'
+import { checkRecord } from './settings.ts'
 
 interface Answer {
   readonly document: Document
@@ -20,12 +22,18 @@ export class Reader {
   readonly #context: Context
   readonly #own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
 
+  readonly #replica: Replica
+
   constructor(
     context: Context,
-    own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
+    init: {
+      readonly replica: Replica
+      readonly own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
+    }
   ) {
     this.#context = context
-    this.#own = own
+    this.#replica = init.replica
+    this.#own = init.own
   }
 
   register(): void {
@@ -38,63 +46,67 @@ export class Reader {
 
   async read(record: AgentRecord, options: ReadOptions): Promise<DocumentReading> {
     const context = this.#context
-    const view = currentView(context)
-    const placement = placementOf(view)
-    const replicas = placement.homeOf(record).map((member) => member.peer)
+    currentView(context)
     const { document, epoch } = await withDeadline(
       context,
       context.settings.ownTimeoutMs,
       (signal) =>
-        options.stale === true
-          ? this.#fromAny(record, replicas, signal)
-          : this.#fromOwner(record, placement.ownerOf(record)?.peer, signal),
+        options.stale === true ? this.#fromAny(record, signal) : this.#fromOwner(record, signal),
       options.signal
     )
+    const replicas = this.#replicas(record)
     return { document, version: document.version, epoch, replicas }
   }
 
-  async #fromOwner(
-    record: AgentRecord,
-    owner: string | undefined,
-    signal: AbortSignal
-  ): Promise<Answer> {
-    if (owner === undefined) {
-      throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
+  #replicas(record: AgentRecord): string[] {
+    return placementOf(currentView(this.#context))
+      .homeOf(record)
+      .map((member) => member.peer)
+  }
+
+  /** Asks the owner; whoever is behind, this peer or that one, takes up the newer view first. */
+  async #fromOwner(record: AgentRecord, signal: AbortSignal): Promise<Answer> {
+    const { membership } = this.#context
+    for (;;) {
+      const view = currentView(this.#context)
+      const owner = placementOf(view).ownerOf(record)?.peer
+      if (owner === undefined) {
+        throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
+      }
+      if (owner === membership.self.peer) {
+        // oxlint-disable-next-line no-await-in-loop -- the last thing that this loop does.
+        const owned = await this.#own(record, signal)
+        return { document: owned.document.clone(), epoch: owned.epoch }
+      }
+      // oxlint-disable-next-line no-await-in-loop -- asks again only in a newer view.
+      const reply = await this.#ask(owner, record, { stale: false, signal })
+      const newer = reply.status === 'elsewhere' ? (reply.view ?? 0) : 0
+      if (newer <= view.number) {
+        return this.#answer(owner, record, reply)
+      }
+      // oxlint-disable-next-line no-await-in-loop -- as above.
+      await membership.catchUp(newer, owner, { signal })
     }
-    if (owner === this.#context.membership.self.peer) {
-      const owned = await this.#own(record, signal)
-      return { document: owned.document.clone(), epoch: owned.epoch }
-    }
-    const answer = await this.#ask(owner, record, { stale: false, signal })
-    if (answer === undefined) {
-      throw new UnavailableError(`${owner} has no answer for ${record.id}`)
-    }
-    return answer
   }
 
   /** The own copy if there is one, else that of the first replica that answers. */
-  async #fromAny(
-    record: AgentRecord,
-    replicas: readonly string[],
-    signal: AbortSignal
-  ): Promise<Answer> {
+  async #fromAny(record: AgentRecord, signal: AbortSignal): Promise<Answer> {
     const { membership, table } = this.#context
     const held = table.get(record.id)
     if (held !== undefined && !held.damaged) {
       return { document: held.copy.live.clone(), epoch: undefined }
     }
     const rank = { reachable: 0, suspected: 1, unreachable: 2 }
-    const others = replicas
+    const others = this.#replicas(record)
       .filter((peer) => peer !== membership.self.peer)
       .toSorted((a, b) => rank[membership.reachability(a)] - rank[membership.reachability(b)])
     let cause: unknown
     for (const peer of others) {
       try {
         // oxlint-disable-next-line no-await-in-loop -- the next one is asked only if this one fails.
-        const answer = await this.#ask(peer, record, { stale: true, signal })
-        if (answer !== undefined) {
-          return answer
-        }
+        const reply = await this.#ask(peer, record, { stale: true, signal })
+        // oxlint-disable-next-line no-await-in-loop -- as above.
+        return await this.#answer(peer, record, reply)
       } catch (error) {
         cause = error
       }
@@ -106,19 +118,25 @@ export class Reader {
     peer: string,
     record: AgentRecord,
     how: { readonly stale: boolean; readonly signal: AbortSignal }
-  ): Promise<Answer | undefined> {
-    const { rpc, settings, transfer } = this.#context
-    const request = readRequest.encode({ record, stale: how.stale })
-    const reply = readReply.decode(
+  ): Promise<ReadReply> {
+    const { rpc, settings } = this.#context
+    const asked = currentView(this.#context).number
+    const request = readRequest.encode({ asked, record, stale: how.stale })
+    return readReply.decode(
       await rpc.call(peer, 'state.read', request, {
         timeoutMs: how.stale ? settings.requestTimeoutMs : settings.ownTimeoutMs,
         signal: how.signal
       })
     )
+  }
+
+  async #answer(peer: string, record: AgentRecord, reply: ReadReply): Promise<Answer> {
     const bytes =
-      reply.status === 'large' ? await transfer.pull(peer, record.id, 'document') : reply.document
+      reply.status === 'large'
+        ? await this.#context.transfer.pull(peer, record.id, 'document')
+        : reply.document
     if (bytes === undefined) {
-      return undefined
+      throw new UnavailableError(`${peer} has no answer for ${record.id}`)
     }
     const { view, boot } = reply
     const epoch = view === undefined || boot === undefined ? undefined : { view, boot }
@@ -126,16 +144,20 @@ export class Reader {
   }
 
   async #onRead(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
-    const { record, stale } = readRequest.decode(bytes)
-    if (!stale) {
-      const owned = await this.#own(record, call.signal)
-      const { view, boot } = owned.epoch
-      return readReply.encode({ ...inline(owned.document), view, boot })
+    const { asked, record, stale } = readRequest.decode(bytes)
+    if (stale) {
+      const held = this.#context.table.get(record.id)
+      return readReply.encode(
+        held === undefined || held.damaged ? { status: 'absent' } : inline(held.copy.live)
+      )
     }
-    const held = this.#context.table.get(record.id)
-    return readReply.encode(
-      held === undefined || held.damaged ? { status: 'absent' } : inline(held.copy.live)
-    )
+    const view = await this.#replica.follow(asked, call)
+    checkRecord(record)
+    if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
+      return readReply.encode({ status: 'elsewhere', view: view.number })
+    }
+    const owned = await this.#own(record, call.signal)
+    return readReply.encode({ ...inline(owned.document), ...owned.epoch })
   }
 }
 

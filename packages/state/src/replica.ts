@@ -4,8 +4,9 @@ import type { Context, HeldDocument } from './context.ts'
 import { equalDigests } from './core/digest.ts'
 import { decodeEntry } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
+import { memberKey } from './core/homes.ts'
 import { appendRequest, putRequest, stepFromWire, verdicts } from './core/messages.ts'
-import type { AppendDocument, PutRequest, Verdict } from './core/messages.ts'
+import type { AppendDocument, PutRequest, Sender, Verdict } from './core/messages.ts'
 import { homesOf } from './placements.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -54,12 +55,15 @@ export class Replica {
   }
 
   /** Whether the sender acts in the view of this peer, with its newest boot. */
-  fenced(request: { readonly view: number; readonly boot: number }, peer: string): boolean {
+  fenced(request: Sender, peer: string): boolean {
     const { membership, mutants, table } = this.#context
     if (mutants.acknowledgeAnyView === true) {
       return false
     }
-    return request.view !== membership.view?.number || request.boot < (table.boots.get(peer) ?? 0)
+    return (
+      request.view !== membership.view?.number ||
+      request.boot < (table.boots.get(memberKey({ peer, ...request })) ?? 0)
+    )
   }
 
   async #onAppend(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
@@ -162,7 +166,7 @@ export class Replica {
   }
 
   async #answer(
-    request: { readonly view: number; readonly boot: number },
+    request: Sender,
     call: RpcContext,
     stored: { readonly results: readonly Verdict[]; readonly saves: readonly Promise<void>[] }
   ): Promise<Uint8Array> {

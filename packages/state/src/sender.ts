@@ -147,7 +147,7 @@ export class Sender {
       const items = tenure.replication.take(this.#key, batchBytesMax - bytes, batchEntriesMax)
       if (items.length > 0) {
         append.parts.push({ tenure, items })
-        bytes += sizeOf(items)
+        bytes += sizeOf(items) + recordBytes(tenure)
         this.#ready.add(tenure)
       }
     }
@@ -234,8 +234,7 @@ export class Sender {
         }
         return { record: tenure.record, entries, folds: folds.map((step) => stepToWire(step)) }
       })
-      const { view, boot } = this.#place()
-      const request = appendRequest.encode({ view, boot, documents })
+      const request = appendRequest.encode({ ...this.#place(), documents })
       return await this.#ask('state.append', request, this.#context.settings.requestTimeoutMs)
     } catch (error) {
       this.#report('append', error)
@@ -310,9 +309,9 @@ export class Sender {
     }
   }
 
-  #place(): { view: number; boot: number } {
-    const { membership } = this.#context
-    return { view: membership.view?.number ?? 0, boot: membership.self.boot }
+  #place(): { view: number; incarnation: string; boot: number } {
+    const { self, view } = this.#context.membership
+    return { view: view?.number ?? 0, incarnation: self.incarnation, boot: self.boot }
   }
 
   /** The verdicts, or none where they do not count. */
@@ -351,6 +350,10 @@ export class Sender {
 function estimate(tenure: Tenure): number {
   const { copy } = tenure.held
   return copy.baseBytes + copy.entryBytes + copy.entryCount * 8 + 512
+}
+
+function recordBytes({ record }: Tenure): number {
+  return record.id.length + (record.shardKey?.length ?? 0) + 64
 }
 
 function sizeOf(items: readonly SendItem[]): number {

@@ -1,7 +1,7 @@
 import type { View } from '@murmuration/interface'
 import { jittered } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { settleGraceMs, settleMs } from './defaults.ts'
+import { entriesBytesMaxTotal, settleGraceMs, settleMs } from './defaults.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
@@ -13,12 +13,18 @@ export class Settling {
   readonly #unsafe = new Set<HeldDocument>()
   readonly #toFold = new Set<Tenure>()
   #adoptedAt = 0
+  #crowded = false
   #reportedAt: number | undefined
   #cancelSettle: (() => void) | undefined
   #cancelFold: (() => void) | undefined
 
   constructor(context: Context) {
     this.#context = context
+  }
+
+  /** The updates above the floors of all owned documents take more memory than they may. */
+  get crowded(): boolean {
+    return this.#crowded
   }
 
   /** Owned documents that are not yet on enough replicas of this view. */
@@ -78,7 +84,12 @@ export class Settling {
   }
 
   #fold(): void {
-    const { clock, membership, settings } = this.#context
+    const { clock, membership, settings, table } = this.#context
+    let bytes = 0
+    for (const { copy, tenure } of table.values()) {
+      bytes += tenure === undefined ? 0 : copy.entryBytes
+    }
+    this.#crowded = bytes > entriesBytesMaxTotal
     for (const tenure of this.#toFold) {
       if (tenure.signal.aborted) {
         this.#toFold.delete(tenure)

@@ -6,7 +6,7 @@ import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { collectReply, collectRequest } from './core/messages.ts'
 import type { CollectReply, IndexEntry } from './core/messages.ts'
-import { collectConcurrency, indexPageMax, retryMs } from './defaults.ts'
+import { collectConcurrency, indexBytesMax, indexPageMax, retryMs } from './defaults.ts'
 import { homesOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 
@@ -104,7 +104,8 @@ export class TakeOver {
     const damaged: string[] = []
     let after: string | undefined
     for (;;) {
-      const request = { view: round.view.number, boot: membership.self.boot }
+      const { boot, incarnation } = membership.self
+      const request = { view: round.view.number, incarnation, boot }
       // oxlint-disable-next-line no-await-in-loop -- a page says where the next one begins.
       const bytes = await rpc.call(
         peer,
@@ -158,19 +159,21 @@ export class TakeOver {
     }
     const fenced =
       context.mutants.collectWithoutFence !== true && this.#replica.fenced(request, call.peer)
-    if (!fenced && request.boot > (context.table.boots.get(call.peer) ?? 0)) {
-      context.table.boots.set(call.peer, request.boot)
-      await context.disk.raiseBoot(call.peer, request.boot)
+    const asker = memberKey({ peer: call.peer, incarnation: request.incarnation })
+    if (!fenced && request.boot > (context.table.boots.get(asker) ?? 0)) {
+      context.table.boots.set(asker, request.boot)
+      await context.disk.raiseBoot(asker, request.boot)
     }
     const view = currentView(context)
-    const page = fenced ? [] : this.#index(view, call.peer, request.after)
+    const page = fenced
+      ? { documents: [], more: false }
+      : this.#index(view, call.peer, request.after)
     return collectReply.encode({
       view: view.number,
       incarnation: context.membership.self.incarnation,
       fenced: fenced || this.#changedMeanwhile(request.view),
-      documents: page.slice(0, indexPageMax),
-      damaged: [...context.table.damaged],
-      more: page.length > indexPageMax
+      ...page,
+      damaged: [...context.table.damaged]
     })
   }
 
@@ -180,8 +183,12 @@ export class TakeOver {
     return mutants.collectWithoutFence !== true && membership.view?.number !== number
   }
 
-  /** Documents held here that the asker owns, from `after` on, one more than a page. */
-  #index(view: View, asker: string, after: string | undefined): IndexEntry[] {
+  /** A page of the documents held here that the asker owns, from `after` on. */
+  #index(
+    view: View,
+    asker: string,
+    after: string | undefined
+  ): { readonly documents: IndexEntry[]; readonly more: boolean } {
     const homes = homesOf(view)
     const ids: string[] = []
     for (const held of this.#context.table.values()) {
@@ -195,9 +202,19 @@ export class TakeOver {
       }
     }
     ids.sort()
-    return ids.slice(0, indexPageMax + 1).map((id) => ({
-      id,
-      digest: this.#context.table.get(id)?.copy.digestAsText ?? ''
-    }))
+    let bytes = 0
+    const fits = (id: string): boolean => {
+      bytes += id.length + 64
+      return bytes <= indexBytesMax
+    }
+    const cut = ids.slice(0, indexPageMax).findIndex((id) => !fits(id))
+    const page = ids.slice(0, cut === -1 ? indexPageMax : Math.max(1, cut))
+    return {
+      more: page.length < ids.length,
+      documents: page.map((id) => ({
+        id,
+        digest: this.#context.table.get(id)?.copy.digestAsText ?? ''
+      }))
+    }
   }
 }

@@ -210,6 +210,9 @@ export class Tenure implements OwnedDocument, HeldTenure {
         `${settings.unacknowledgedMax} updates of ${this.record.id} wait for copies`
       )
     }
+    if (this.#context.crowded()) {
+      throw new OverloadedError('the updates that wait for replicas fill the memory for them')
+    }
     if (copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax) {
       this.fold(true)
       if (copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax) {

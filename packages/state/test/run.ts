@@ -1,9 +1,9 @@
 import { createPlacement } from '@murmuration/placement'
-import { integerBetween, pick } from '@murmuration/testkit'
+import { integerBetween } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import type { Mutants } from '../src/core/mutants.ts'
-import { recordOf, schema, World } from './world.ts'
+import { pick, recordOf, schema, World } from './world.ts'
 import type { Peer, Reply, Update } from './world.ts'
 
 const peersCount = 5
@@ -111,16 +111,9 @@ class Run {
       while (next < total) {
         const sequence = next++
         open.add(sequence)
-        const name = `${session}:${sequence}`
         const id = pick(this.#random, documents)
         const update = this.#update(id)
-        world.histories.set(name, {
-          id,
-          update,
-          executions: new Set(),
-          acknowledged: undefined,
-          acknowledgedIn: 0
-        })
+        world.note({ id, session, sequence, lowest: 0, update })
         await this.#repeat(session, sequence, open)
         open.delete(sequence)
         await this.#pause(this.#between(1, 80))

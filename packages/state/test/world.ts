@@ -29,6 +29,14 @@ export type Reply =
   | { readonly status: 'expired' }
   | { readonly status: 'failed'; readonly name: string }
 
+/** One of several, of which there must be one. */
+export function pick<T>(random: Random, from: readonly T[]): T {
+  if (from.length === 0) {
+    throw new Error('nothing to pick from')
+  }
+  return from[Math.floor(random.next() * from.length)]!
+}
+
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
@@ -75,6 +83,8 @@ export class World {
   onExecute: (peer: Peer) => void = () => {}
   /** An owner has just decided that an update has its copies. */
   onAcknowledge: (peer: Peer, id: string) => void = () => {}
+  /** Peers that hear of views only from each other. */
+  readonly deaf = new Set<string>()
   /** Longest time until a peer hears of a view or of settling. */
   newsMs = 60
 
@@ -95,9 +105,12 @@ export class World {
     })
   }
 
-  static async of(count: number, init: { seed?: number; mutants?: Mutants } = {}): Promise<World> {
+  static async of(
+    count: number,
+    init: { seed?: number; mutants?: Mutants; members?: number } = {}
+  ): Promise<World> {
     const world = new World(createSimulation({ seed: init.seed ?? 1 }), count, init.mutants)
-    world.newView(world.peers)
+    world.newView(world.peers.slice(0, init.members ?? count))
     for (const peer of world.peers) {
       await world.simulation.wait(world.start(peer))
     }
@@ -179,10 +192,19 @@ export class World {
       const life = Number(peer.disk.incarnation.split('i')[1]) + 1
       Object.assign(peer.disk, {
         incarnation: `${peer.name}i${life}`,
+        boot: 0,
         view: 0,
         settled: 1,
         settledHeard: 1
       })
+    }
+  }
+
+  /** Cuts a peer off from all other peers, not from clients. */
+  isolate(peer: Peer, others: readonly Peer[] = this.peers): void {
+    for (const other of others.filter((one) => one !== peer)) {
+      this.simulation.block(peer.name, other.name)
+      this.simulation.block(other.name, peer.name)
     }
   }
 
@@ -202,8 +224,23 @@ export class World {
     return owner && this.peer(owner.peer)
   }
 
+  /** A request that the oracle knows of. */
+  note({ id, session, sequence, update }: Request): void {
+    const name = `${session}:${sequence}`
+    if (!this.histories.has(name)) {
+      this.histories.set(name, {
+        id,
+        update,
+        executions: new Set(),
+        acknowledged: undefined,
+        acknowledgedIn: 0
+      })
+    }
+  }
+
   /** One request of a client, over the network. */
   async request(client: string, peer: string, request: Request): Promise<Reply> {
+    this.note(request)
     const { rpc } = this.simulation.node(client)
     const bytes = await rpc.call(peer, 'test.update', utf8.encode(JSON.stringify(request)), {
       timeoutMs: 250
@@ -312,7 +349,11 @@ export class World {
       const process = peer.membership
       this.simulation.after(this.#newsDelay(), () => {
         // A paused process hears nothing; it learns of views from whoever talks to it, or below.
-        if (this.simulation.isRunning(peer.name) && peer.membership === process) {
+        if (
+          this.simulation.isRunning(peer.name) &&
+          peer.membership === process &&
+          !this.deaf.has(peer.name)
+        ) {
           this.simulation.node(peer.name).clock.schedule(0, () => news(peer))
         }
       })

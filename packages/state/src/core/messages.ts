@@ -48,9 +48,10 @@ export function stepFromWire({ session, from, to, high, low }: WireStep): FoldSt
   return { session, from, to, digest: { high, low } }
 }
 
-/** What every request of an owner says about its sender: the view it acts in, and its boot. */
-interface Sender {
+/** What every request of an owner says about its sender: the view it acts in, and its place in time. */
+export interface Sender {
   readonly view: number
+  readonly incarnation: string
   readonly boot: number
 }
 
@@ -63,7 +64,7 @@ interface Answerer {
   readonly fenced: boolean
 }
 
-const sender = { view: count, boot: count }
+const sender = { view: count, incarnation: memberText, boot: count }
 const answerer = { view: count, incarnation: memberText, fenced: boolean() }
 
 export interface AppendDocument {
@@ -203,21 +204,28 @@ export const listReply: Message<ListReply> = message({
 })
 
 export interface ReadRequest {
+  /** The view of the reader; whoever is asked takes it up before it says whether it is the owner. */
+  readonly asked: number
   readonly record: AgentRecord
   readonly stale: boolean
 }
 export interface ReadReply {
   /** Missing where the document is too large for one message, or not held. */
   readonly document?: Uint8Array
-  readonly status: 'inline' | 'large' | 'absent'
+  /** `elsewhere`: somebody else owns it in the view of the one asked, which is given. */
+  readonly status: 'inline' | 'large' | 'absent' | 'elsewhere'
   /** The owner's tenure; missing where a replica answered. */
   readonly view?: number
   readonly boot?: number
 }
-export const readRequest: Message<ReadRequest> = message({ record: agentRecord, stale: boolean() })
+export const readRequest: Message<ReadRequest> = message({
+  asked: count,
+  record: agentRecord,
+  stale: boolean()
+})
 export const readReply: Message<ReadReply> = message({
   document: optional(bytes()),
-  status: oneOf('inline', 'large', 'absent'),
+  status: oneOf('inline', 'large', 'absent', 'elsewhere'),
   view: optional(count),
   boot: optional(count)
 })
