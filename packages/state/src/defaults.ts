@@ -1,6 +1,3 @@
-/** Copies of one agent's state when its record does not say. Unit: peers. Two failures lose nothing. */
-export const replicasDefault = 3
-
 /** How long `own()` waits for copies to be merged. Unit: ms. Longer hides outages from callers. */
 export const ownTimeoutMs = 5000
 

@@ -20,7 +20,6 @@ interface DocumentValue {
 /** One run: clients repeat their updates through crashes, pauses, splits and new views. */
 export async function run(simulation: Simulation, mutants: Mutants = {}): Promise<Run> {
   const one = new Run(simulation, mutants)
-  runs.push(one)
   await one.go()
   return one
 }
@@ -498,6 +497,3 @@ function sorted(read: Partial<DocumentValue> | undefined): DocumentValue {
 function isRemoval(result: string): boolean {
   return result.startsWith('removed')
 }
-
-export const runs: Run[] = []
-export type { Run }
