@@ -11,20 +11,28 @@ const { delayMs, targets } = JSON.parse(process.argv[2] ?? '{}') as {
   readonly targets: readonly number[]
 }
 
+/** Timers are exact to a millisecond at best: the end of a wait is polled. */
+const POLLED_MS = 1.2
+
 function forward(from: Socket, to: Socket): void {
   const held: { readonly at: number; readonly chunk: Buffer }[] = []
   let armed = false
+  const arm = (): void => {
+    const remaining = (held[0]?.at ?? 0) - performance.now()
+    if (remaining > POLLED_MS) setTimeout(release, remaining - POLLED_MS)
+    else setImmediate(release)
+  }
   const release = (): void => {
     const now = performance.now()
     while (held[0] !== undefined && held[0].at <= now) to.write(held.shift()?.chunk ?? '')
     armed = held.length > 0
-    if (armed) setTimeout(release, Math.max(0, (held[0]?.at ?? 0) - performance.now()))
+    if (armed) arm()
   }
   from.on('data', (chunk) => {
     held.push({ at: performance.now() + delayMs, chunk: Buffer.from(chunk) })
     if (armed) return
     armed = true
-    setTimeout(release, delayMs)
+    arm()
   })
   const end = (): void => void setTimeout(() => to.destroy(), delayMs)
   from.on('close', end)
