@@ -311,7 +311,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       case 'majority':
         return Math.floor(size / 2) + 1
       case 'replicated':
-        return this.replication.needed
+        return 'needed'
     }
   }
 

@@ -244,6 +244,16 @@ test('a single member works with one copy, and copies are made when others join'
   }
 })
 
+test('an update that waits for a second copy has enough when one member is left', async () => {
+  const world = await World.of(2)
+  const { owner, document } = await owned(world)
+  world.isolate(owner)
+  const commit = document.commit(increment(document), { timeoutMs: 2000 })
+  await world.simulation.run(100)
+  world.newView([owner])
+  expect(await world.simulation.wait(commit)).toMatchObject({ copies: 1, epoch: { view: 2 } })
+})
+
 test('who is no replica any more hands its copy over and forgets it', async () => {
   const world = await World.of(5)
   const { owner, document } = await owned(world)

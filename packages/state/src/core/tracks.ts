@@ -2,8 +2,11 @@ import type { Entry, EntryKey } from './entry.ts'
 
 /** Whoever waits for copies of an entry. */
 export interface Waiter {
-  /** Copies on members of the home set; `own` waits for the owner's disk, in the home set or not. */
-  readonly copies: number | 'own'
+  /**
+   * Copies on members of the home set; `needed`: W of whatever home set there is by then; `own`: the
+   * owner's disk, in the home set or not.
+   */
+  readonly copies: number | 'needed' | 'own'
   readonly confirmed: (copies: number) => void
 }
 
@@ -121,7 +124,8 @@ export class Tracks {
     }
     if (track.waiters.length > 0) {
       const own = (track.mask & this.#bits.self) !== 0
-      const met = ({ copies }: Waiter): boolean => (copies === 'own' ? own : count >= copies)
+      const met = ({ copies }: Waiter): boolean =>
+        copies === 'own' ? own : count >= (copies === 'needed' ? this.#bits.needed : copies)
       const ready = track.waiters.filter(met)
       track.waiters = track.waiters.filter((waiter) => !met(waiter))
       for (const waiter of ready) {
