@@ -16,6 +16,7 @@ export { findFailingSeed, runSeeds, SeedFailure } from './seeds.ts'
 export type { SeedRuns } from './seeds.ts'
 export type { UnsyncedFate } from './simulated-disk.ts'
 export { testClock } from './simulation.ts'
+export type { Mutant, Workload } from './workload.ts'
 export type { ProbeResult, SimulatedLinks }
 
 /** Options of {@link createSimulation}. */
