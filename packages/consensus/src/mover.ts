@@ -158,7 +158,7 @@ export class Mover {
       }
       const outcome = await agree(name, first === 'check')
       count('moved')
-      return outcome.status === 'committed' && (first === 'check' || duty() === undefined)
+      return outcome.status === 'committed' && (first === 'check' || duty() !== 'agree')
     } finally {
       records.close(entry)
     }
