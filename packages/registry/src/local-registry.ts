@@ -67,7 +67,9 @@ export class LocalRegistry extends TypedEventEmitter<RegistryEvents> implements 
   async find(id: string): Promise<FindResult> {
     const { tenure } = this.#components
     const isKnown =
-      tenure.running(id) !== undefined || tenure.held(id) || this.#registrations.get(id) !== undefined
+      tenure.running(id) !== undefined ||
+      tenure.held(id) ||
+      this.#registrations.get(id) !== undefined
     return { status: isKnown ? 'local' : 'not-found', freshness: 'fresh' }
   }
 

@@ -1,6 +1,7 @@
 import { boolean, integer, message, object, optional } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
-import { labelsShape, placedAgent } from './core/shapes.ts'
+import { placedAgent } from './core/shapes.ts'
+import { registrationShape } from './registration-store.ts'
 
 /** Asks a peer whether it runs or holds an agent. */
 export const WhereRequest = message({ agent: placedAgent })
@@ -11,7 +12,7 @@ export const WhereReply = message({
   held: boolean(),
   epoch: optional(object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })),
   /** What was registered of the agent. */
-  registered: optional(object({ agent: placedAgent, labels: labelsShape, metadata: labelsShape }))
+  registered: optional(registrationShape)
 })
 export type WhereReply = Infer<typeof WhereReply>
 

@@ -1,26 +1,28 @@
-import { message } from '@murmuration/codec'
+import { message, object } from '@murmuration/codec'
+import type { Infer } from '@murmuration/codec'
 import type { Registration, Store } from '@murmuration/interface'
 import { labelsShape, placedAgent } from './core/shapes.ts'
 
-/** A registration at rest. */
-export const RegistrationRecord = message({
+/** A registration in messages and at rest. */
+export const registrationShape = object({
   agent: placedAgent,
   labels: labelsShape,
   metadata: labelsShape
 })
 
-export function encodeRegistration(agent: Registration): Uint8Array {
+const RegistrationRecord = message({ registration: registrationShape })
+
+export function registrationToWire(agent: Registration): Infer<typeof registrationShape> {
   const { id, placement, replicas, shardKey, labels = {}, metadata = {} } = agent
-  return RegistrationRecord.encode({
+  return {
     agent: { id, placement, replicas, ...(shardKey === undefined ? {} : { shardKey }) },
     labels: { ...labels },
     metadata: { ...metadata }
-  })
+  }
 }
 
-export function decodeRegistration(bytes: Uint8Array): Registration {
-  const { agent, labels, metadata } = RegistrationRecord.decode(bytes)
-  return { ...agent, labels, metadata }
+export function registrationOf(wire: Infer<typeof registrationShape>): Registration {
+  return { ...wire.agent, labels: wire.labels, metadata: wire.metadata }
 }
 
 /** What was registered here: in memory, and on disk where there is one. */
@@ -35,7 +37,7 @@ export class RegistrationStore {
   /** @throws CorruptDataError, StorageError, MalformedMessageError */
   async load(): Promise<void> {
     for await (const [id, bytes] of this.#store?.entries() ?? []) {
-      this.#registrations.set(id, decodeRegistration(bytes))
+      this.#registrations.set(id, registrationOf(RegistrationRecord.decode(bytes).registration))
     }
   }
 
@@ -45,7 +47,8 @@ export class RegistrationStore {
 
   async keep(agent: Registration): Promise<void> {
     this.#registrations.set(agent.id, agent)
-    await this.#store?.write([{ key: agent.id, value: encodeRegistration(agent) }], { sync: true })
+    const value = RegistrationRecord.encode({ registration: registrationToWire(agent) })
+    await this.#store?.write([{ key: agent.id, value }], { sync: true })
   }
 
   async forget(id: string): Promise<boolean> {

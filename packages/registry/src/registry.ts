@@ -19,6 +19,7 @@ import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
+import { registrationOf, registrationToWire } from './registration-store.ts'
 import { watchChanges } from './watching.ts'
 
 const WHERE = 'registry.where'
@@ -136,13 +137,24 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async describe(id: string, options: AbortOptions = {}): Promise<AgentDescriptor | undefined> {
-    const location = await this.find(id, options)
-    if (location.status === 'not-found') return undefined
+    const { rpc, tenure } = this.#components
     const agent = this.#recordOf(id)
-    return describeAgent(this.#registrations.get(id) ?? agent, {
-      location,
-      epoch: this.#components.tenure.running(id),
-      home: (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer)
+    const home = (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer)
+    const owner = this.#components.placement()?.ownerOf(agent)
+    if (owner === undefined || owner.peer === rpc.peer) {
+      const location = await this.find(id, options)
+      if (location.status === 'not-found') return undefined
+      const registered = this.#registrations.get(id) ?? agent
+      return describeAgent(registered, { location, epoch: tenure.running(id), home })
+    }
+    const answer = await this.#where(owner.peer, agent, options)
+    if (answer !== undefined && !answer.running && !answer.held) return undefined
+    const freshness = answer === undefined ? 'cached' : 'fresh'
+    const registered = answer?.registered
+    return describeAgent(registered === undefined ? agent : registrationOf(registered), {
+      location: { status: 'remote', peer: owner.peer, freshness },
+      epoch: answer?.epoch,
+      home
     })
   }
 
@@ -174,16 +186,19 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { tenure } = this.#components
     const epoch = tenure.running(agent.id)
     const held = tenure.held(agent.id)
+    const registration = this.#registrations.get(agent.id)
     return WhereReply.encode({
       running: epoch !== undefined,
       held,
-      ...(epoch === undefined ? {} : { epoch })
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(registration === undefined ? {} : { registered: registrationToWire(registration) })
     })
   }
 
   async #onRemove(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
     const { agent } = RemoveRequest.decode(request)
     const removed = await this.#components.tenure.end(agent.id)
+    this.#registrations.delete(agent.id)
     if (removed) this.#announce('unregistered', agent.id, `unregister by ${context.peer}`)
     return RemoveReply.encode({ removed })
   }

@@ -28,16 +28,19 @@ export interface DhtNodeInit {
   readonly privateKey?: PrivateKey
   readonly store?: MemoryDatastore
   readonly records?: LocationRecordsInit
+  /** Stores whatever is valid, as kad-dht does by itself. */
+  readonly unguarded?: boolean
   readonly registry?: DhtRegistryInit
 }
 
 /** A plain libp2p node with kad-dht on loopback, and nothing else of ours but the registry. */
 export async function startDhtNode(init: DhtNodeInit = {}): Promise<DhtNode> {
   const records = locationRecords(init.records)
+  const store = init.store ?? new MemoryDatastore()
   const privateKey = init.privateKey ?? (await generateKeyPair('Ed25519'))
   const libp2p = await createLibp2p({
     privateKey,
-    datastore: records.guard(init.store ?? new MemoryDatastore()),
+    datastore: init.unguarded === true ? store : records.guard(store),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [noise()],

@@ -14,6 +14,8 @@ const agentOf = (key: string): AgentRecord => ({
   replicas: 3
 })
 
+const shardedOf = (key: string): AgentRecord => ({ ...agentOf(key), shardKey: 'north' })
+
 let running: DhtNode[] = []
 const start = async (init: DhtNodeInit = {}): Promise<DhtNode> => {
   const node = await startDhtNode(init)
@@ -39,7 +41,7 @@ describe('the dht backend, by the suite of all backends', () => {
   afterAll(drainAll)
   for (const [at, { name, needs, run }] of registryCases.entries()) {
     if (needs !== 'any') continue
-    it(name, () => run({ peers: nodes, agent: (key) => agentOf(`${key}-${at}`) }))
+    it(name, () => run({ peers: nodes, agent: (key) => shardedOf(`${key}-${at}`) }))
   }
 })
 
@@ -69,6 +71,10 @@ describe('a location in the DHT', () => {
     await expect(drain(first.dht.put(keyOf(id), old ?? new Uint8Array()))).rejects.toMatchObject({
       name: 'FencedError'
     })
+    // A peer whose own store takes anything sends it to all others, as plain kad-dht does.
+    const plain = await start({ unguarded: true })
+    await connectAll([first, second, third, plain])
+    await drain(plain.dht.put(keyOf(id), old ?? new Uint8Array()))
     for (const node of [first, third]) expect(await placeOf(node, id)).toBe(second.peer)
   })
 
@@ -107,7 +113,9 @@ describe('a location in the DHT', () => {
     const { id } = agentOf('forged')
     await first.registry.register(agentOf('forged'))
     const genuine = await writer.write(body(id), 1)
-    const forged = Uint8Array.from(genuine, (byte, at) => (at === genuine.length - 3 ? byte ^ 1 : byte))
+    const forged = Uint8Array.from(genuine, (byte, at) =>
+      at === genuine.length - 3 ? byte ^ 1 : byte
+    )
     const otherDomain = await createSealer({ privateKey: second.privateKey }).seal({
       domain: 'something-else',
       type: 'location',
