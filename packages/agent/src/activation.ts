@@ -34,6 +34,8 @@ export interface WorkOptions {
   readonly ack?: AckLevel | undefined
   readonly caller: Caller
   readonly timeoutMs: number
+  /** Keeps the key and the output even where the handler changed nothing. @default false */
+  readonly recorded?: boolean | undefined
 }
 
 /** An action whose handler has begun, and which now goes on as any other request. */
@@ -310,7 +312,7 @@ export class Activation {
     { output, operations, emitted }: Handled
   ): void {
     if (!this.isOpen) return request.fail(this.#moved())
-    if (operations.length === 0) {
+    if (operations.length === 0 && options.recorded !== true) {
       this.#emit(emitted)
       return request.resolve({ output })
     }
