@@ -20,7 +20,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
 import { Capabilities } from './capabilities.ts'
 import type { Offers } from './capabilities.ts'
-import type { Libp2pParts, StrategyComponents } from './components.ts'
+import type { Libp2pParts } from './components.ts'
 import { isHandshakeFailure } from './connection-health.ts'
 import { Connections } from './connections.ts'
 import { ConnectionKeeper } from './core/keeper.ts'
@@ -33,6 +33,7 @@ import type { ProbeResult, Prober } from './prober.ts'
 import { Reach } from './reach.ts'
 import { number } from './settings.ts'
 import type { Settings } from './settings.ts'
+import { strategyHost } from './strategy-host.ts'
 import { parseAddress, parsePeer, usableTargets } from './targets.ts'
 
 const watchedEvents = [
@@ -105,7 +106,16 @@ export class DefaultDiscovery
       observe: () => this.#observe()
     })
     this.#tags = new PeerTags(libp2p.peerStore, this.#log)
-    const components = this.#strategyComponents()
+    const components = strategyHost(parts, {
+      connected: () => this.#keeper.connected(),
+      dial: async (address, options) => {
+        const target = parseAddress(address)
+        if (target === undefined || this.#running === undefined) {
+          throw new PeerUnavailableError(`cannot dial ${address}`)
+        }
+        return await this.#connections.dialAddress(target, settings.dialTimeoutMs, options?.signal)
+      }
+    })
     this.#strategies = settings.strategies.map((strategy) =>
       typeof strategy === 'function' ? strategy(components) : strategy
     )
@@ -344,25 +354,6 @@ export class DefaultDiscovery
     if (this.#running === running) {
       this.#pumpSoon()
       this.#planSweep(running)
-    }
-  }
-
-  #strategyComponents(): StrategyComponents {
-    const { libp2p, clock, random, settings } = this.#parts
-    return {
-      peer: this.#self,
-      clock,
-      random,
-      logger: libp2p.logger,
-      addressManager: libp2p.addressManager,
-      connected: () => this.#keeper.connected(),
-      dial: async (address, options) => {
-        const target = parseAddress(address)
-        if (target === undefined || this.#running === undefined) {
-          throw new PeerUnavailableError(`cannot dial ${address}`)
-        }
-        return await this.#connections.dialAddress(target, settings.dialTimeoutMs, options?.signal)
-      }
     }
   }
 }

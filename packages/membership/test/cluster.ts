@@ -16,6 +16,8 @@ export interface Life {
 }
 
 export interface ClusterInit extends Partial<SimulationInit> {
+  /** Where the members run. @default a new one, made of these options */
+  readonly simulation?: Simulation
   readonly rules?: Rules
   /** Reports each view as settled as soon as it is adopted. @default true */
   readonly settles?: boolean
@@ -34,7 +36,7 @@ export class Cluster {
   #failure: string | undefined
 
   constructor(init: ClusterInit = {}) {
-    this.simulation = createSimulation({ seed: 1, ...init })
+    this.simulation = init.simulation ?? createSimulation({ seed: 1, ...init })
     this.#rules = init.rules ?? standardRules
     this.#settles = init.settles ?? true
   }
