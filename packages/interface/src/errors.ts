@@ -112,6 +112,18 @@ export class OverloadedError extends MurmurationError {
   }
 }
 
+/** No peer that may run the agent has room for it; nothing was begun. */
+export class ClusterAtCapacityError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('ClusterAtCapacityError', message, {
+      code: 'ERR_CLUSTER_AT_CAPACITY',
+      retryable: true,
+      overloaded: true,
+      ...detail
+    })
+  }
+}
+
 /** The other peer has no handler of that name (yet, or in its version). */
 export class UnknownMethodError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
