@@ -6,7 +6,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['system'],
   ['codec', 'storage'],
   ['placement', 'crdt'],
-  ['identity'],
+  ['identity', 'crdt-text'],
   ['rpc'],
   ['discovery'],
   ['membership'],
