@@ -27,7 +27,7 @@ import type { Routed, Router } from './router.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
-  /** Milliseconds for everything, retries included. @default 10000 */
+  /** Milliseconds for everything, retries included. @default what the action says, else 10000 */
   readonly timeoutMs?: number
   /** @default a new one of this peer's session */
   readonly idempotencyKey?: IdempotencyKey
@@ -126,9 +126,10 @@ class Reference implements AgentRef<AgentType> {
 
   async call(action: string, input: unknown, options: WorkCallOptions = {}): Promise<unknown> {
     this.#refuseStrong(options.consistency)
+    const timeoutMs = options.timeoutMs ?? this.#type.actions[action]?.timeoutMs
     const { output } = await this.#work(
       { kind: 'call', action, ...(input === undefined ? {} : { input }) },
-      options
+      timeoutMs === undefined ? options : { ...options, timeoutMs }
     )
     return output
   }
