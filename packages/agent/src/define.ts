@@ -12,6 +12,8 @@ import type {
 } from '@murmuration/interface'
 import { agentId } from '@murmuration/identity'
 import { compilePattern } from './core/pattern.ts'
+import { checkSchedules } from './schedules.ts'
+import type { ScheduleDefinition, ScheduleOf } from './schedules.ts'
 import { toolOf } from './tool.ts'
 import type { Tool } from './tool.ts'
 
@@ -92,6 +94,8 @@ export interface AgentDefinition<
   readonly placement?: Exclude<PlacementPolicy, 'load'>
   /** Agents with equal shard keys live on the same peers. @default the id */
   readonly shardKey?: (key: string) => string
+  /** What is called when; owned by the cluster, so that it survives every peer. */
+  readonly schedules?: Readonly<Record<string, ScheduleOf<NoInfer<I>>>>
 }
 
 /** A defined agent type. */
@@ -107,6 +111,7 @@ export interface AgentType<
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
   readonly onPartition: PartitionPolicy
+  readonly schedules: Readonly<Record<string, ScheduleDefinition>>
   /** The id of the agent with this key. */
   id(key: string): string
   /** What other peers need to know to place it. */
@@ -147,6 +152,8 @@ export function defineAgent<
     throw new InvalidParametersError(`an action has a name of 1 to ${ACTION_NAME_MAX} characters`)
   }
   for (const pattern of Object.keys(definition.on ?? {})) compilePattern(pattern)
+  const schedules: AgentType['schedules'] = definition.schedules ?? {}
+  checkSchedules(type, schedules, actions)
   agentId(type, 'key', namespace) // Validates both names now and not at the first call.
   return {
     type,
@@ -156,6 +163,7 @@ export function defineAgent<
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
     onPartition: definition.onPartition ?? 'pause-minority',
+    schedules,
     id: (key) => agentId(type, key, namespace),
     record: (key) => ({
       id: agentId(type, key, namespace),

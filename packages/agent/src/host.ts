@@ -9,12 +9,13 @@ import {
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
 import { Activation } from './activation.ts'
-import type { WorkOptions } from './activation.ts'
+import type { Begun, WorkOptions } from './activation.ts'
 import type { Catalog } from './catalog.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType, SignalReaction } from './define.ts'
 import type { AgentComponents, AgentsInit, RunningAgent } from './index.ts'
 import { STEADY } from './interest.ts'
+import type { Caller } from './interest.ts'
 import type { WorkRequest } from './messages.ts'
 import type { Done } from './request.ts'
 
@@ -99,6 +100,19 @@ export class AgentHost {
     return activation.owned.epoch
   }
 
+  /** Begins an action in this turn; undefined where the agent does not run here, waits or is paused. */
+  beginHere(
+    id: string,
+    action: string,
+    input: unknown,
+    caller: Caller
+  ): { readonly output: unknown } | Begun | undefined {
+    const activation = this.#running(id)
+    if (activation === undefined || this.#isPaused(activation.type)) return undefined
+    activation.lastUsedMs = this.#components.clock.monotonic()
+    return activation.begin(action, input, caller)
+  }
+
   /** Does what a request asks. Rejects with `NotOwnerError` where another peer should. */
   perform(request: WorkRequest, options: WorkOptions): Promise<Done> {
     try {
@@ -116,7 +130,7 @@ export class AgentHost {
 
   /** @throws PausedError when the type pauses on this side of a split */
   refusePaused(type: AgentType, id: string): void {
-    if (this.#components.partition?.verdict(type.onPartition) === 'pause') {
+    if (this.#isPaused(type)) {
       throw new PausedError(`${id} is paused: this side of the split has no majority`)
     }
   }
@@ -135,6 +149,10 @@ export class AgentHost {
         failed(error)
       }
     }
+  }
+
+  #isPaused(type: AgentType): boolean {
+    return this.#components.partition?.verdict(type.onPartition) === 'pause'
   }
 
   #running(id: string): Activation | undefined {

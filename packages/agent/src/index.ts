@@ -35,6 +35,7 @@ export type {
   SignalReaction
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
+export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
 export { jsonSchemaOf } from './tool.ts'
 export type { Tool } from './tool.ts'
@@ -82,6 +83,15 @@ export interface RunningAgent {
   readonly busyMs: number
 }
 
+/** One schedule of an agent that this peer owns. */
+export interface ScheduledTick {
+  readonly id: string
+  /** Name of the schedule. */
+  readonly name: string
+  /** When it is due next, in milliseconds since 1970; 0 while that is not known yet. */
+  readonly at: number
+}
+
 /** Runs agents on this peer and gives references to agents anywhere. */
 export interface Agents extends Service {
   /** A reference; nothing is sent. @throws InvalidParametersError for a key that is none */
@@ -90,6 +100,8 @@ export interface Agents extends Service {
   get(id: string): AgentRef<AgentType>
   /** The agents that run here, hung ones included: see `waiting` and `busyMs`. */
   running(): readonly RunningAgent[]
+  /** What the schedules of the agents of this peer will do next. */
+  scheduled(): readonly ScheduledTick[]
   /**
    * Starts an agent here, as its owner. Rejects with `NotOwnerError` where another peer is, with
    * `UnavailableError` when too few copies can be had, with `PausedError` during a split.

@@ -120,6 +120,7 @@ export class FakeCluster {
   readonly clock = new VirtualClock()
   readonly peers = new Map<string, FakePeer>()
   readonly stored = new Map<string, Stored>()
+  readonly records = new Map<string, AgentRecord>()
   readonly killed = new Set<string>()
   readonly frozen = new Map<string, (() => void)[]>()
   readonly lost: ((error: Error) => void)[] = []
@@ -458,7 +459,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   start(): void {}
   stop(): void {}
   records(): AgentRecord[] {
-    return []
+    return [...this.#cluster.records.values()]
   }
   holds(): boolean {
     return true
@@ -475,6 +476,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       if (this.placement()?.ownerOf(owned.record)?.peer === this.#self.name) continue
       this.#owned.delete(id)
       end()
+      this.safeDispatchEvent('tenure', { detail: { id, status: 'ended' } })
     }
   }
 
@@ -488,6 +490,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     if (known === undefined) {
       known = this.#begin(record)
       this.#owned.set(record.id, known)
+      this.safeDispatchEvent('tenure', { detail: { id: record.id, status: 'begun' } })
     }
     return known.owned
   }
@@ -495,6 +498,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   #begin(record: AgentRecord): { owned: OwnedDocument; end: () => void } {
     const cluster = this.#cluster
     const stored = cluster.storedOf(record.id)
+    cluster.records.set(record.id, record)
     const ended = new AbortController()
     const self = this.#self
     const writer = `${self.name}#${self.view.number}`

@@ -12,6 +12,8 @@ import { DeterministicSimulation } from './simulation.ts'
 
 export type { NetworkConditions } from './network.ts'
 export { createRandom, integerBetween, pick } from './random.ts'
+export { registryCases } from './registry-compliance.ts'
+export type { RegistryCase, RegistryPeer, RegistryUnderTest } from './registry-compliance.ts'
 export { findFailingSeed, runSeeds, SeedFailure } from './seeds.ts'
 export type { SeedRuns } from './seeds.ts'
 export type { UnsyncedFate } from './simulated-disk.ts'
