@@ -12,6 +12,7 @@ import type { JoiningMembership, MembershipComponents } from '@murmuration/membe
 import { createPartition } from '@murmuration/partition'
 import { createRegistry } from '@murmuration/registry'
 import type { RegistryComponents } from '@murmuration/registry'
+import { createCallGuard } from '@murmuration/resilience'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignals, createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -86,7 +87,11 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     }
   )
   const partition = createPartition({ membership, log: sink('partition') })
-  const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
+  const guard = createCallGuard({
+    clock,
+    isAlive: async (other) => (await discovery?.probe(other)) === 'alive'
+  })
+  const agentParts = { ...shared, membership, state, signals, partition, guard, log: sink('agent') }
   const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
   await start(closers, partition)
   await start(closers, state)

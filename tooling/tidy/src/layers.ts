@@ -4,7 +4,7 @@ import type { Problem, SourceFile } from './source-files.ts'
 const ROWS: readonly (readonly string[])[] = [
   ['interface'],
   ['system'],
-  ['codec', 'storage'],
+  ['codec', 'storage', 'resilience'],
   ['placement', 'crdt'],
   ['identity', 'crdt-text'],
   ['rpc'],
