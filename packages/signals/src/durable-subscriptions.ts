@@ -26,7 +26,7 @@ import { DurablePump } from './durable-pump.ts'
 import type { SignalLog } from './log.ts'
 import type { Peers } from './peers.ts'
 import type { Progress } from './progress.ts'
-import type { Registering } from './registering.ts'
+import type { Registering, Reply } from './registering.ts'
 import type { Registrations } from './registrations.ts'
 
 export interface DurableSubscriptionsInit {
@@ -109,14 +109,16 @@ export class DurableSubscriptions {
     try {
       const channels = this.#init.channelsOf(segments)
       const before = registrations.get(id, self)
-      const isNew = registrations.consumers(id).length === 0
       await this.#register(id, pattern, false)
       const registration = registrations.get(id, self)
       const replies =
         registration === undefined || mutants.subscribeWithoutMembers === true
           ? []
           : await registering.tell(registration, channels, checked.timeoutMs, options)
-      await this.#begin(id, channels, isNew, replies)
+      await this.#begin(id, channels, replies)
+      if (mutants.subscribeWithoutMembers !== true) {
+        await registering.tellBeginning(id, checked.timeoutMs, options)
+      }
       if (checked.group && before?.removed !== false) {
         await this.#settle(id)
       }
@@ -265,14 +267,13 @@ export class DurableSubscriptions {
   async #begin(
     id: string,
     channels: readonly string[],
-    isNew: boolean,
-    replies: Awaited<ReturnType<Registering['tell']>>
+    replies: readonly Reply[]
   ): Promise<void> {
     const { progress, registering } = this.#init
-    const known = replies.some(({ reply }) => reply.progress !== null)
-    this.#merge(replies.flatMap(({ reply }) => reply.progress ?? []))
-    if (isNew && !known) {
+    this.#merge(replies.flatMap(({ reply }) => reply.progress))
+    if (!progress.begun(id)) {
       registering.baseline(id, channels, replies)
+      progress.begin(id)
     }
     await progress.flush()
   }

@@ -52,7 +52,8 @@ export function groundOf(
   mutants: Mutants,
   running: Running
 ): Ground {
-  const { clock = systemClock, gossip, metrics, peer: self, random = systemRandom } = components
+  const { gossip, metrics, peer: self, random = systemRandom } = components
+  const clock = wholeMilliseconds(components.clock ?? systemClock)
   const cluster = checkCluster(init.cluster ?? defaults.clusterDefault)
   const logger = components.logger?.forComponent('murmuration:signals')
   const counters = new Counters(metrics)
@@ -92,6 +93,15 @@ export function groundOf(
       logger?.error('the value under %s is damaged - %e', key, error)
       events.corrupt(key, error)
     }
+  }
+}
+
+/** Times are stored and sent as whole numbers; a clock may be finer. */
+function wholeMilliseconds(clock: Clock): Clock {
+  return {
+    now: () => Math.trunc(clock.now()),
+    monotonic: () => clock.monotonic(),
+    schedule: (delayMs, task) => clock.schedule(delayMs, task)
   }
 }
 

@@ -14,7 +14,7 @@ export interface ProgressInit {
   readonly mutants: Mutants
   readonly onCorrupt: (key: string, error: unknown) => void
   readonly report: (what: string, error: unknown) => void
-  /** Told of what is durable now. */
+  /** Told of what this peer has added and is durable now. */
   readonly onWritten: (notes: readonly ProgressNote[]) => void
 }
 
@@ -23,6 +23,9 @@ interface Handled {
   readonly stream: StreamName
   readonly ranges: Ranges
 }
+
+/** No stream, but a mark that the start of a subscription has been found out. */
+const beginning: StreamName = { author: '', boot: 0, channel: '' }
 
 interface SeenId {
   readonly id: string
@@ -48,6 +51,8 @@ export class Progress {
   readonly #handled = new Map<string, Handled>()
   readonly #ids = new Map<string, RecentIds>()
   #dirty = new Set<string>()
+  /** Of these, what this peer has found out itself. */
+  #own = new Set<string>()
   #newIds = new Map<string, SeenId[]>()
   #chunk = 1
   #chunks: Chunk[] = []
@@ -101,8 +106,14 @@ export class Progress {
     return handled.ranges
   }
 
-  knows(id: string): boolean {
-    return [...this.#handled.values()].some((handled) => handled.id === id)
+  /** Whether it is known where a subscription has begun. */
+  begun(id: string): boolean {
+    return this.of(id, beginning).has(1)
+  }
+
+  /** From now on it is known where it has begun. */
+  begin(id: string): void {
+    this.add(id, beginning, 1, 1)
   }
 
   hasId(id: string, signal: string): boolean {
@@ -113,6 +124,7 @@ export class Progress {
   add(id: string, stream: StreamName, from: number, to: number, signal?: string): void {
     this.of(id, stream).add(from, to)
     this.#touch(keyOf(id, stream))
+    this.#own.add(keyOf(id, stream))
     if (signal === undefined) {
       this.#schedule()
     } else {
@@ -251,8 +263,10 @@ export class Progress {
   async #write(): Promise<void> {
     const { mutants, onWritten, store } = this.#init
     const dirty = [...this.#dirty]
+    const own = this.#own
     const ids = [...this.#newIds]
     this.#dirty = new Set()
+    this.#own = new Set()
     this.#newIds = new Map()
     const notes: ProgressNote[] = []
     const operations: StoreOperation[] = []
@@ -260,7 +274,9 @@ export class Progress {
       const handled = this.#handled.get(key)
       if (handled !== undefined) {
         const list = handled.ranges.list().slice(0, defaults.rangesMax)
-        notes.push({ id: handled.id, stream: handled.stream, handled: list })
+        if (own.has(key)) {
+          notes.push({ id: handled.id, stream: handled.stream, handled: list })
+        }
         operations.push({ key, value: sealRecord(ProgressRecord.encode({ handled: list })) })
       }
     }
@@ -281,6 +297,9 @@ export class Progress {
       this.#failed = true
       for (const key of dirty) {
         this.#dirty.add(key)
+      }
+      for (const key of own) {
+        this.#own.add(key)
       }
       for (const [id, list] of ids) {
         this.#newIds.set(id, [...list, ...(this.#newIds.get(id) ?? [])])

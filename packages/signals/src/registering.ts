@@ -1,7 +1,7 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { Clock, Rpc } from '@murmuration/interface'
 import { AbortedError, UnavailableError } from '@murmuration/interface'
-import { Register, RegisterReply } from './core/messages.ts'
+import { Progress, Register, RegisterReply } from './core/messages.ts'
 import type { Registration } from './core/records.ts'
 import { streamKey } from './core/streams.ts'
 import type { StreamName } from './core/streams.ts'
@@ -9,7 +9,7 @@ import { pause } from './deadline.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
 import type { Peers } from './peers.ts'
-import type { Progress } from './progress.ts'
+import type { Progress as ProgressStore } from './progress.ts'
 import type { Registrations } from './registrations.ts'
 
 export interface RegisteringInit {
@@ -17,7 +17,7 @@ export interface RegisteringInit {
   readonly rpc: Rpc | undefined
   readonly log: SignalLog
   readonly peers: Peers
-  readonly progress: Progress
+  readonly progress: ProgressStore
   readonly registrations: Registrations
   readonly clock: Clock
   /** What this peer has published itself, by channel. */
@@ -26,6 +26,12 @@ export interface RegisteringInit {
 
 /** Where the streams of some channels stand. */
 type Head = RegisterReply['heads'][number]
+
+/** What a member knows of a subscription. */
+export interface Reply {
+  readonly peer: string
+  readonly reply: RegisterReply
+}
 
 /** Makes durable subscriptions known to the members of the view, and notes those of others. */
 export class Registering {
@@ -52,50 +58,29 @@ export class Registering {
     registration: Registration,
     channels: readonly string[],
     timeoutMs: number,
-    { signal }: AbortOptions
-  ): Promise<readonly { readonly peer: string; readonly reply: RegisterReply }[]> {
-    const { clock, peers } = this.#init
+    options: AbortOptions
+  ): Promise<readonly Reply[]> {
     const request = Register.encode({ registration, channels })
-    const replies = new Map<string, RegisterReply>()
-    const deadline = clock.monotonic() + timeoutMs
-    for (;;) {
-      const silent = peers.members().filter((peer) => !replies.has(peer))
-      if (silent.length === 0) {
-        return [...replies].map(([peer, reply]) => ({ peer, reply }))
-      }
-      if (signal?.aborted === true) {
-        throw new AbortedError('subscribing was aborted', { outcomeUnknown: true })
-      }
-      const left = deadline - clock.monotonic()
-      if (left <= 0) {
-        throw new UnavailableError(`members do not know the subscription: ${silent.join(', ')}`)
-      }
-      // Who did not answer is asked again, unless the view goes on without it.
-      // oxlint-disable-next-line no-await-in-loop
-      await Promise.all(
-        silent.map(async (peer) => {
-          const reply = await this.#tell(peer, request, Math.min(left, defaults.askTimeoutMs))
-          if (reply !== undefined) {
-            replies.set(peer, reply)
-          }
-        })
-      )
-      if (silent.some((peer) => !replies.has(peer))) {
-        // oxlint-disable-next-line no-await-in-loop
-        await pause(clock, defaults.repairPauseMs, signal ?? new AbortController().signal)
-      }
-    }
+    const replies = await this.#everyone(defaults.registerMethod, request, timeoutMs, options)
+    return [...replies].map(([peer, reply]) => ({ peer, reply: RegisterReply.decode(reply) }))
+  }
+
+  /** Tells the members where a subscription begins, so that another consumer begins there too. */
+  async tellBeginning(id: string, timeoutMs: number, options: AbortOptions): Promise<void> {
+    const notes = this.#init.progress.notes(defaults.notesMax, new Set([id]))
+    const request = Progress.encode({ progress: notes })
+    await this.#everyone(defaults.progressMethod, request, timeoutMs, options)
   }
 
   /** Begins after what was published before the members knew of it. */
   baseline(
     id: string,
     channels: readonly string[],
-    replies: readonly { readonly peer: string; readonly reply: RegisterReply }[]
+    replies: readonly Reply[]
   ): void {
     const { progress, self } = this.#init
     const heads = new Map<string, { readonly name: StreamName; readonly head: number }>()
-    const own = { peer: self, reply: { heads: this.#heads(channels), progress: null } }
+    const own = { peer: self, reply: { heads: this.#heads(channels), progress: [] } }
     for (const { peer, reply } of [own, ...replies]) {
       for (const { author, boot, channel: place, high } of reply.heads) {
         const name = { author, boot, channel: channels[place] ?? '' }
@@ -114,18 +99,56 @@ export class Registering {
     }
   }
 
-  async #tell(
+  /** Calls each member of the view until it has answered, or is out of the view. */
+  async #everyone(
+    method: string,
+    request: Uint8Array,
+    timeoutMs: number,
+    { signal = new AbortController().signal }: AbortOptions
+  ): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { clock, peers } = this.#init
+    const replies = new Map<string, Uint8Array>()
+    const deadline = clock.monotonic() + timeoutMs
+    for (;;) {
+      const silent = peers.members().filter((peer) => !replies.has(peer))
+      if (silent.length === 0) {
+        return replies
+      }
+      if (signal.aborted) {
+        throw new AbortedError('subscribing was aborted', { outcomeUnknown: true })
+      }
+      const left = deadline - clock.monotonic()
+      if (left <= 0) {
+        throw new UnavailableError(`members do not know the subscription: ${silent.join(', ')}`)
+      }
+      const patience = Math.min(left, defaults.askTimeoutMs)
+      // Who did not answer is asked again.
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.all(
+        silent.map(async (peer) => {
+          const reply = await this.#call(peer, method, request, patience)
+          if (reply !== undefined) {
+            replies.set(peer, reply)
+          }
+        })
+      )
+      if (silent.some((peer) => !replies.has(peer))) {
+        // oxlint-disable-next-line no-await-in-loop
+        await pause(clock, defaults.repairPauseMs, signal)
+      }
+    }
+  }
+
+  async #call(
     peer: string,
+    method: string,
     request: Uint8Array,
     timeoutMs: number
-  ): Promise<RegisterReply | undefined> {
+  ): Promise<Uint8Array | undefined> {
     try {
-      const reply = await this.#init.rpc?.call(peer, defaults.registerMethod, request, {
-        timeoutMs
-      })
-      return reply && RegisterReply.decode(reply)
+      return await this.#init.rpc?.call(peer, method, request, { timeoutMs })
     } catch {
-      // The caller tries again, and says in the end who did not answer.
+      // It is tried again; in the end it is said who did not answer.
       return undefined
     }
   }
@@ -134,14 +157,16 @@ export class Registering {
     const { progress, registrations } = this.#init
     const { channels, registration } = Register.decode(request)
     const { id } = registration
-    const known = registrations.consumers(id).length > 0
-    const heads = this.#heads(channels)
     await registrations.put(registration)
     if (registrations.consumers(id).length === 0) {
       await progress.forget(id)
     }
-    const notes = progress.notes(defaults.notesMax, new Set([id]))
-    return RegisterReply.encode({ heads, progress: known ? notes : null })
+    // In this order: whoever has begun before what is told of the streams is told of as well.
+    const heads = this.#heads(channels)
+    return RegisterReply.encode({
+      heads,
+      progress: progress.notes(defaults.notesMax, new Set([id]))
+    })
   }
 
   #heads(channels: readonly string[]): Head[] {

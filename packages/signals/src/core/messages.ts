@@ -1,4 +1,4 @@
-import { bytes, integer, list, message, nullable, object, optional, text } from '@murmuration/codec'
+import { bytes, integer, list, message, object, optional, text } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
 import { messageBytesMax, rangesMax } from '../defaults.ts'
 import { rangeShape, Registration, streamShape } from './records.ts'
@@ -80,8 +80,7 @@ export const Register = message({
 export type RegisterReply = Infer<typeof RegisterReply>
 export const RegisterReply = message({
   heads: list(headShape, { max: 8192 }),
-  /** Null: never heard of before. */
-  progress: nullable(list(progressShape, { max: 4096 }))
+  progress: list(progressShape, { max: 4096 })
 })
 
 /** How far the subscriptions of a peer have come. */
