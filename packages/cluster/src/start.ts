@@ -76,7 +76,9 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
       clock,
       random,
       logger,
-      boot: membership.self.boot,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
       ownerOf: (key) => ownerOfShard(key, state),
       ...metricsOf(node),
       ...(node === undefined ? {} : gossipOf(node, rpc, privateKey))
