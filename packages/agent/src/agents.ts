@@ -1,6 +1,7 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
 import { Catalog } from './catalog.ts'
+import type { Mutants } from './core/mutants.ts'
 import { Session } from './core/session.ts'
 import type { AgentType } from './define.ts'
 import { Echoes } from './echoes.ts'
@@ -24,12 +25,16 @@ export class ClusterAgents implements Agents {
   #subscriptions: Subscription[] = []
   #isRunning = false
 
-  constructor(components: AgentComponents, init: AgentsInit) {
+  constructor(components: AgentComponents, init: AgentsInit, mutants: Mutants = {}) {
     this.#components = components
     this.#catalog = new Catalog(init.types)
     this.#host = new AgentHost(components, this.#catalog, init)
     this.#serving = new Serving(components, this.#catalog, this.#host)
-    this.#scheduler = new Scheduler(components, this.#catalog, this.#host)
+    this.#scheduler = new Scheduler(components, {
+      catalog: this.#catalog,
+      host: this.#host,
+      mutants
+    })
     const name = Array.from(components.random.bytes(12), (byte) =>
       byte.toString(16).padStart(2, '0')
     )
