@@ -176,6 +176,13 @@ export class FencedError extends MurmurationError {
   }
 }
 
+/** A document's writers were collected further than the other one's, so that they do not merge. */
+export class BelowFloorError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('BelowFloorError', message, { code: 'ERR_BELOW_FLOOR', ...detail })
+  }
+}
+
 /** Not enough replicas or members can be reached now. */
 export class UnavailableError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {

@@ -1,6 +1,9 @@
+import { decode, encode } from '@murmuration/codec'
 import { createSimulation } from '@murmuration/testkit'
 import type { CrashOptions, Simulation, SimulationInit } from '@murmuration/testkit'
 import type { Reachability, View } from '@murmuration/interface'
+import { fromString } from 'uint8arrays/from-string'
+import { toString } from 'uint8arrays/to-string'
 import { standardRules } from '../src/core/rules.ts'
 import type { Rules } from '../src/core/rules.ts'
 import type { JoiningMembership, MembershipInit } from '../src/index.ts'
@@ -137,11 +140,12 @@ export class Cluster {
   #check(name: string, view: View): void {
     const members = view.members.map(({ peer }) => peer).join(' ')
     this.simulation.log(`${name} adopts view ${view.number}: ${members}`)
-    const text = JSON.stringify(view)
+    const text = toString(encode(view), 'base16')
     const before = this.#decided.get(view.number) ?? text
     this.#decided.set(view.number, before)
     if (before !== text) {
-      this.#failure ??= `two views ${view.number}:\n${before}\n${text}`
+      const shown = JSON.stringify(decode(fromString(before, 'base16')))
+      this.#failure ??= `two views ${view.number}:\n${shown}\n${JSON.stringify(view)}`
     }
     const highest = this.#highest.get(name) ?? 0
     if (view.number < highest) {

@@ -1,5 +1,6 @@
 import type { Context } from './context.ts'
 import { writerOf } from './context.ts'
+import { mutants } from './mutants.ts'
 import { valueKey } from './values.ts'
 
 /** Type tags of the format. `presence` and `baseline` belong to counters that live in maps. */
@@ -14,7 +15,8 @@ export const tags = {
   set: 8,
   counter: 9,
   bigCounter: 10,
-  list: 11
+  list: 11,
+  opaque: 12
 } as const
 
 export type Tag = (typeof tags)[keyof typeof tags]
@@ -166,6 +168,7 @@ export function createField(key: string, path: readonly string[], tag: Tag): Fie
     case tags.flag:
     case tags.presence:
     case tags.baseline:
+    case tags.opaque:
       return { ...base, shape: 'entries', tag, entries: noEntries }
   }
 }
@@ -225,7 +228,9 @@ export function latest<T extends { dot: number; time: number; tick: number }>(
     const item = items[i]
     if (item === undefined || best === undefined) continue
     const order =
-      item.time - best.time || item.tick - best.tick || context.compare(item.dot, best.dot)
+      item.time - best.time ||
+      item.tick - best.tick ||
+      (mutants.tiesByArrival ? 1 : context.compare(item.dot, best.dot))
     if (order > 0) best = item
   }
   return best
