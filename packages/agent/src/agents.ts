@@ -1,6 +1,7 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
 import { Catalog } from './catalog.ts'
+import type { PeerLoad } from './core/load.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Session } from './core/session.ts'
 import type { AgentType } from './define.ts'
@@ -96,6 +97,10 @@ export class ClusterAgents implements Agents {
 
   scheduled(): readonly ScheduledTick[] {
     return this.#scheduler.list()
+  }
+
+  selectPeerForAgent(id: string): Promise<PeerLoad> {
+    return this.#host.select(id)
   }
 
   begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
