@@ -8,7 +8,7 @@ import {
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
-import type { Begun, WorkOptions } from './activation.ts'
+import type { Begun, WorkOptions } from './activation-init.ts'
 import { carried, carriedOutput } from './carried.ts'
 import type { Session } from './core/session.ts'
 import { withDeadline } from './deadline.ts'

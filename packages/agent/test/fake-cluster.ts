@@ -471,8 +471,8 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   records(): AgentRecord[] {
     return [...this.#cluster.records.values()]
   }
-  holds(): boolean {
-    return true
+  holds(id: string): boolean {
+    return this.#cluster.records.has(id)
   }
   stats(): never {
     throw new Error('not used')
