@@ -7,6 +7,7 @@ import type { JoiningMembership } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
 import { createRegistry } from '@murmuration/registry'
 import type { RegistryComponents } from '@murmuration/registry'
+import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
 import { createState } from '@murmuration/state'
@@ -37,7 +38,9 @@ export async function assemble(
       clock,
       random,
       logger,
-      boot: membership.self.boot,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
       ownerOf: (key) => ownerOfShard(key, state),
       ...metrics,
       ...gossipOf(platform)
@@ -48,7 +51,11 @@ export async function assemble(
     }
   )
   const partition = createPartition({ membership, log: sink('partition') })
-  const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
+  const guard = createCallGuard({
+    clock,
+    isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
+  })
+  const agentParts = { ...shared, membership, state, signals, partition, guard, log: sink('agent') }
   const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
   await start(closers, partition)
   await start(closers, state)

@@ -1,5 +1,6 @@
 import type { ComponentLogger, Metrics } from '@libp2p/interface'
 import type { Clock, Discovery, Member, Random, Role, Rpc, Store } from '@murmuration/interface'
+import type { MembershipDiscovery } from '@murmuration/membership'
 import type { SignalsComponents } from '@murmuration/signals'
 
 /**
@@ -18,7 +19,7 @@ export interface Platform extends Pick<
   readonly store: Store
   readonly rpc: Rpc
   /** Started and stopped with the peer. @default none: the peer is alone, in mode `single` */
-  readonly discovery?: Discovery
+  readonly discovery?: Discovery & Pick<MembershipDiscovery, 'probe'>
   readonly logger: ComponentLogger
   readonly metrics?: Metrics
   /** Whether to found a cluster where the store knows none. @default true */

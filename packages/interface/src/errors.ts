@@ -124,6 +124,13 @@ export class ClusterAtCapacityError extends MurmurationError {
   }
 }
 
+/** The agent failed too often in a row and rests; the message says how, and for how long. */
+export class AgentFailedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('AgentFailedError', message, { code: 'ERR_AGENT_FAILED', ...detail })
+  }
+}
+
 /** The other peer has no handler of that name (yet, or in its version). */
 export class UnknownMethodError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
