@@ -85,7 +85,10 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
       ...(settings.routes === undefined ? {} : { routes: settings.routes })
     }
   )
-  const partition = createPartition({ membership, log: sink('partition') })
+  const partition = createPartition(
+    { membership, rpc, clock, log: sink('partition') },
+    settings.onPartition === undefined ? {} : { policy: settings.onPartition }
+  )
   const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
   const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
   await start(closers, partition)
