@@ -67,17 +67,13 @@ export class Registering {
 
   /** Tells the members where a subscription begins, so that another consumer begins there too. */
   async tellBeginning(id: string, timeoutMs: number, options: AbortOptions): Promise<void> {
-    const notes = this.#init.progress.notes(defaults.notesMax, new Set([id]))
+    const notes = this.#init.progress.notesOf(id, defaults.notesMax)
     const request = Progress.encode({ progress: notes })
     await this.#everyone(defaults.progressMethod, request, timeoutMs, options)
   }
 
   /** Begins after what was published before the members knew of it. */
-  baseline(
-    id: string,
-    channels: readonly string[],
-    replies: readonly Reply[]
-  ): void {
+  baseline(id: string, channels: readonly string[], replies: readonly Reply[]): void {
     const { progress, self } = this.#init
     const heads = new Map<string, { readonly name: StreamName; readonly head: number }>()
     const own = { peer: self, reply: { heads: this.#heads(channels), progress: [] } }
@@ -165,7 +161,7 @@ export class Registering {
     const heads = this.#heads(channels)
     return RegisterReply.encode({
       heads,
-      progress: progress.notes(defaults.notesMax, new Set([id]))
+      progress: progress.notesOf(id, defaults.notesMax)
     })
   }
 
