@@ -1,6 +1,7 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { Clock, Rpc } from '@murmuration/interface'
 import { AbortedError, UnavailableError } from '@murmuration/interface'
+import { codeOf } from './codes.ts'
 import { Progress, Register, RegisterReply } from './core/messages.ts'
 import type { Registration } from './core/records.ts'
 import { streamKey } from './core/streams.ts'
@@ -141,9 +142,14 @@ export class Registering {
     request: Uint8Array,
     timeoutMs: number
   ): Promise<Uint8Array | undefined> {
+    const { peers, rpc } = this.#init
     try {
-      return await this.#init.rpc?.call(peer, method, request, { timeoutMs })
-    } catch {
+      return await rpc?.call(peer, method, request, { timeoutMs })
+    } catch (error) {
+      // Somebody may gossip and have no bus, which is as good as an empty answer.
+      if (!peers.areTold && codeOf(error) === 'ERR_UNKNOWN_METHOD') {
+        return RegisterReply.encode({ heads: [], progress: [] })
+      }
       // It is tried again; in the end it is said who did not answer.
       return undefined
     }

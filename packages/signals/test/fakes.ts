@@ -120,6 +120,10 @@ export class FakeGossipNetwork {
       .map(({ peer }) => peer)
   }
 
+  peers(except: string): string[] {
+    return [...this.#nodes.keys()].filter((peer) => peer !== except)
+  }
+
   announce(peer: string): void {
     this.unannounced.delete(peer)
     for (const topic of this.topicsOf(peer)) {
@@ -188,6 +192,10 @@ class FakeGossip implements Gossip {
     return () => {
       this.told = undefined
     }
+  }
+
+  peers(): readonly string[] {
+    return this.network.peers(this.peer)
   }
 
   silent(): readonly string[] {
