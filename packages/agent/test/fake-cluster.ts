@@ -25,6 +25,7 @@ import type {
   RpcHandler,
   RpcStreamHandler,
   Signal,
+  SignalEvents,
   SignalHandler,
   SignalInput,
   Signals,
@@ -120,6 +121,7 @@ export class FakeCluster {
   readonly clock = new VirtualClock()
   readonly peers = new Map<string, FakePeer>()
   readonly stored = new Map<string, Stored>()
+  readonly records = new Map<string, AgentRecord>()
   readonly killed = new Set<string>()
   readonly frozen = new Map<string, (() => void)[]>()
   readonly lost: ((error: Error) => void)[] = []
@@ -213,6 +215,10 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
   }
 }
 
+const unused = (): never => {
+  throw new Error('not used')
+}
+
 export class FakeSignals implements Signals {
   readonly #cluster: FakeCluster
   readonly subscriptions: { pattern: string; handler: SignalHandler }[] = []
@@ -233,9 +239,14 @@ export class FakeSignals implements Signals {
     }
     return { pattern, dropped: 0, close }
   }
-  iterate(): never {
-    throw new Error('not used')
-  }
+  readonly iterate = unused
+  readonly subscribeDurably = unused
+  readonly replay = unused
+  readonly snapshot = unused
+  readonly causes = unused
+  readonly effects = unused
+  readonly deadLetters = { list: unused, redrive: unused, discard: unused }
+  readonly events = new TypedEventEmitter<SignalEvents>()
   /** As the bus would: each subscription whose pattern matches gets it once. */
   bring(signal: Signal, matches: (pattern: string) => boolean): void {
     for (const { pattern, handler } of this.subscriptions) {
@@ -458,10 +469,10 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   start(): void {}
   stop(): void {}
   records(): AgentRecord[] {
-    return []
+    return [...this.#cluster.records.values()]
   }
-  holds(): boolean {
-    return true
+  holds(id: string): boolean {
+    return this.#cluster.records.has(id)
   }
   stats(): never {
     throw new Error('not used')
@@ -475,6 +486,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       if (this.placement()?.ownerOf(owned.record)?.peer === this.#self.name) continue
       this.#owned.delete(id)
       end()
+      this.safeDispatchEvent('tenure', { detail: { id, status: 'ended' } })
     }
   }
 
@@ -488,6 +500,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     if (known === undefined) {
       known = this.#begin(record)
       this.#owned.set(record.id, known)
+      this.safeDispatchEvent('tenure', { detail: { id: record.id, status: 'begun' } })
     }
     return known.owned
   }
@@ -495,6 +508,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   #begin(record: AgentRecord): { owned: OwnedDocument; end: () => void } {
     const cluster = this.#cluster
     const stored = cluster.storedOf(record.id)
+    cluster.records.set(record.id, record)
     const ended = new AbortController()
     const self = this.#self
     const writer = `${self.name}#${self.view.number}`

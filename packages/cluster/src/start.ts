@@ -12,6 +12,7 @@ import type { JoiningMembership, MembershipComponents } from '@murmuration/membe
 import { createPartition } from '@murmuration/partition'
 import { createRegistry } from '@murmuration/registry'
 import type { RegistryComponents } from '@murmuration/registry'
+import { createCallGuard } from '@murmuration/resilience'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignals, createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -75,7 +76,9 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
       clock,
       random,
       logger,
-      boot: membership.self.boot,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
       ownerOf: (key) => ownerOfShard(key, state),
       ...metricsOf(node),
       ...(node === undefined ? {} : gossipOf(node, rpc, privateKey))
@@ -86,7 +89,11 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     }
   )
   const partition = createPartition({ membership, log: sink('partition') })
-  const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
+  const guard = createCallGuard({
+    clock,
+    isAlive: async (other) => (await discovery?.probe(other)) === 'alive'
+  })
+  const agentParts = { ...shared, membership, state, signals, partition, guard, log: sink('agent') }
   const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
   await start(closers, partition)
   await start(closers, state)

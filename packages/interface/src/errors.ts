@@ -112,6 +112,25 @@ export class OverloadedError extends MurmurationError {
   }
 }
 
+/** No peer that may run the agent has room for it; nothing was begun. */
+export class ClusterAtCapacityError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('ClusterAtCapacityError', message, {
+      code: 'ERR_CLUSTER_AT_CAPACITY',
+      retryable: true,
+      overloaded: true,
+      ...detail
+    })
+  }
+}
+
+/** The agent failed too often in a row and rests; the message says how, and for how long. */
+export class AgentFailedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('AgentFailedError', message, { code: 'ERR_AGENT_FAILED', ...detail })
+  }
+}
+
 /** The other peer has no handler of that name (yet, or in its version). */
 export class UnknownMethodError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
@@ -161,6 +180,13 @@ export class NotOwnerError extends MurmurationError {
 export class FencedError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
     super('FencedError', message, { code: 'ERR_FENCED', ...detail })
+  }
+}
+
+/** A document's writers were collected further than the other one's, so that they do not merge. */
+export class BelowFloorError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('BelowFloorError', message, { code: 'ERR_BELOW_FLOOR', ...detail })
   }
 }
 

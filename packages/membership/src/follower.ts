@@ -1,22 +1,31 @@
 import { InvalidParametersError, NotStartedError, UnavailableError } from '@murmuration/interface'
-import type { MembershipEvents, Reachability, SelfIdentity, View } from '@murmuration/interface'
+import type {
+  LeaseWaitOptions,
+  MembershipEvents,
+  Owner,
+  PeerLease,
+  Reachability,
+  SelfIdentity,
+  View
+} from '@murmuration/interface'
 import type { AbortOptions, Logger } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
 import { History } from './core/history.ts'
+import { paceOf } from './core/pace.ts'
 import { Chain, Question } from './core/messages.ts'
-import type { Decision, Standing } from './core/messages.ts'
+import type { Standing } from './core/messages.ts'
+import type { Decision } from './core/records.ts'
 import {
   askTimeoutMs,
   catchUpTimeoutMs,
   followMs,
   joinTargetsMax,
-  suspectAfterMs,
   unsettledMax
 } from './defaults.ts'
 import type { JoiningMembership, MembershipComponents, ViewFollowerInit } from './index.ts'
 import { Ledger } from './ledger.ts'
 import { checkText } from './settings.ts'
-import { Waiters } from './waiters.ts'
+import { Waiters, waitOf } from './waiters.ts'
 
 /** See `createViewFollower`. */
 export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements JoiningMembership {
@@ -105,9 +114,37 @@ export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements
   reachability(peer: string): Reachability {
     const { clock, discovery, rpc } = this.#components
     const heardAt = this.#heardAt.get(peer) ?? Number.NEGATIVE_INFINITY
-    const isHeard = clock.monotonic() - heardAt < suspectAfterMs
+    const { suspectMs } = paceOf(this.view?.members.length ?? 1)
+    const isHeard = clock.monotonic() - heardAt < suspectMs
     const isConnected = discovery?.connected().includes(peer) === true
     return peer === rpc.peer || isHeard || isConnected ? 'reachable' : 'unreachable'
+  }
+
+  /** It owns nothing, and replaces nobody: that is for members. */
+  readonly lease: PeerLease = {
+    held: false,
+    remainingMs: 0,
+    whenHeld: async (options = {}) => await this.#never('the lease of this peer', options)
+  }
+
+  mayReplace(): boolean {
+    return false
+  }
+
+  async whenReplaceable({ peer }: Owner, options: LeaseWaitOptions = {}): Promise<void> {
+    await this.#never(`the end of the lease of ${peer}`, options)
+  }
+
+  propose(): Promise<View> {
+    return Promise.reject(new InvalidParametersError('only members propose: ask one of them'))
+  }
+
+  forceView(): Promise<View> {
+    return Promise.reject(new InvalidParametersError('only a member can force a view'))
+  }
+
+  async #never(what: string, options: LeaseWaitOptions): Promise<void> {
+    await this.#waiters.until<void>(() => undefined, { what, ...waitOf(what, options) })
   }
 
   /** It is in no view. */

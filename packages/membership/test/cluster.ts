@@ -1,6 +1,9 @@
+import { decode, encode } from '@murmuration/codec'
 import { createSimulation } from '@murmuration/testkit'
 import type { CrashOptions, Simulation, SimulationInit } from '@murmuration/testkit'
 import type { Reachability, View } from '@murmuration/interface'
+import { fromString } from 'uint8arrays/from-string'
+import { toString } from 'uint8arrays/to-string'
 import { standardRules } from '../src/core/rules.ts'
 import type { Rules } from '../src/core/rules.ts'
 import type { JoiningMembership, MembershipInit } from '../src/index.ts'
@@ -16,6 +19,8 @@ export interface Life {
 }
 
 export interface ClusterInit extends Partial<SimulationInit> {
+  /** Where the members run. @default a new one, made of these options */
+  readonly simulation?: Simulation
   readonly rules?: Rules
   /** Reports each view as settled as soon as it is adopted. @default true */
   readonly settles?: boolean
@@ -34,7 +39,7 @@ export class Cluster {
   #failure: string | undefined
 
   constructor(init: ClusterInit = {}) {
-    this.simulation = createSimulation({ seed: 1, ...init })
+    this.simulation = init.simulation ?? createSimulation({ seed: 1, ...init })
     this.#rules = init.rules ?? standardRules
     this.#settles = init.settles ?? true
   }
@@ -135,11 +140,12 @@ export class Cluster {
   #check(name: string, view: View): void {
     const members = view.members.map(({ peer }) => peer).join(' ')
     this.simulation.log(`${name} adopts view ${view.number}: ${members}`)
-    const text = JSON.stringify(view)
+    const text = toString(encode(view), 'base16')
     const before = this.#decided.get(view.number) ?? text
     this.#decided.set(view.number, before)
     if (before !== text) {
-      this.#failure ??= `two views ${view.number}:\n${before}\n${text}`
+      const shown = JSON.stringify(decode(fromString(before, 'base16')))
+      this.#failure ??= `two views ${view.number}:\n${shown}\n${JSON.stringify(view)}`
     }
     const highest = this.#highest.get(name) ?? 0
     if (view.number < highest) {

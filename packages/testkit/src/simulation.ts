@@ -134,7 +134,10 @@ export class DeterministicSimulation implements Simulation {
   }
 
   after(delayMs: number, task: () => void): () => void {
-    return this.#scheduler.schedule(delayMs, task)
+    const event = this.#scheduler.schedule(delayMs, task)
+    return () => {
+      event.cancelled = true
+    }
   }
 
   async run(durationMs: number): Promise<void> {

@@ -50,7 +50,9 @@ export class Admission {
     if (present !== undefined && isRecordedAs(present, candidate)) {
       return { standing, status: 'member' }
     }
-    this.submit(candidate, join.forwarded, now)
+    const { rolesOf } = this.#context.config
+    const roles = join.forwarded ? candidate.roles : rolesOf?.(candidate.peer)
+    this.submit({ ...candidate, ...(roles && { roles }) }, join.forwarded, now)
     return { standing, status: 'pending' }
   }
 
@@ -112,6 +114,9 @@ export class Admission {
 
   /** Forgets the requests that a new view has fulfilled. */
   adopted(view: View): void {
+    for (const peer of view.revoked?.peers ?? []) {
+      this.#candidates.delete(peer)
+    }
     for (const member of view.members) {
       const waiting = this.#candidates.get(member.peer)
       if (waiting !== undefined && isRecordedAs(member, waiting.value)) {
@@ -143,7 +148,9 @@ export class Admission {
       const explanation = `${from} may not ask in the name of ${candidate.peer}`
       return { reason: 'identity-differs', explanation }
     }
-    if (!config.isAllowed(candidate.peer)) {
+    // Who passes it on has looked at the certificate; this peer may never have seen it.
+    const roles = join.forwarded ? undefined : config.rolesOf?.(candidate.peer)
+    if (roles !== undefined && !roles.includes('member')) {
       const explanation = `${candidate.peer} does not have the role of a member`
       return { reason: 'role-missing', explanation }
     }
@@ -151,10 +158,17 @@ export class Admission {
       const explanation = `the cluster places agents by ${JSON.stringify(view.placement)}`
       return { reason: 'placement-differs', explanation }
     }
-    const { lowest, highest } = protocolVersions
+    const { lowest, highest } = view.protocols ?? protocolVersions
     if (join.lowest > highest || join.highest < lowest) {
       const explanation = `the cluster speaks the protocol versions ${lowest} to ${highest}`
       return { reason: 'protocol-differs', explanation }
+    }
+    const serial = config.serialOf(candidate.peer)
+    if (
+      view.revoked?.peers.includes(candidate.peer) === true ||
+      (serial !== undefined && view.revoked?.serials.includes(serial) === true)
+    ) {
+      return { reason: 'revoked', explanation: `${candidate.peer} was revoked` }
     }
     if (history.isRetired(candidate.peer, candidate.incarnation)) {
       const explanation = `${candidate.peer} came back with a newer store; this one is retired`

@@ -7,34 +7,22 @@ import {
   object,
   oneOf,
   optional,
-  record,
   text
 } from '@murmuration/codec'
 import type { Message, Shape } from '@murmuration/codec'
-import type { Member, PlacementParameters, View } from '@murmuration/interface'
+import type { PlacementParameters, ProtocolRange, Role } from '@murmuration/interface'
+import { accusationsMax, membersMax, pageViewsMax, textMax } from '../defaults.ts'
 import {
-  accusationsMax,
-  addressesMax,
-  addressMax,
-  labelsMax,
-  membersMax,
-  pageViewsMax,
-  textMax,
-  weightMax
-} from '../defaults.ts'
-
-/** Names one attempt to decide; unique for ever, because the proposer names its boot. */
-export interface Ballot {
-  readonly counter: number
-  /** `PeerId#incarnation#boot`. */
-  readonly proposer: string
-}
-
-/** What one instance decides: the next view, and which of the removed members asked for it. */
-export interface Decision {
-  readonly view: View
-  readonly left: readonly string[]
-}
+  acceptedValue,
+  ballot,
+  count,
+  decision,
+  name,
+  peers,
+  placement,
+  profileFields
+} from './records.ts'
+import type { AcceptedValue, Ballot, Decision } from './records.ts'
 
 /** Where the sender of a message stands. It is part of every message, both ways. */
 export interface Standing {
@@ -65,6 +53,10 @@ export interface Beat {
   /** One bit per member of the view, by position: it has reported the view as settled. */
   readonly reports: Uint8Array
   readonly accusations: readonly Accusation[]
+  /** It stood still lately: that it accuses nobody says nothing. */
+  readonly isLagging?: boolean
+  /** In an answer: this acceptor grants the lease of the peer that asked, in the view of both. */
+  readonly grants?: boolean
 }
 
 export interface Prepare {
@@ -84,11 +76,6 @@ export interface Accept {
   readonly removes: readonly string[]
 }
 
-export interface AcceptedValue {
-  readonly ballot: Ballot
-  readonly decision: Decision
-}
-
 /** Answer to prepare and accept. */
 export interface Vote {
   readonly standing: Standing
@@ -96,6 +83,8 @@ export interface Vote {
   readonly status: 'yes' | 'conflict' | 'veto' | 'elsewhere'
   readonly promised?: Ballot
   readonly accepted?: AcceptedValue
+  /** With a yes to accept: how long the members that the decision removes may hold their leases. */
+  readonly graceMs?: number
 }
 
 export interface Decided {
@@ -126,6 +115,9 @@ export interface Candidate {
   readonly addresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
+  /** Filled in by the member that admits it, from its certificate. */
+  readonly roles?: readonly Role[]
+  readonly protocols?: ProtocolRange
   /** The highest view number that it has seen: its next view must be above. */
   readonly after: number
 }
@@ -148,6 +140,7 @@ export type RefusalReason =
   | 'role-missing'
   | 'identity-differs'
   | 'incarnation-retired'
+  | 'revoked'
   | 'too-far-ahead'
   | 'too-many-unsettled'
   | 'busy'
@@ -159,6 +152,7 @@ const refusalReasons = [
   'role-missing',
   'identity-differs',
   'incarnation-retired',
+  'revoked',
   'too-far-ahead',
   'too-many-unsettled',
   'busy'
@@ -177,9 +171,6 @@ export interface Leave {
   readonly peer: string
 }
 
-const name: Shape<string> = text({ max: textMax })
-const count: Shape<number> = integer({ min: 0 })
-
 const standing: Shape<Standing> = object({
   cluster: name,
   lineage: text({ max: 2 * textMax }),
@@ -190,39 +181,6 @@ const standing: Shape<Standing> = object({
   boot: count
 })
 
-const ballot: Shape<Ballot> = object({ counter: count, proposer: text({ max: 3 * textMax }) })
-
-const addresses: Shape<readonly string[]> = list(text({ max: addressMax }), { max: addressesMax })
-const labels: Shape<Readonly<Record<string, string>>> = record(name, { max: labelsMax })
-const weight: Shape<number> = integer({ min: 1, max: weightMax })
-
-const member: Shape<Member> = object({
-  peer: name,
-  incarnation: name,
-  addresses,
-  labels,
-  weight,
-  since: count
-})
-
-const placement: Shape<PlacementParameters> = object({
-  hash: oneOf('sha256-hrw-1'),
-  slots: integer({ min: 1, max: 1 << 20 }),
-  zoneLabel: name
-})
-
-const view: Shape<View> = object({
-  cluster: name,
-  number: integer({ min: 1 }),
-  members: list(member, { max: membersMax }),
-  tieBreaker: name,
-  placement
-})
-
-const peers: Shape<readonly string[]> = list(name, { max: membersMax })
-const decision: Shape<Decision> = object({ view, left: peers })
-const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
-
 const accusation: Shape<Accusation> = object({
   by: name,
   peer: name,
@@ -230,19 +188,14 @@ const accusation: Shape<Accusation> = object({
   ageMs: count
 })
 
-const candidate: Shape<Candidate> = object({
-  peer: name,
-  incarnation: name,
-  addresses,
-  labels,
-  weight,
-  after: count
-})
+const candidate: Shape<Candidate> = object({ ...profileFields, after: count })
 
 export const Beat: Message<Beat> = message({
   standing,
   reports: bytes({ max: membersMax / 8 }),
-  accusations: list(accusation, { max: accusationsMax })
+  accusations: list(accusation, { max: accusationsMax }),
+  isLagging: optional(boolean()),
+  grants: optional(boolean())
 })
 
 export const Prepare: Message<Prepare> = message({
@@ -264,7 +217,8 @@ export const Vote: Message<Vote> = message({
   standing,
   status: oneOf('yes', 'conflict', 'veto', 'elsewhere'),
   promised: optional(ballot),
-  accepted: optional(acceptedValue)
+  accepted: optional(acceptedValue),
+  graceMs: optional(count)
 })
 
 export const Decided: Message<Decided> = message({ standing, decision })
@@ -324,37 +278,3 @@ export const exchanges: {
   join: { request: Join, answer: JoinAnswer },
   leave: { request: Leave, answer: Acknowledgement }
 }
-
-/** The promise and vote of this peer in one instance, as it is stored. */
-export interface AcceptorState {
-  readonly number: number
-  readonly promised: Ballot
-  readonly accepted?: AcceptedValue
-}
-
-export const StoredAcceptor: Message<AcceptorState> = message({
-  number: count,
-  promised: ballot,
-  accepted: optional(acceptedValue)
-})
-
-export const StoredDecision: Message<Decision> = message({ view, left: peers })
-
-/** The lineage of the stored views, and the oldest unsettled one. */
-export interface ChainHead {
-  readonly lineage: string
-  readonly settled: number
-}
-
-export const StoredHead: Message<ChainHead> = message({
-  lineage: text({ max: 2 * textMax }),
-  settled: count
-})
-
-/** This life of the store, and how often it was opened. */
-export interface StoredSelf {
-  readonly incarnation: string
-  readonly boot: number
-}
-
-export const StoredSelf: Message<StoredSelf> = message({ incarnation: name, boot: count })

@@ -1,9 +1,11 @@
 import type { View } from '@murmuration/interface'
 import { attemptMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
 import { compareBallots } from './acceptor.ts'
-import type { AcceptedValue, Ballot, Decision, Vote } from './messages.ts'
+import type { Vote } from './messages.ts'
+import type { AcceptedValue, Ballot, Decision } from './records.ts'
 import { acceptorsOf } from './quorum.ts'
 import type { Rules } from './rules.ts'
+import { votesOf } from './verifying.ts'
 
 /** One ballot of this peer, used for one value at most. */
 interface Attempt {
@@ -14,6 +16,8 @@ interface Attempt {
   readonly deadline: number
   readonly yes: Set<string>
   readonly no: Set<string>
+  /** The longest time that a voter gave those whom the decision removes. */
+  graceMs: number
   phase: 'prepare' | 'accept'
   /** The value with the highest ballot among the promises. */
   earlier: AcceptedValue | undefined
@@ -73,6 +77,7 @@ export class Proposer {
       deadline: now + attemptMs,
       yes: new Set(),
       no: new Set(),
+      graceMs: 0,
       phase: 'prepare',
       earlier: undefined
     }
@@ -102,6 +107,7 @@ export class Proposer {
       return this.#isHopeless(attempt) ? { type: 'failed' } : { type: 'wait' }
     }
     attempt.yes.add(peer)
+    attempt.graceMs = Math.max(attempt.graceMs, vote.graceMs ?? 0)
     if (phase === 'prepare' && this.#rules.takesUpEarlier) {
       attempt.earlier = later(attempt.earlier, vote.accepted)
     }
@@ -140,7 +146,9 @@ export class Proposer {
   #decided(attempt: Attempt): Step {
     this.#attempt = undefined
     this.#failures = 0
-    return { type: 'decided', decision: attempt.earlier?.decision ?? attempt.own }
+    const { ballot, earlier, graceMs, own, view, yes } = attempt
+    const proof = { ballot, votes: votesOf(view, yes), graceMs }
+    return { type: 'decided', decision: { ...(earlier?.decision ?? own), proof } }
   }
 
   #isHopeless({ view, no }: Attempt): boolean {

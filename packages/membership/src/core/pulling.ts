@@ -1,6 +1,8 @@
 import { askTimeoutMs, unsettledMax } from '../defaults.ts'
 import type { Context } from './context.ts'
-import type { Chain, Decision } from './messages.ts'
+import type { Chain } from './messages.ts'
+import type { Decision } from './records.ts'
+import { follows } from './verifying.ts'
 
 interface Pull {
   readonly from: string
@@ -43,8 +45,9 @@ export class Pulling {
   #received(pull: Pull, { standing, decisions }: Chain, now: number): void {
     const { config } = this.#context
     const first = decisions[0]?.view.number
-    const expected = (pull.decisions.at(-1)?.view.number ?? (first ?? 0) - 1) + 1
-    const isConsecutive = decisions.every(({ view }, index) => view.number === expected + index)
+    const isConsecutive = [...pull.decisions.slice(-1), ...decisions].every(
+      (decision, index, page) => index === 0 || follows(page[index - 1]?.view.number ?? 0, decision)
+    )
     const isSame = pull.lineage === '' || pull.lineage === standing.lineage
     const isTooMuch = pull.decisions.length + decisions.length > 4 * unsettledMax
     if (first === undefined || !isConsecutive || !isSame || isTooMuch) {
