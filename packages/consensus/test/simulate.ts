@@ -93,7 +93,7 @@ export const mutants: readonly Mutant[] = [
     'accept-keeps-promise',
     'accepting raises the promise (P9)',
     { acceptKeepsPromise: true },
-    [2, 60]
+    [3, 60]
   ),
   mutant(
     'accept-below-promise',
@@ -171,7 +171,7 @@ export const mutants: readonly Mutant[] = [
     'wiped-keeps-name',
     'an acceptor speaks for one life of its disk',
     { wipedKeepsName: true },
-    [20, 500],
+    [45, 500],
     { crashes: 0.3 }
   ),
   mutant(
@@ -180,6 +180,12 @@ export const mutants: readonly Mutant[] = [
     { damagedIsAbsent: true },
     [39, 500],
     { damage: 0.7, crashes: 0.2 }
+  ),
+  mutant(
+    'damaged-is-moved',
+    'who has lost a record reports only when others have it',
+    { damagedIsMoved: true },
+    [3802347687, 20_000]
   ),
   mutant(
     'settle-from-one',

@@ -49,6 +49,8 @@ export interface Mutants {
   readonly settleUnmoved?: boolean
   /** What a peer has accepted in the newest view counts as moved, whoever else has it. */
   readonly acceptedIsMoved?: boolean
+  /** Who has lost a record has nothing to move. */
+  readonly damagedIsMoved?: boolean
   /** Former replicas erase their records when a view places them elsewhere. */
   readonly eraseBeforeSettled?: boolean
   /** Deletions are erased as soon as the view changes, whoever still has the value. */

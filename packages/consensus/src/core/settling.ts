@@ -28,13 +28,18 @@ export function dutyFor(
   const { accepted, damagedIn } = record
   const group = groupOf(name)
   const isHome = isVoter(chain.home(group), self)
+  const hasMoved = chain.homesSince(chain.settled, group).length > 1
   if (damagedIn !== undefined) {
-    return isHome && damagedIn < chain.number ? 'agree' : undefined
+    if (isHome && damagedIn < chain.number) {
+      return 'agree'
+    }
+    // What is lost here may be one half of a majority: others must show that they have it.
+    return hasMoved && mutants.damagedIsMoved !== true ? 'check' : undefined
   }
   if (accepted === undefined || isErasable(name, record, situation)) {
     return undefined
   }
-  if (chain.homesSince(chain.settled, group).length === 1) {
+  if (!hasMoved) {
     return undefined
   }
   if (accepted.ballot.view === chain.number && mutants.acceptedIsMoved === true) {
