@@ -56,7 +56,10 @@ export type ReplyBatch = Infer<typeof replyBatch>
 
 /** Asks whether a peer has moved everything that it held when it adopted a view. */
 export const movedRequest = message({ view: count })
-export const movedReply = message({ moved: oneOf('yes', 'no') })
+export const movedReply = message({
+  incarnation: text({ max: 128 }),
+  moved: oneOf('yes', 'no')
+})
 
 /** How a record is stored: the promise by itself, for it changes more often than the value. */
 export const storedPromise = message({ promised: ballotShape })

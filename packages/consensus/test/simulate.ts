@@ -8,6 +8,7 @@ import {
   returnsWithDeletedValue
 } from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
+import { ShellRun } from './shell-run.ts'
 
 function runCores(init: CoreRunInit = {}): Workload['run'] {
   return async (simulation) => {
@@ -25,7 +26,12 @@ function runScenario(scenario: Scenario, mutants: Mutants = {}): Workload['run']
 }
 
 export const workloads: readonly Workload[] = [
-  { name: 'consensus/cores', share: 500, run: runCores() }
+  { name: 'consensus/cores', share: 500, run: runCores() },
+  {
+    name: 'consensus/peers',
+    share: 2,
+    run: (simulation) => new ShellRun(simulation).run()
+  }
 ]
 
 /** A mutant and the runs in which it shows: any of the workload, or ones with more of some fault. */
