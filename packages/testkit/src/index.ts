@@ -10,6 +10,8 @@ import type { ProbeResult, SimulatedLinks } from './simulated-links.ts'
 import type { UnsyncedFate } from './simulated-disk.ts'
 import { DeterministicSimulation } from './simulation.ts'
 
+export { dialFrom, LoopbackLinks } from './loopback-links.ts'
+export type { LinkConditions, LoopbackPlace } from './loopback-links.ts'
 export type { NetworkConditions } from './network.ts'
 export { createRandom, integerBetween, pick } from './random.ts'
 export { registryCases } from './registry-compliance.ts'
