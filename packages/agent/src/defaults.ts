@@ -59,5 +59,11 @@ export const defaults = Object.freeze({
    */
   scheduleSkipMs: 15_000,
   /** Missed ticks that a schedule with `all` makes up for. */
-  scheduleCatchUpMax: 100
+  scheduleCatchUpMax: 100,
+  /** Milliseconds for which the loads of the members are used again: agents come in bursts. */
+  loadCacheMs: 1_000,
+  /** Milliseconds that a member has to say how loaded it is. */
+  loadTimeoutMs: 500,
+  /** Milliseconds that a view has to come which moves an agent. */
+  moveTimeoutMs: 5_000
 })

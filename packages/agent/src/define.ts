@@ -11,7 +11,9 @@ import type {
   SignalInput
 } from '@murmuration/interface'
 import { agentId } from '@murmuration/identity'
+import type { AgentNeeds } from './core/load.ts'
 import { compilePattern } from './core/pattern.ts'
+import type { SupervisionLimits } from './core/supervision.ts'
 import { checkSchedules } from './schedules.ts'
 import type { ScheduleDefinition, ScheduleOf } from './schedules.ts'
 import { toolOf } from './tool.ts'
@@ -48,6 +50,8 @@ export interface ActionDefinition<
   readonly description?: string
   /** @default '1.0.0' */
   readonly version?: string
+  /** Milliseconds for a call that does not say otherwise, retries included: minutes for slow work. @default 10000 */
+  readonly timeoutMs?: number
   /**
    * Runs on the agent's owner, one at a time. If it throws, nothing is changed and the caller gets
    * the error. With a changed state, a repeated call (same idempotency key) is answered from the
@@ -88,8 +92,22 @@ export interface AgentDefinition<
   readonly replicas?: number
   /** What to do in a split of the network. @default that of the cluster, `pause-minority` */
   readonly onPartition?: PartitionPolicy
-  /** `pinned`: the key is the PeerId of the peer that runs it. @default 'hash' */
-  readonly placement?: Exclude<PlacementPolicy, 'load'>
+  /**
+   * `pinned`: the key is the PeerId of the peer that runs it. `load`: a new agent goes to the least
+   * loaded member that fits, where hashing would put it on one clearly more loaded. @default 'hash'
+   */
+  readonly placement?: PlacementPolicy
+  /** Labels that its peer must have. @default {} */
+  readonly labels?: Readonly<Record<string, string>>
+  /** What each running agent takes of the capacity of its peer. @default {} */
+  readonly resources?: Readonly<Record<string, number>>
+  /** Whether an agent may be moved to a peer now; told to who asks for the move. @default always */
+  readonly mayMove?: (id: string, peer: string) => boolean
+  /**
+   * How often handlers may fail unexpectedly (with errors that have no `code`) before the agent rests
+   * and answers `AgentFailedError`. @default no limit
+   */
+  readonly supervision?: SupervisionLimits
   /** Agents with equal shard keys live on the same peers. @default the id */
   readonly shardKey?: (key: string) => string
   /** What is called when; owned by the cluster, so that it survives every peer. */
@@ -111,6 +129,9 @@ export interface AgentType<
   /** Undefined: the default of the peer. */
   readonly onPartition: PartitionPolicy | undefined
   readonly schedules: Readonly<Record<string, ScheduleDefinition>>
+  readonly needs: AgentNeeds
+  readonly supervision: SupervisionLimits | undefined
+  mayMove(id: string, peer: string): boolean
   /** The id of the agent with this key. */
   id(key: string): string
   /** What other peers need to know to place it. */
@@ -146,7 +167,7 @@ export function defineAgent<
   if (typeof definition.onPartition !== 'object') {
     oneOf('onPartition', definition.onPartition, policies)
   }
-  oneOf('placement', definition.placement, ['hash', 'pinned'])
+  oneOf('placement', definition.placement, ['hash', 'pinned', 'load'])
   oneOf('consistency', definition.consistency, ['eventual', 'session'])
   for (const name of Object.keys(actions)) {
     if (name.length > 0 && name.length <= ACTION_NAME_MAX) continue
@@ -165,6 +186,9 @@ export function defineAgent<
     consistency: definition.consistency ?? 'eventual',
     onPartition: definition.onPartition,
     schedules,
+    needs: needsOf(definition),
+    supervision: definition.supervision,
+    mayMove: (id, peer) => definition.mayMove?.(id, peer) ?? true,
     id: (key) => agentId(type, key, namespace),
     record: (key) => ({
       id: agentId(type, key, namespace),
@@ -174,6 +198,24 @@ export function defineAgent<
     }),
     tool: (action) => toolOf(`${type}.${action}`, actions[action])
   }
+}
+
+function needsOf(definition: {
+  readonly type: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly resources?: Readonly<Record<string, number>>
+  readonly supervision?: SupervisionLimits
+}): AgentNeeds {
+  const { type, labels = {}, resources = {}, supervision } = definition
+  const bad = Object.entries(resources).find(([, amount]) => !(amount > 0 && amount < Infinity))
+  if (bad !== undefined) {
+    throw new InvalidParametersError(`agent type ${type} must need more than 0 of ${bad[0]}`)
+  }
+  const { failuresMax = 0, withinMs = 1 } = supervision ?? {}
+  if (!Number.isInteger(failuresMax) || failuresMax < 0 || !(withinMs > 0)) {
+    throw new InvalidParametersError(`supervision of agent type ${type} needs positive limits`)
+  }
+  return { labels, resources }
 }
 
 /** Characters of the name of an action, as messages carry it. */

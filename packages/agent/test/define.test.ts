@@ -34,7 +34,7 @@ describe('defineAgent', () => {
     ['replicas', { replicas: 0 }],
     ['replicas', { replicas: 2.5 }],
     ['a policy', { onPartition: 'sometimes' }],
-    ['a placement', { placement: 'load' }],
+    ['a placement', { placement: 'anywhere' }],
     ['a consistency', { consistency: 'strong' }],
     ['a pattern', { on: { 'a..b': () => undefined } }],
     ['a name of an action', { actions: { ['a'.repeat(129)]: {} } }]

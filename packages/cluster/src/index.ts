@@ -19,9 +19,11 @@ import type {
   View
 } from '@murmuration/interface'
 import type { State } from '@murmuration/state'
-import { startCluster } from './start.ts'
+import type { Platform } from './platform.ts'
+import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
+export type { Platform } from './platform.ts'
 
 /** Membership by certificate: the root key stays offline. */
 export interface CertificateIdentity {
@@ -122,4 +124,20 @@ export interface ClusterPlacement {
  */
 export function createCluster(init: ClusterInit): Promise<Cluster> {
   return startCluster(init)
+}
+
+/** Options that do not depend on what a peer stands on. */
+export type PlatformClusterInit = Pick<
+  ClusterInit,
+  'name' | 'agents' | 'role' | 'routes' | 'labels' | 'weight'
+>
+
+/**
+ * Starts a peer on parts that the caller made and closes itself: a simulation, other transports. The
+ * peer is the same as one of {@link createCluster}; who may connect is for the platform to decide.
+ *
+ * @throws InvalidParametersError when an option is wrong
+ */
+export function createClusterOn(platform: Platform, init: PlatformClusterInit): Promise<Cluster> {
+  return startClusterOn(platform, init)
 }

@@ -11,6 +11,13 @@ export const workloads: readonly Workload[] = [
     share: 10,
     simulation: { diskMs: [0.05, 6] },
     run: faulty({})
+  },
+  {
+    name: 'state/moves',
+    share: 20,
+    run: async (simulation) => {
+      await run(simulation, {}, { moving: true })
+    }
   }
 ]
 
