@@ -267,6 +267,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
         if (peer.condition === 'starting') peer.condition = 'up'
         return
       case 'status':
+        this.#noteStanding(peer, message)
         peer.status = message
         this.emit('status')
         return
@@ -280,6 +281,17 @@ export class Mesh extends EventEmitter<MeshEvents> {
         this.emit('note', `peer ${peer.index}: ${message.reason}`)
         return
     }
+  }
+
+  #noteStanding(peer: MeshPeer, status: PeerStatus): void {
+    const before = peer.status?.standing ?? 'whole'
+    if (before === status.standing) return
+    const what: Record<string, string> = {
+      whole: 'reaches every member again',
+      majority: 'misses members, and goes on: its side can decide',
+      minority: 'is cut off from the majority, and pauses'
+    }
+    this.emit('note', `peer ${peer.index} ${what[status.standing] ?? status.standing}`)
   }
 
   /** Every peer tells of a signal; it is one. */

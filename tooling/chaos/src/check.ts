@@ -46,7 +46,14 @@ function expectedOf(operations: readonly Operation[]): Map<string, Expected> {
 }
 
 /** Compares what the agents hold with what their clients were told. */
-export async function check(herd: Herd, frozen: ReadonlySet<number>): Promise<Findings> {
+/** Of a herd only what is looked at, so that the checks can be checked. */
+type Looked = Pick<Herd, 'begun' | 'operations' | 'up' | 'read'>
+
+export async function check(
+  herd: Looked,
+  frozen: ReadonlySet<number>,
+  equalMs = EQUAL_MS
+): Promise<Findings> {
   const [asked] = herd.up
   if (asked === undefined) throw new Error('no peer is left to ask')
   const lost: string[] = []
@@ -73,13 +80,13 @@ export async function check(herd: Herd, frozen: ReadonlySet<number>): Promise<Fi
     lost,
     doubled,
     resurrected,
-    unequal: await unequalCopies(herd),
+    unequal: await unequalCopies(herd, equalMs),
     // The clock of a client that was frozen went on without it.
     late: lateOf(herd.operations.filter(({ client }) => !frozen.has(client)))
   }
 }
 
-async function readPatiently(herd: Herd, kind: Kind, key: string): Promise<Reading> {
+async function readPatiently(herd: Looked, kind: Kind, key: string): Promise<Reading> {
   let cause: unknown
   for (let attempt = 0; attempt < 5; attempt++) {
     const peers = herd.up
@@ -96,9 +103,9 @@ async function readPatiently(herd: Herd, kind: Kind, key: string): Promise<Readi
 }
 
 /** Copies that differ, of every agent that was written, as each peer holds or finds it. */
-async function unequalCopies(herd: Herd): Promise<string[]> {
+async function unequalCopies(herd: Looked, withinMs: number): Promise<string[]> {
   const ids = [...expectedOf(herd.begun).keys()]
-  const late = Date.now() + EQUAL_MS
+  const late = Date.now() + withinMs
   for (;;) {
     const unequal: string[] = []
     for (const id of ids) {

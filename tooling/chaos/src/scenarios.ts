@@ -23,7 +23,7 @@ export interface Scenario {
   /** What a network must be able to do. */
   readonly needs?: 'loss' | 'delay' | 'mounts'
   /** Milliseconds within which agents of the side that goes on serve again at the 95th percentile. */
-  readonly servedAgainMs?: number
+  readonly servedAgainMs?: number | undefined
   readonly act: (stage: Stage) => Promise<void>
 }
 
