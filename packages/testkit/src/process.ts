@@ -75,7 +75,7 @@ export class SimulatedProcess implements EventOwner {
   /** The clock of this process, as its machine counts time. */
   clock(time: LocalTime): Clock {
     return {
-      now: () => Math.floor(1_700_000_000_000 + time.monotonic() + time.skewMs),
+      now: () => 1_700_000_000_000 + time.monotonic() + time.skewMs,
       monotonic: () => time.monotonic(),
       schedule: (delayMs, task) => this.post(delayMs / time.rate, 'timer', task)
     }
