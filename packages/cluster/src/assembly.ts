@@ -50,7 +50,10 @@ export async function assemble(
       ...(settings.routes === undefined ? {} : { routes: settings.routes })
     }
   )
-  const partition = createPartition({ membership, log: sink('partition') })
+  const partition = createPartition(
+    { membership, rpc, clock, log: sink('partition') },
+    settings.onPartition === undefined ? {} : { policy: settings.onPartition }
+  )
   const guard = createCallGuard({
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'

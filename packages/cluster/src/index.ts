@@ -11,6 +11,7 @@ import type {
   Member,
   Membership,
   Partition,
+  PartitionPolicy,
   Registry,
   Role,
   SignalRoute,
@@ -60,6 +61,8 @@ export interface ClusterInit {
   readonly dataDir?: string
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
   readonly role?: Role
+  /** What agents whose type does not say do in a split. @default 'pause-minority' */
+  readonly onPartition?: PartitionPolicy
   /** Route of signals by type pattern, where a publication names none. @default all: `cluster` */
   readonly routes?: Readonly<Record<string, SignalRoute>>
   /** Shown to other members; the label `zone` keeps replicas apart. @default {} */

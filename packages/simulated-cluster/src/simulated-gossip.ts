@@ -79,6 +79,10 @@ export class SimulatedGossip implements Gossip {
     return () => this.#listeners.delete(listener)
   }
 
+  peers(): readonly string[] {
+    return this.#node.links.connected()
+  }
+
   silent(): readonly string[] {
     return []
   }
