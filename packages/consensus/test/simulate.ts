@@ -10,7 +10,7 @@ async function runCores(simulation: Simulation, init: CoreRunInit = {}): Promise
 export const workloads: readonly Workload[] = [
   {
     name: 'consensus/cores',
-    share: 400,
+    share: 800,
     run: (simulation) => runCores(simulation)
   }
 ]
