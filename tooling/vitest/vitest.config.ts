@@ -5,8 +5,9 @@ import { TallyReporter } from './tally.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * Three kinds of tests, one kind after the other. `unit`: pure, virtual time. `mesh`: real sockets,
- * disks or processes, one file after the other. `pack`: packages as users get them.
+ * Four kinds of tests, one kind after the other. `unit`: pure, virtual time. `simulate`: thousands
+ * of seeded runs. `mesh`: real sockets, disks or processes, one file after the other. `pack`:
+ * packages as users get them.
  */
 export default defineConfig({
   root,
@@ -18,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{packages,examples,tooling}/*/test/**/*.test.ts'],
-          exclude: ['**/*.mesh.test.ts', '**/*.pack.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.{mesh,pack,simulate}.test.ts', '**/node_modules/**'],
           isolate: false,
           sequence: { groupOrder: 0 },
           testTimeout: 30_000
@@ -27,10 +28,21 @@ export default defineConfig({
       {
         root,
         test: {
+          // It starts a process for each core, so nothing runs beside it.
+          name: 'simulate',
+          include: ['tooling/simulate/test/**/*.simulate.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          testTimeout: 300_000
+        }
+      },
+      {
+        root,
+        test: {
           name: 'mesh',
           include: ['{packages,examples,tooling}/*/test/**/*.mesh.test.ts'],
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           testTimeout: 60_000,
           hookTimeout: 60_000
         }
@@ -41,7 +53,7 @@ export default defineConfig({
           name: 'pack',
           include: ['tooling/*/test/**/*.pack.test.ts'],
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           // Installing waits for disks and registries as much as for a processor.
           maxConcurrency: 4,
           testTimeout: 300_000,

@@ -21,6 +21,8 @@ import type {
   Operation,
   Partition,
   PartitionEvents,
+  PartitionPolicy,
+  SplitDecision,
   Rpc,
   RpcHandler,
   RpcStreamHandler,
@@ -121,6 +123,7 @@ export class FakeCluster {
   readonly clock = new VirtualClock()
   readonly peers = new Map<string, FakePeer>()
   readonly stored = new Map<string, Stored>()
+  readonly records = new Map<string, AgentRecord>()
   readonly killed = new Set<string>()
   readonly frozen = new Map<string, (() => void)[]>()
   readonly lost: ((error: Error) => void)[] = []
@@ -203,8 +206,17 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
   paused = false
   start(): void {}
   stop(): void {}
-  verdict(policy: string): 'run' | 'pause' {
-    return this.paused && policy === 'pause-minority' ? 'pause' : 'run'
+  kind = 'whole' as const
+  reasons = []
+  verdict(policy?: PartitionPolicy): 'run' | 'pause' {
+    return this.decide(policy).verdict
+  }
+  decide(policy: PartitionPolicy = 'pause-minority'): SplitDecision {
+    const pauses = this.paused && policy === 'pause-minority'
+    return { verdict: pauses ? 'pause' : 'run', reason: pauses ? 'no majority' : 'a majority' }
+  }
+  simulate(): [] {
+    return []
   }
   set(paused: boolean): void {
     this.paused = paused
@@ -468,10 +480,10 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   start(): void {}
   stop(): void {}
   records(): AgentRecord[] {
-    return []
+    return [...this.#cluster.records.values()]
   }
-  holds(): boolean {
-    return true
+  holds(id: string): boolean {
+    return this.#cluster.records.has(id)
   }
   stats(): never {
     throw new Error('not used')
@@ -485,6 +497,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       if (this.placement()?.ownerOf(owned.record)?.peer === this.#self.name) continue
       this.#owned.delete(id)
       end()
+      this.safeDispatchEvent('tenure', { detail: { id, status: 'ended' } })
     }
   }
 
@@ -498,6 +511,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     if (known === undefined) {
       known = this.#begin(record)
       this.#owned.set(record.id, known)
+      this.safeDispatchEvent('tenure', { detail: { id: record.id, status: 'begun' } })
     }
     return known.owned
   }
@@ -505,6 +519,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   #begin(record: AgentRecord): { owned: OwnedDocument; end: () => void } {
     const cluster = this.#cluster
     const stored = cluster.storedOf(record.id)
+    cluster.records.set(record.id, record)
     const ended = new AbortController()
     const self = this.#self
     const writer = `${self.name}#${self.view.number}`

@@ -11,6 +11,7 @@ import type {
   Member,
   Membership,
   Partition,
+  PartitionPolicy,
   Registry,
   Role,
   SignalRoute,
@@ -18,9 +19,11 @@ import type {
   View
 } from '@murmuration/interface'
 import type { State } from '@murmuration/state'
-import { startCluster } from './start.ts'
+import type { Platform } from './platform.ts'
+import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
+export type { Platform } from './platform.ts'
 
 /** Membership by certificate: the root key stays offline. */
 export interface CertificateIdentity {
@@ -58,6 +61,8 @@ export interface ClusterInit {
   readonly dataDir?: string
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
   readonly role?: Role
+  /** What agents whose type does not say do in a split. @default 'pause-minority' */
+  readonly onPartition?: PartitionPolicy
   /** Route of signals by type pattern, where a publication names none. @default all: `cluster` */
   readonly routes?: Readonly<Record<string, SignalRoute>>
   /** Shown to other members; the label `zone` keeps replicas apart. @default {} */
@@ -119,4 +124,20 @@ export interface ClusterPlacement {
  */
 export function createCluster(init: ClusterInit): Promise<Cluster> {
   return startCluster(init)
+}
+
+/** Options that do not depend on what a peer stands on. */
+export type PlatformClusterInit = Pick<
+  ClusterInit,
+  'name' | 'agents' | 'role' | 'routes' | 'labels' | 'weight'
+>
+
+/**
+ * Starts a peer on parts that the caller made and closes itself: a simulation, other transports. The
+ * peer is the same as one of {@link createCluster}; who may connect is for the platform to decide.
+ *
+ * @throws InvalidParametersError when an option is wrong
+ */
+export function createClusterOn(platform: Platform, init: PlatformClusterInit): Promise<Cluster> {
+  return startClusterOn(platform, init)
 }

@@ -23,7 +23,7 @@ export interface Libp2pParts {
       options?: AbortOptions
     ): Promise<Connection>
   }
-  readonly peerStore: Pick<PeerStore, 'merge'>
+  readonly peerStore: Pick<PeerStore, 'merge' | 'get'>
   readonly addressManager: { getAddresses(): Multiaddr[] }
   readonly logger: ComponentLogger
   readonly metrics?: Metrics | undefined
@@ -46,8 +46,12 @@ export interface StrategyComponents {
   readonly random: Random
   readonly logger: ComponentLogger
   readonly addressManager: { getAddresses(): Multiaddr[] }
+  /** Asked for at the last moment: as a service of libp2p it may be made after this one. */
+  rpc(): Rpc
   /** PeerIds (text) of the peers with an open connection. */
   connected(): readonly string[]
+  /** The signed peer record (envelope) that a peer told of itself; undefined if it told none. */
+  peerRecord(peer: string): Promise<Uint8Array | undefined>
   /**
    * Dials an address whose peer need not be known, and resolves with the PeerId (text) that
    * answered there. Ends by itself after the dial timeout.

@@ -95,11 +95,17 @@ export const TEXT_MAX = 256
 /** Length of the description of an action. */
 export const DESCRIPTION_MAX = 4_096
 
-/** Bootstrap: how often an unconnected peer looks again whether it became connected, in ms. */
-export const BOOTSTRAP_CHECK_MS = 1_000
+/** Lists: how often a peer looks whether it has lost its last connection, in ms. */
+export const LIST_CHECK_MS = 1_000
 
-/** Bootstrap: how often the list is dialled again while connected, in ms, to heal two halves that started apart. */
-export const BOOTSTRAP_REFRESH_MS = 60_000
+/** Lists: how often one is read and dialled again while connected, in ms, to heal two halves that started apart. */
+export const LIST_REFRESH_MS = 60_000
+
+/** Lists: addresses used of one that comes from outside (file, DNS); each costs a dial. */
+export const LISTED_ADDRESSES_MAX = 256
+
+/** Lists: how long it is believed who answered at an address without a PeerId, in ms; then it is dialled again even if that peer is connected, because another one may be there now. */
+export const ANSWERED_TTL_MS = 600_000
 
 /** Bootstrap: addresses in the list. */
 export const BOOTSTRAP_ADDRESSES_MAX = 64
@@ -109,3 +115,70 @@ export const MDNS_INTERVAL_MS = 10_000
 
 /** mDNS: the name under which peers of this library find each other. */
 export const MDNS_SERVICE_TAG = '_murmuration._udp.local'
+
+/** File: bytes that are read of it. */
+export const FILE_BYTES_MAX = 65_536
+
+/** File: how often it is read although nothing was seen to change, in ms; network file systems tell of nothing. */
+export const FILE_REFRESH_MS = 10_000
+
+/** File: quiet time after a change before it is read, in ms: one write is several events. */
+export const FILE_SETTLE_MS = 100
+
+/** DNS: how often names are looked up again while connected, in ms. Kubernetes answers with a ttl of 30 s. */
+export const DNS_REFRESH_MS = 30_000
+
+/** DNS: time for one attempt at one server, in ms; there are two. */
+export const DNS_TIMEOUT_MS = 2_000
+
+/** DNS: questions of one round, those that follow from answers included. */
+export const DNS_LOOKUPS_MAX = 512
+
+/** DNS: names that a `dnsaddr` record may lead to, one after the other. */
+export const DNSADDR_DEPTH_MAX = 4
+
+/** Kademlia: time between walks, in ms, once a walk finds nobody new. */
+export const KADEMLIA_INTERVAL_MS = 60_000
+
+/** Kademlia: time between walks while they still find somebody, in ms. */
+export const KADEMLIA_EAGER_MS = 1_000
+
+/** Kademlia: longest time for one walk, in ms. */
+export const KADEMLIA_WALK_MS = 10_000
+
+/** Kademlia: peers taken from one walk. A rogue peer can fill answers with names. */
+export const KADEMLIA_FOUND_MAX = 256
+
+/** Kademlia: records that a node stores for others, and of those the ones of one provider. */
+export const KADEMLIA_RECORDS_MAX = 16_384
+export const KADEMLIA_PROVIDED_MAX = 256
+
+/** Peers of peers: time between questions, in ms; each goes to one connected peer. */
+export const PEERS_INTERVAL_MS = 30_000
+
+/** Peers of peers: records in one answer, and bytes of one record and of one proof of membership. */
+export const PEERS_RECORDS_MAX = 32
+export const PEER_RECORD_BYTES_MAX = 4_096
+export const PEER_PROOF_BYTES_MAX = 2_048
+export const PEER_PROOFS_MAX = 2
+
+/** Peers of peers: peers whose newest sequence number is remembered, so that no old address comes back. */
+export const PEER_SEQUENCES_MAX = 4_096
+
+/** Offers: time in which changes of one peer's offer are gathered before they are told or asked for, in ms. */
+export const OFFER_SETTLE_MS = 250
+
+/** Selection: how long a report of load is used, in ms; then the peer is asked again, which costs one call. */
+export const LOAD_FRESH_MS = 1_000
+
+/** Selection: latencies well below this, in ms, do not matter beside the work itself. */
+export const LATENCY_BASE_MS = 5
+
+/** Selection: load that one pick stands for until the next report of that peer. */
+export const PICK_LOAD = 0.02
+
+/** Selection: the highest load that can be told. */
+export const LOAD_MAX = 1_000
+
+/** Selection: pairs of silent peers that are tried before it fails. */
+export const SELECT_ROUNDS_MAX = 4

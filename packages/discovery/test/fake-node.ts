@@ -53,6 +53,9 @@ export class FakeNode implements Libp2pParts {
   readonly addressManager: { getAddresses(): Multiaddr[] } = { getAddresses: () => [] }
   readonly merged: { peer: string; data: unknown }[] = []
   readonly peerStore: Libp2pParts['peerStore'] = {
+    get: async () => {
+      throw Object.assign(new Error('not found'), { name: 'NotFoundError' })
+    },
     merge: async (id, data) => {
       this.merged.push({ peer: id.toString(), data })
       // Nothing under test reads the result.

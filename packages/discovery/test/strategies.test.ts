@@ -1,13 +1,14 @@
 import { peerDiscoverySymbol } from '@libp2p/interface'
 import type { PeerDiscovery, PeerDiscoveryEvents } from '@libp2p/interface'
+import type { QueryEvent } from '@libp2p/kad-dht'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { DiscoveryStrategy, FoundPeer } from '@murmuration/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
 import { describe, expect, it } from 'vitest'
-import { bootstrap, fixed, mdns } from '../src/index.ts'
+import { bootstrap, dns, environment, fixed, kademlia, mdns } from '../src/index.ts'
 import type { BootstrapInit, StrategyComponents } from '../src/index.ts'
-import { createLogger, createPeers } from './fake-node.ts'
+import { createLogger, createPeers, FakeRpc } from './fake-node.ts'
 import { createSeededRandom, createVirtualClock } from './virtual-time.ts'
 
 const [self = '', b = '', c = ''] = await createPeers(3)
@@ -21,12 +22,15 @@ function createHost() {
   const dials: { at: number; address: string }[] = []
   const found: FoundPeer[] = []
   const state = { connected: [] as string[] }
+  const rpc = new FakeRpc(self, new Map())
   const components: StrategyComponents = {
     peer: self,
     clock,
     random: createSeededRandom(3),
     logger: createLogger(),
     addressManager: { getAddresses: () => [] },
+    rpc: () => rpc,
+    peerRecord: async () => undefined,
     connected: () => state.connected,
     dial: async (address) => {
       dials.push({ at: clock.monotonic(), address })
@@ -187,5 +191,93 @@ describe('fixed', () => {
     const host = createHost()
     await host.start(fixed([{ peer: b, addresses: [first] }]))
     expect(host.found).toEqual([{ peer: b, addresses: [first] }])
+  })
+})
+
+describe('environment', () => {
+  it('takes addresses between white space and commas, and those that are set later', async () => {
+    const host = createHost()
+    host.up.set(first, b)
+    const from: Record<string, string> = {}
+    const strategy = environment({ variable: 'PEERS', from })(host.components)
+    await host.start(strategy)
+    await host.clock.advance(1_000)
+    expect(host.dials).toEqual([])
+    from.PEERS = `${first}, ${second}/p2p/${c}\n`
+    await host.clock.advance(20_000)
+    expect(host.found).toContainEqual({ peer: b, addresses: [first] })
+    expect(host.found).toContainEqual({ peer: c, addresses: [`${second}/p2p/${c}`] })
+    await strategy.stop()
+  })
+
+  it('leaves out what is no multiaddr, and keeps the last list when the text is broken', async () => {
+    const host = createHost()
+    const from: Record<string, string> = { PEERS: `nonsense /ip4/1.2.3.4/tcp/1/p2p/xyz ${first}` }
+    const strategy = environment({ variable: 'PEERS', from })(host.components)
+    await host.start(strategy)
+    await host.clock.advance(1_000)
+    expect(new Set(host.dials.map(({ address }) => address))).toEqual(new Set([first]))
+    from.PEERS = '["half a'
+    host.dials.length = 0
+    await host.clock.advance(20_000)
+    expect(new Set(host.dials.map(({ address }) => address))).toEqual(new Set([first]))
+    await strategy.stop()
+  })
+
+  it('dials an address again after ten minutes, because another peer may have it by then', async () => {
+    const host = createHost()
+    host.up.set(first, b)
+    const strategy = environment({ from: { MURMURATION_BOOTSTRAP: first } })(host.components)
+    await host.start(strategy)
+    await host.clock.advance(1_000)
+    host.up.set(first, c)
+    await host.clock.advance(500_000)
+    expect(host.found.map(({ peer }) => peer)).toEqual([b])
+    await host.clock.advance(400_000)
+    expect(host.found.map(({ peer }) => peer)).toEqual([b, c])
+    await strategy.stop()
+  })
+
+  it('refuses an empty name', () => {
+    expect(() => environment({ variable: '' })).toThrow(/name/)
+  })
+})
+
+describe('dns', () => {
+  it('refuses no question, wrong names, ports and servers', () => {
+    expect(() => dns({ questions: [] })).toThrow(/questions/)
+    expect(() => dns({ questions: [{ service: 'a b' }] })).toThrow(/domain name/)
+    expect(() => dns({ questions: [{ host: 'peers', port: 0 }] })).toThrow(/port/)
+    expect(() => dns({ questions: [{ dnsaddr: 'peers' }], servers: ['nobody'] })).toThrow(/servers/)
+  })
+})
+
+describe('kademlia', () => {
+  it('takes at most 256 peers of one walk, without addresses none, and goes on after a failure', async () => {
+    const host = createHost()
+    const many = await createPeers(300)
+    let walks = 0
+    const strategy = kademlia({
+      dht: {
+        async *getClosestPeers() {
+          walks++
+          if (walks === 1) throw new Error('no walk now')
+          const closer = [self, ...many].map((peer, index) => ({
+            id: peerIdFromString(peer),
+            multiaddrs: index === 1 ? [] : [multiaddr(first)]
+          }))
+          // Only what the strategy reads of an event is there.
+          yield { name: 'PEER_RESPONSE', closer } as unknown as QueryEvent
+        }
+      }
+    })(host.components)
+    await host.start(strategy)
+    await host.clock.advance(5_000)
+    expect(walks).toBeGreaterThan(1)
+    const peers = new Set(host.found.map(({ peer }) => peer))
+    expect(peers.size).toBe(255)
+    expect(peers.has(self)).toBe(false)
+    await strategy.stop()
+    expect(host.clock.timers).toBe(0)
   })
 })

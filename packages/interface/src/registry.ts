@@ -9,6 +9,7 @@ export type UnavailableReason =
   | 'pinned-peer-absent'
   | 'merging'
   | 'paused'
+  | 'at-capacity'
 
 /** Result of `claim`. */
 export type ClaimResult =
@@ -37,8 +38,19 @@ export type FindResult =
 export interface AgentDescriptor extends AgentRecord {
   readonly location: FindResult
   readonly epoch: Epoch | undefined
+  /** PeerIds (text) of the replicas by the current view; only the location itself where there is no view. */
   readonly home: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  /** Routing metadata: whatever callers need to choose an agent or talk to it. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** What is registered: how the agent is placed, and what others shall know of it. */
+export interface Registration extends AgentRecord {
+  /** At most 32, of 256 characters. @default {} */
+  readonly labels?: Readonly<Record<string, string>>
+  /** At most 32, of 256 characters. @default {} */
+  readonly metadata?: Readonly<Record<string, string>>
 }
 
 export type RegistryChange =
@@ -78,11 +90,8 @@ export interface Registry extends TypedEventTarget<RegistryEvents>, Service {
     agent: AgentRecord,
     options?: AbortOptions & { readonly here?: boolean }
   ): Promise<ClaimResult>
-  /** Claims the agent here and publishes its labels. */
-  register(
-    agent: AgentRecord & { readonly labels?: Readonly<Record<string, string>> },
-    options?: AbortOptions
-  ): Promise<ClaimResult>
+  /** Claims the agent here and publishes its labels and metadata. */
+  register(agent: Registration, options?: AbortOptions): Promise<ClaimResult>
   unregister(id: string, options?: AbortOptions): Promise<boolean>
   find(id: string, options?: AbortOptions): Promise<FindResult>
   describe(id: string, options?: AbortOptions): Promise<AgentDescriptor | undefined>

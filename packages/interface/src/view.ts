@@ -21,6 +21,35 @@ export interface Member {
   readonly weight: number
   /** Number of the view in which this incarnation was first a member. */
   readonly since: number
+  /** What its certificate allowed when it was admitted. @default ['member'] */
+  readonly roles?: readonly Role[]
+  /** The protocol versions that it speaks. @default 1 to 1 */
+  readonly protocols?: ProtocolRange
+}
+
+/** Versions of the protocol between peers, both included. */
+export interface ProtocolRange {
+  readonly lowest: number
+  readonly highest: number
+}
+
+/** Who is kept out, by agreement: it is removed and never admitted again. */
+export interface Revocations {
+  /** PeerIds as text, in order; at most 1024. */
+  readonly peers: readonly string[]
+  /** Serials of certificates, in order; at most 1024. */
+  readonly serials: readonly string[]
+}
+
+/** An operator made a view without a majority. Data that was acknowledged before may be lost. */
+export interface ForcedMark {
+  /** The number of the forced view. */
+  readonly view: number
+  /** The view that it was made from. Views in between, if somebody decided any, do not count. */
+  readonly base: number
+  /** The peer on which it was forced, as text. */
+  readonly by: string
+  readonly reason: string
 }
 
 /** How agents are mapped to members; equal on all peers of a view. */
@@ -33,6 +62,14 @@ export interface PlacementParameters {
   readonly zoneLabel: string
 }
 
+/** Agents that are not where hashing puts them. */
+export interface MovedAgents {
+  /** PeerId (text) of the member that runs them. */
+  readonly peer: string
+  /** Their shard keys, or ids where they have none; in order. */
+  readonly keys: readonly string[]
+}
+
 /** A numbered set of members on which a majority of the previous view agreed. */
 export interface View {
   readonly cluster: string
@@ -43,6 +80,25 @@ export interface View {
   /** The member whose vote weighs 2 where the number of voters is even. */
   readonly tieBreaker: string
   readonly placement: PlacementParameters
+  /**
+   * Agents that were moved by hand or by load, by peer, in order; at most 2048 keys. Who leaves the
+   * view gives them back to hashing. @default none
+   */
+  readonly moved?: readonly MovedAgents[]
+  /**
+   * Milliseconds for which one renewal of a peer's lease counts. It grows with the cluster and never
+   * shrinks again, so that whoever waits for a lease to end knows how long. @default 1500
+   */
+  readonly leaseMs?: number
+  /** What all members speak. @default 1 to 1 */
+  readonly protocols?: ProtocolRange
+  /** @default nobody */
+  readonly revoked?: Revocations
+  /**
+   * Where it is not empty, this view descends from a forced one and nobody has acknowledged that:
+   * it is not known that everything acknowledged is there. @default safe
+   */
+  readonly unsafe?: readonly ForcedMark[]
 }
 
 /** What this peer thinks of another one now; only a view decides. */
@@ -62,6 +118,106 @@ export interface MembershipEvents {
   /** The oldest view whose replica sets may still hold unique data has moved up. */
   settled: CustomEvent<{ readonly settled: number }>
   reachability: CustomEvent<{ readonly peer: string; readonly reachability: Reachability }>
+  /** The lease of this peer was obtained or has lapsed. Advice only: {@link PeerLease.held} decides. */
+  lease: CustomEvent<{ readonly held: boolean }>
+  /**
+   * This peer adopted a view that an operator forced, or one that descends from it. `lost` are the
+   * numbers of views that this peer had adopted and that do not count any more: what was
+   * acknowledged in them is known to this peer and its like only.
+   */
+  forced: CustomEvent<{ readonly mark: ForcedMark; readonly lost: readonly number[] }>
+}
+
+/** What a member may want to change in the next view, beside who comes and goes. */
+export interface ViewProposal {
+  /** Keeps these out; members among them are removed in the same view. */
+  readonly revoke?: Partial<Revocations>
+  /** Takes revocations back. */
+  readonly reinstate?: Partial<Revocations>
+  /** Takes the marks of forced views up to this number away: somebody has looked after the data. */
+  readonly acknowledgeForced?: number
+  /** Moves agents to these members; keys under the peer `''` go back to where hashing puts them. */
+  readonly move?: readonly MovedAgents[]
+}
+
+/** An operator's decision in place of a majority that is lost for good. */
+export interface ForcedView {
+  /** Members of the present view that go on, as PeerIds in text; the peer that is asked is one. */
+  readonly members: readonly string[]
+  /** Why, for whoever reads it later; 1 to 256 characters. */
+  readonly reason: string
+}
+
+/** Changes of the view by people. */
+export interface ViewControl {
+  /**
+   * Proposes a change until a view has it, and resolves with that view. Rejects with
+   * `InvalidParametersError` for too many revocations, `UnavailableError` after `timeoutMs` (it may
+   * still happen), `AbortedError` and `NotStartedError`.
+   */
+  propose(proposal: ViewProposal, options?: LeaseWaitOptions): Promise<View>
+  /**
+   * Makes a view without a majority, where that is lost for good. **Unsafe**: what only the lost
+   * members knew is gone, and if they were only cut off, what they acknowledged meanwhile is
+   * overruled. It is logged, counted, recorded in the view and all later ones (`unsafe`), and its
+   * number is one to two thousand higher, so that it wins over whatever the others decided; when they
+   * come back they join anew.
+   *
+   * Rejects with `InvalidParametersError` where a majority can be reached or the members are not of
+   * this view, and with `UnavailableError` where one of the listed members does not answer.
+   */
+  forceView(forced: ForcedView, options?: AbortOptions): Promise<View>
+}
+
+/** How long a wait may last. */
+export interface LeaseWaitOptions extends AbortOptions {
+  /** Milliseconds until the wait fails with `UnavailableError`. @default no limit */
+  readonly timeoutMs?: number
+}
+
+/**
+ * The lease of this boot of this peer (rule 8). While it is held, nobody takes over what this peer
+ * owns; while it is not, somebody may. Granted by a majority of the acceptors of the view, and
+ * counted by monotonic clocks.
+ *
+ * A lease says nothing about what was owned before it: a peer that was removed and admitted again
+ * holds one too. What it claimed in a view below the `since` of its own record is no longer its own.
+ */
+export interface PeerLease {
+  /**
+   * Whether it is held at this moment. Ask again after every `await`, right before the effect: a
+   * process that stood still may wake long after its lease has ended.
+   */
+  readonly held: boolean
+  /** Milliseconds that are left, 0 where it is not held. */
+  readonly remainingMs: number
+  /**
+   * Resolves as soon as it is held. A lapsed lease holds calls, it does not reject them: give the
+   * deadline of the call. Rejects with `UnavailableError` after `timeoutMs`, with `AbortedError` and
+   * with `NotStartedError`.
+   */
+  whenHeld(options?: LeaseWaitOptions): Promise<void>
+}
+
+/** One life of a peer that owns something: as {@link SelfIdentity}, and the boot if it is known. */
+export type Owner = Pick<SelfIdentity, 'peer' | 'incarnation'> & Partial<Pick<SelfIdentity, 'boot'>>
+
+/**
+ * When an owner acts, and when somebody else may act in its place. For one owner never both, as long
+ * as no two clocks drift apart by more than 5 %, and no view was forced by an operator.
+ */
+export interface Leases {
+  readonly lease: PeerLease
+  /**
+   * Whether the lease of this owner has ended for good: a view without it is adopted here, and the
+   * grants of the acceptors that decided it have run out. Never true of an owner that is a member;
+   * but with `boot` given, it is true as soon as a later boot of the same store has been heard.
+   * Stays true until that very incarnation is a member again: then it is another tenure, to be
+   * compared by epoch.
+   */
+  mayReplace(owner: Owner): boolean
+  /** Resolves when {@link mayReplace} holds; fails as {@link PeerLease.whenHeld} does. */
+  whenReplaceable(owner: Owner, options?: LeaseWaitOptions): Promise<void>
 }
 
 /**
@@ -78,8 +234,12 @@ export interface Membership extends TypedEventTarget<MembershipEvents>, Service 
   unsettledViews(): readonly View[]
   /** Resolves when this peer has adopted view `number` or a later one; asks `from` for it. */
   catchUp(number: number, from: string, options?: AbortOptions): Promise<View>
-  /** Says that all data this peer is responsible for in view `number` is on enough of its replicas. */
-  reportSettled(number: number): void
+  /**
+   * Says that all data this peer is responsible for in view `number` is on enough of its replicas.
+   * Where several layers keep data, each reports by its own name, and this peer has reported when
+   * all of them have. @default reporter 'state'
+   */
+  reportSettled(number: number, reporter?: string): void
   reachability(peer: string): Reachability
   /** Asks the cluster to go on without this peer; resolves when a view without it is decided. */
   leave(options?: AbortOptions): Promise<void>

@@ -1,32 +1,37 @@
 /**
- * Every time and bound of this package. Times are in milliseconds. They belong together: a peer is
- * removed for silence only after {@link removeAfterMs}, which leaves a margin over the 5 s stall
- * that must never remove anyone plus one {@link beatMs}.
+ * The times and bounds of this package; times are in milliseconds. Those of watching each other
+ * depend on the number of members and stand together in `core/pace.ts`.
  */
-
-/** Time between two heartbeats on one edge. Shorter finds silence sooner and costs more messages. */
-export const beatMs = 500
 
 /** Deadline of one heartbeat. Two beats may be on their way at once, so one loss costs no round. */
 export const beatTimeoutMs = 1000
 
-/** Silence after which a peer is shown as suspected, and within which an acceptor vouches for it. */
-export const suspectAfterMs = 3000
-
-/** Silence after which a peer is accused. 5 s of allowed stall, one beat, and 0.5 s of margin. */
-export const removeAfterMs = 6000
-
 /** How late the own timer may fire before this peer distrusts what it did not hear meanwhile. */
 export const lagMaxMs = 200
 
-/** How long an accusation counts after its accuser last confirmed it: four beats. */
-export const accusationTtlMs = 2000
+/**
+ * How far two monotonic clocks may drift apart, as a part of the time that passes. Crystals keep
+ * within 0.01 %; virtual machines that are slewed by their host come near 5 %.
+ */
+export const clockDrift = 0.05
+
+/**
+ * How much further the wall clock may go than the monotonic one before this peer takes it for a
+ * suspended machine, whose monotonic clock stood still, and gives up its lease.
+ */
+export const suspendMaxMs = 50
 
 /** Accusations in one heartbeat. More are cut off; the rest travels with later ones. */
 export const accusationsMax = 256
 
 /** Everybody watches everybody up to so many members; above, the edges of an expander. */
 export const fullMeshMax = 11
+
+/** Reports of observers from which on a peer should go, of {@link ringCount}. */
+export const highMark = 9
+
+/** Fewer reports than this are taken for noise of single links. */
+export const lowMark = 3
 
 /** Rings of the expander, thus peers that each peer watches above {@link fullMeshMax}. */
 export const ringCount = 10
@@ -105,6 +110,36 @@ export const writeRetryMs = 1000
 
 /** Requests that wait for the store; more are answered `OverloadedError`. */
 export const backlogMax = 4096
+
+/**
+ * How much higher the number of a forced view is, at least; each view that others decide meanwhile
+ * costs one. By chance it is up to twice as much.
+ */
+export const forcedStep = 1000
+
+/** Revoked PeerIds in a view, and revoked serials. Expired serials can be taken back. */
+export const revokedMax = 1024
+
+/** Agents in a view that are not where hashing puts them: each travels with every view. */
+export const movedMax = 2048
+
+/** Characters of the shard key or id of such an agent. */
+export const movedKeyMax = 512
+
+/** Characters of all of them together: keeps a view well below 1 MiB. */
+export const movedTextMax = 131_072
+
+/** Proposals of people that wait on one peer. More are refused. */
+export const proposalsMax = 64
+
+/** Forced views in a view that nobody has acknowledged; at the bound no more can be forced. */
+export const forcedMax = 16
+
+/** Deadline of one peer's answer before a view is forced. */
+export const forceAskTimeoutMs = 3000
+
+/** Heartbeats that are remembered decoded: one request and one answer of each peer that is met. */
+export const decodedMax = 4096
 
 /** Members of a view. */
 export const membersMax = 4096

@@ -21,5 +21,6 @@ export const lastingRefusals: ReadonlySet<RefusalReason> = new Set([
   'protocol-differs',
   'role-missing',
   'identity-differs',
-  'incarnation-retired'
+  'incarnation-retired',
+  'revoked'
 ])

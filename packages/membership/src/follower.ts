@@ -1,22 +1,33 @@
 import { InvalidParametersError, NotStartedError, UnavailableError } from '@murmuration/interface'
-import type { MembershipEvents, Reachability, SelfIdentity, View } from '@murmuration/interface'
+import type {
+  LeaseWaitOptions,
+  MembershipEvents,
+  Owner,
+  PeerLease,
+  Reachability,
+  SelfIdentity,
+  View
+} from '@murmuration/interface'
 import type { AbortOptions, Logger } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
 import { History } from './core/history.ts'
+import { unpackAll } from './core/packing.ts'
+import { paceOf } from './core/pace.ts'
 import { Chain, Question } from './core/messages.ts'
-import type { Decision, Standing } from './core/messages.ts'
+import type { Standing } from './core/messages.ts'
+import type { Decision } from './core/records.ts'
+import { follows } from './core/verifying.ts'
 import {
   askTimeoutMs,
   catchUpTimeoutMs,
   followMs,
   joinTargetsMax,
-  suspectAfterMs,
   unsettledMax
 } from './defaults.ts'
 import type { JoiningMembership, MembershipComponents, ViewFollowerInit } from './index.ts'
 import { Ledger } from './ledger.ts'
 import { checkText } from './settings.ts'
-import { Waiters } from './waiters.ts'
+import { Waiters, waitOf } from './waiters.ts'
 
 /** See `createViewFollower`. */
 export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements JoiningMembership {
@@ -105,9 +116,37 @@ export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements
   reachability(peer: string): Reachability {
     const { clock, discovery, rpc } = this.#components
     const heardAt = this.#heardAt.get(peer) ?? Number.NEGATIVE_INFINITY
-    const isHeard = clock.monotonic() - heardAt < suspectAfterMs
+    const { suspectMs } = paceOf(this.view?.members.length ?? 1)
+    const isHeard = clock.monotonic() - heardAt < suspectMs
     const isConnected = discovery?.connected().includes(peer) === true
     return peer === rpc.peer || isHeard || isConnected ? 'reachable' : 'unreachable'
+  }
+
+  /** It owns nothing, and replaces nobody: that is for members. */
+  readonly lease: PeerLease = {
+    held: false,
+    remainingMs: 0,
+    whenHeld: async (options = {}) => await this.#never('the lease of this peer', options)
+  }
+
+  mayReplace(): boolean {
+    return false
+  }
+
+  async whenReplaceable({ peer }: Owner, options: LeaseWaitOptions = {}): Promise<void> {
+    await this.#never(`the end of the lease of ${peer}`, options)
+  }
+
+  propose(): Promise<View> {
+    return Promise.reject(new InvalidParametersError('only members propose: ask one of them'))
+  }
+
+  forceView(): Promise<View> {
+    return Promise.reject(new InvalidParametersError('only a member can force a view'))
+  }
+
+  async #never(what: string, options: LeaseWaitOptions): Promise<void> {
+    await this.#waiters.until<void>(() => undefined, { what, ...waitOf(what, options) })
   }
 
   /** It is in no view. */
@@ -173,14 +212,22 @@ export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements
       const question = Question.encode({ standing: this.#standing(lineage), after })
       const timeoutMs = askTimeoutMs
       const bytes = await rpc.call(peer, 'membership.view', question, { timeoutMs })
-      const { standing, decisions: more } = Chain.decode(bytes)
+      const { standing, decisions: packed } = Chain.decode(bytes)
+      const more = unpackAll(decisions.at(-1)?.view ?? this.view, packed)
+      if (more === undefined) {
+        return
+      }
       const isMember = more.at(-1)?.view.members.some((member) => member.peer === peer) ?? true
       if (standing.cluster !== this.#cluster || standing.size === 0) {
         return
       }
       this.#heardAt.set(peer, clock.monotonic())
       const first = decisions.length === 0 ? more[0]?.view.number : after + 1
-      const fits = more.every(({ view }, index) => view.number === (first ?? 0) + index)
+      const fits = more.every((decision, index) => {
+        return index === 0
+          ? decision.view.number === first || decision.forced !== undefined
+          : follows(more[index - 1]?.view.number ?? 0, decision)
+      })
       if (!fits || (decisions.length > 0 && standing.lineage !== lineage)) {
         return
       }

@@ -9,13 +9,15 @@ import type { AbortOptions } from '@libp2p/interface'
 import type {
   Clock,
   Discovery,
+  Leases,
   Membership,
   PlacementParameters,
   Random,
   Role,
   Rpc,
   Store,
-  View
+  View,
+  ViewControl
 } from '@murmuration/interface'
 import type { ProbeResult } from './core/detector.ts'
 import { standardRules } from './core/rules.ts'
@@ -49,6 +51,8 @@ export interface MembershipComponents {
   readonly metrics?: Metrics
 }
 
+type Labels = Readonly<Record<string, string>>
+
 /** Options of {@link createMembership}. */
 export interface MembershipInit {
   /** Name of the cluster, 1 to 256 characters; peers of another name are not talked to. */
@@ -64,18 +68,31 @@ export interface MembershipInit {
   readonly contacts?: () => readonly string[]
   /** Where this peer can be dialled, as multiaddr texts, at most 16. @default none */
   readonly addresses?: () => readonly string[]
-  /** At most 32. @default none */
-  readonly labels?: Readonly<Record<string, string>>
-  /** Share of agents relative to other members, 1 to 1000. @default 100 */
-  readonly weight?: number
+  /** At most 32; given as a function, the view follows when they change. @default none */
+  readonly labels?: Labels | (() => Labels)
+  /**
+   * Share of agents relative to other members, 1 to 1000; given as a function, the view follows when
+   * it changes. @default 100
+   */
+  readonly weight?: number | (() => number)
   /**
    * Chosen when the cluster is founded; a joiner with other ones is refused.
    *
    * @default { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' }
    */
   readonly placement?: Partial<PlacementParameters>
+  /**
+   * Names of the layers that keep data here: a view counts as reported when all of them have called
+   * `reportSettled` with their names. @default ['state']
+   */
+  readonly reporters?: readonly string[]
   /** Roles that a peer's certificate gives it; only a `member` may join. @default all are members */
   readonly rolesOf?: (peer: string) => readonly Role[]
+  /**
+   * The serial of the certificate that a peer has shown, if it is known here: peers with a revoked
+   * one are removed and not admitted. @default none is known
+   */
+  readonly serialOf?: (peer: string) => string | undefined
 }
 
 /** Options of {@link createViewFollower}. */
@@ -86,8 +103,8 @@ export interface ViewFollowerInit {
   readonly contacts?: () => readonly string[]
 }
 
-/** {@link Membership} and how to wait for it. */
-export interface JoiningMembership extends Membership {
+/** {@link Membership} with its lease, what people may do with it, and how to wait for it. */
+export interface JoiningMembership extends Membership, Leases, ViewControl {
   /**
    * Resolves with the view as soon as this peer has one (and, if it can be a member, is in it).
    * Rejects with `JoinRefusedError` when a member refuses it for good, with `AbortedError` when the

@@ -2,9 +2,10 @@ import { CorruptDataError } from '@murmuration/interface'
 import type { Random, SelfIdentity, Store, StoreOperation } from '@murmuration/interface'
 import type { Message } from '@murmuration/codec'
 import { toString } from 'uint8arrays/to-string'
-import { StoredAcceptor, StoredDecision, StoredHead, StoredSelf } from './core/messages.ts'
-import type { Decision } from './core/messages.ts'
+import { StoredAcceptor, StoredDecision, StoredHead, StoredSelf } from './core/records.ts'
+import type { Decision } from './core/records.ts'
 import type { Stored } from './core/machine.ts'
+import { follows } from './core/verifying.ts'
 import type { Write } from './core/outbox.ts'
 
 const selfKey = 'self'
@@ -43,9 +44,12 @@ export class Ledger {
     const decisions: Decision[] = []
     for await (const [key, bytes] of this.#store.entries({ prefix: viewPrefix })) {
       const decision = read(StoredDecision, key, bytes)
-      const expected = head.settled + decisions.length
-      if (key !== viewKey(expected) || decision.view.number !== expected) {
-        throw new CorruptDataError(`membership: ${key} stands where view ${expected} should`)
+      const before = decisions.at(-1)?.view.number
+      const { number } = decision.view
+      const fits = before === undefined ? number === head.settled : follows(before, decision)
+      if (key !== viewKey(number) || !fits) {
+        const place = before === undefined ? `view ${head.settled}` : `the view after ${before}`
+        throw new CorruptDataError(`membership: ${key} stands where ${place} should`)
       }
       decisions.push(decision)
     }

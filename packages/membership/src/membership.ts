@@ -5,22 +5,37 @@ import {
   OverloadedError,
   UnavailableError
 } from '@murmuration/interface'
-import type { MembershipEvents, Reachability, SelfIdentity, View } from '@murmuration/interface'
+import type {
+  ForcedView,
+  LeaseWaitOptions,
+  MembershipEvents,
+  Owner,
+  PeerLease,
+  Reachability,
+  SelfIdentity,
+  View,
+  ViewProposal
+} from '@murmuration/interface'
 import type { AbortOptions, Logger } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
+import { checkForced, checkProposal, checkTaken, highestView } from './control.ts'
 import { Machine } from './core/machine.ts'
 import type { RefusalReason } from './core/messages.ts'
-import type { Answered, Batch, Effect, Sent } from './core/outbox.ts'
+import type { Answered, Effect, Sent } from './core/outbox.ts'
+import { Reports } from './core/reports.ts'
 import type { Rules } from './core/rules.ts'
-import { backlogMax, catchUpTimeoutMs, writeRetryMs } from './defaults.ts'
+import { isProposalIn } from './core/view-change.ts'
+import { backlogMax, catchUpTimeoutMs } from './defaults.ts'
+import { Engine } from './engine.ts'
 import { JoinRefusedError, lastingRefusals } from './errors.ts'
 import type { JoiningMembership, MembershipComponents, MembershipInit } from './index.ts'
 import { Ledger } from './ledger.ts'
+import { leaseOf } from './lease-handle.ts'
 import { registerMetrics } from './metrics.ts'
 import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
-import { Waiters } from './waiters.ts'
-import { callPeer, handleAll, unhandleAll } from './wire.ts'
+import { Waiters, waitOf } from './waiters.ts'
+import { Wire } from './wire.ts'
 
 /** The machine with a network, a store, a clock and events around it. */
 export class MembershipService
@@ -31,19 +46,17 @@ export class MembershipService
   readonly #settings: Settings
   readonly #rules: Rules
   readonly #ledger: Ledger
+  readonly #wire: Wire
+  readonly #engine: Engine
+  readonly #reports: Reports
   readonly #log: Logger | undefined
   readonly #count: ReturnType<typeof registerMetrics>
   readonly #waiters: Waiters
-  #machine: Machine | undefined
+  readonly lease: PeerLease
   #self: SelfIdentity | undefined
   #starting: Promise<void> | undefined
   /** What upper layers see: only what is durable. */
   #shown: { readonly view: View; readonly views: readonly View[]; settled: number } | undefined
-  #queue: Batch[] = []
-  #isFlushing = false
-  /** The store refuses writes: nothing comes in and nothing goes out until it takes them. */
-  #isStuck = false
-  #cancelTimer: (() => void) | undefined
   #answers = new Map<number, (answered: Answered) => void>()
   #nextAnswer = 1
   readonly #refused = new Set<RefusalReason>()
@@ -54,9 +67,18 @@ export class MembershipService
     this.#components = components
     this.#settings = settingsOf(components, init)
     this.#rules = rules
+    this.#reports = new Reports(init.reporters)
     this.#ledger = new Ledger(components.store)
+    this.#wire = new Wire(components.rpc)
     this.#log = components.logger?.forComponent('murmuration:membership')
     this.#waiters = new Waiters(components.clock)
+    this.#engine = new Engine({
+      clock: components.clock,
+      ledger: this.#ledger,
+      log: this.#log,
+      perform: (effect) => this.#perform(effect)
+    })
+    this.lease = leaseOf(this.#engine, components.clock, this.#waiters)
     this.#count = registerMetrics(components.metrics, {
       number: () => this.view?.number ?? 0,
       members: () => this.view?.members.length ?? 0,
@@ -100,48 +122,87 @@ export class MembershipService
     // A start that failed has been reported to whoever awaited it.
     await this.#starting.catch(() => {})
     this.#starting = undefined
-    this.#machine = undefined
-    this.#queue = []
+    this.#engine.stop()
     this.#answers.clear()
-    this.#cancelTimer?.()
-    const { discovery, rpc } = this.#components
+    const { discovery } = this.#components
     discovery?.removeEventListener('connected', this.#onConnected)
     discovery?.removeEventListener('disconnected', this.#onDisconnected)
-    unhandleAll(rpc)
+    this.#wire.unhandleAll()
     this.#waiters.failAll(new NotStartedError('membership was stopped'))
   }
 
   reachability(peer: string): Reachability {
     const now = this.#components.clock.monotonic()
-    return this.#machine?.reachability(peer, now) ?? 'unreachable'
+    return this.#engine.machine?.reachability(peer, now) ?? 'unreachable'
   }
 
-  reportSettled(number: number): void {
+  reportSettled(number: number, reporter = 'state'): void {
     if (!Number.isSafeInteger(number) || number > (this.view?.number ?? 0)) {
       throw new InvalidParametersError(`view ${number} is not adopted here`)
     }
-    this.#enter((machine, now) => machine.report(number, now))
+    if (this.#reports.add(reporter, number)) {
+      this.#engine.enter((machine, now) => machine.report(number, now))
+    }
   }
 
-  async catchUp(number: number, from: string, options: AbortOptions = {}): Promise<View> {
-    const { signal } = options
+  async catchUp(number: number, from: string, { signal }: AbortOptions = {}): Promise<View> {
     const what = `view ${number}`
     const isThere = (): View | undefined =>
       this.view !== undefined && this.view.number >= number ? this.view : undefined
-    const ask = (): void => this.#enter((machine) => machine.pull(from))
+    const ask = (): void => this.#engine.enter((machine) => machine.pull(from))
     const failure = new UnavailableError(`${what} was not learned from ${from} in time`)
     this.#assertStarted()
-    return await this.#waiters.until(isThere, {
-      what,
-      signal,
-      ask,
-      failure,
-      timeoutMs: catchUpTimeoutMs
-    })
+    const timeoutMs = catchUpTimeoutMs
+    return await this.#waiters.until(isThere, { what, signal, ask, failure, timeoutMs })
   }
 
-  async joined(options: AbortOptions = {}): Promise<View> {
-    const { signal } = options
+  mayReplace(owner: Owner): boolean {
+    return this.#replaceableFrom(owner) <= this.#components.clock.monotonic()
+  }
+
+  async whenReplaceable(owner: Owner, options: LeaseWaitOptions = {}): Promise<void> {
+    this.#assertStarted()
+    const what = `the end of the lease of ${owner.peer}`
+    const isOver = (): true | undefined => this.mayReplace(owner) || undefined
+    const dueAt = (): number => this.#replaceableFrom(owner)
+    await this.#waiters.until(isOver, { what, ...waitOf(what, options), dueAt })
+  }
+
+  async propose(proposal: ViewProposal, options: LeaseWaitOptions = {}): Promise<View> {
+    this.#assertStarted()
+    const { view } = this
+    if (view !== undefined) {
+      checkProposal(view, proposal)
+    }
+    this.#engine.enter((machine, now) => checkTaken(machine.propose(proposal, now)))
+    const what = 'a proposal'
+    const isThere = (): View | undefined =>
+      this.view !== undefined && isProposalIn(this.view, proposal) ? this.view : undefined
+    try {
+      return await this.#waiters.until(isThere, { what, ...waitOf(what, options) })
+    } finally {
+      this.#engine.enter((machine) => machine.withdraw(proposal))
+    }
+  }
+
+  async forceView(forced: ForcedView, options: AbortOptions = {}): Promise<View> {
+    const { machine } = this.#engine
+    const { clock } = this.#components
+    if (machine === undefined) {
+      throw new NotStartedError('membership is not started')
+    }
+    checkForced(machine, forced, clock.monotonic())
+    const { number, peer } = await highestView(this.#wire, machine, forced.members)
+    await this.catchUp(number, peer, options)
+    // The others may have come back meanwhile, or the view have changed.
+    checkForced(machine, forced, clock.monotonic())
+    this.#engine.enter((self, now) => self.force(new Set(forced.members), forced.reason, now))
+    const isForced = (): View | undefined =>
+      this.view !== undefined && this.view.number > number ? this.view : undefined
+    return await this.#waiters.until(isForced, { what: 'a forced view', signal: options.signal })
+  }
+
+  async joined({ signal }: AbortOptions = {}): Promise<View> {
     this.#assertStarted()
     const isThere = (): View | undefined =>
       this.view?.members.some(({ peer, incarnation }) => {
@@ -152,22 +213,25 @@ export class MembershipService
     return await this.#waiters.until(isThere, { what: 'joining', signal })
   }
 
-  async leave(options: AbortOptions = {}): Promise<void> {
-    const { signal } = options
+  async leave({ signal }: AbortOptions = {}): Promise<void> {
     this.#assertStarted()
-    this.#enter((machine, now) => machine.leave(now))
+    this.#engine.enter((machine, now) => machine.leave(now))
     try {
       await this.#waiters.until(() => this.#hasLeft || undefined, { what: 'leaving', signal })
     } catch (error) {
       if (error instanceof AbortedError) {
-        this.#enter((machine) => machine.stay())
+        this.#engine.enter((machine) => machine.stay())
       }
       throw error
     }
   }
 
+  #replaceableFrom(owner: Owner): number {
+    return this.#engine.machine?.replaceableFrom(owner) ?? Number.POSITIVE_INFINITY
+  }
+
   #assertStarted(): void {
-    if (this.#machine === undefined) {
+    if (this.#engine.machine === undefined) {
       throw new NotStartedError('membership is not started')
     }
   }
@@ -186,101 +250,19 @@ export class MembershipService
       this.#shown = { view: newest, views, settled: history.settled }
     }
     const config = { ...this.#settings, self, random, rules: this.#rules }
-    this.#machine = new Machine(config, stored, clock.monotonic())
-    handleAll(rpc, (from, sent, signal) => this.#serve(from, sent, signal))
+    const machine = new Machine(config, stored, clock.monotonic())
+    this.#wire.handleAll((from, sent, signal) => this.#serve(from, sent, signal))
     discovery?.addEventListener('connected', this.#onConnected)
     discovery?.addEventListener('disconnected', this.#onDisconnected)
-    this.#pump()
+    this.#engine.begin(machine)
   }
 
   readonly #onConnected = ({ detail }: CustomEvent<{ readonly peer: string }>): void => {
-    this.#enter((machine, now) => machine.linked(detail.peer, true, now))
+    this.#engine.enter((machine, now) => machine.linked(detail.peer, true, now))
   }
 
   readonly #onDisconnected = ({ detail }: CustomEvent<{ readonly peer: string }>): void => {
-    this.#enter((machine, now) => machine.linked(detail.peer, false, now))
-  }
-
-  /** The only way to the machine: an input, then whatever it wants done. */
-  #enter(input: (machine: Machine, now: number) => void): void {
-    const machine = this.#machine
-    if (machine === undefined || this.#isStuck) {
-      return
-    }
-    input(machine, this.#components.clock.monotonic())
-    this.#pump()
-  }
-
-  #pump(): void {
-    const machine = this.#machine
-    if (machine === undefined) {
-      return
-    }
-    for (let batch = machine.drain(); batch !== undefined; batch = machine.drain()) {
-      this.#queue.push(batch)
-    }
-    this.#arm(machine)
-    if (!this.#isFlushing) {
-      void this.#flush(machine)
-    }
-  }
-
-  #arm(machine: Machine): void {
-    const { clock } = this.#components
-    this.#cancelTimer?.()
-    const at = machine.wakeAt
-    if (at !== undefined) {
-      this.#cancelTimer = clock.schedule(Math.max(0, at - clock.monotonic()), () => {
-        this.#enter((self, now) => self.wake(now))
-      })
-    }
-  }
-
-  /** Carries out batches in order; the writes of all that wait share one sync. */
-  async #flush(machine: Machine): Promise<void> {
-    this.#isFlushing = true
-    while (this.#queue.length > 0 && this.#machine === machine) {
-      const batches = this.#queue
-      this.#queue = []
-      const writes = batches.flatMap((batch) => batch.writes)
-      if (writes.length > 0) {
-        await this.#persist(async () => this.#ledger.write(writes), machine)
-      }
-      for (const effect of batches.flatMap((batch) => batch.effects)) {
-        if (this.#machine === machine) {
-          this.#perform(effect)
-        }
-      }
-    }
-    this.#isFlushing = false
-    if (this.#machine !== machine) {
-      // It was stopped and perhaps started again meanwhile.
-      this.#pump()
-    }
-  }
-
-  /** Tries until the store takes it. Meanwhile this peer is silent, for it can promise nothing. */
-  async #persist(write: () => Promise<void>, machine: Machine): Promise<void> {
-    const { clock } = this.#components
-    while (this.#machine === machine) {
-      try {
-        await write()
-        break
-      } catch (error) {
-        this.#isStuck = true
-        this.#log?.error(
-          'the store refused a write, this peer is silent until it does not: %e',
-          error
-        )
-        await new Promise<void>((resolve) => {
-          clock.schedule(writeRetryMs, resolve)
-        })
-      }
-    }
-    if (this.#isStuck) {
-      this.#isStuck = false
-      this.#arm(machine)
-    }
+    this.#engine.enter((machine, now) => machine.linked(detail.peer, false, now))
   }
 
   #perform(effect: Effect): void {
@@ -317,6 +299,16 @@ export class MembershipService
       case 'left':
         this.#hasLeft = true
         this.#waiters.check()
+        break
+      case 'lease':
+        this.safeDispatchEvent('lease', { detail: { held: effect.held } })
+        this.#waiters.check()
+        break
+      case 'started':
+        this.#waiters.check()
+        break
+      case 'forced':
+        this.safeDispatchEvent('forced', { detail: { mark: effect.mark, lost: effect.lost } })
         break
       case 'log':
         if (effect.level === 'error') {
@@ -359,29 +351,29 @@ export class MembershipService
   }
 
   #serve(from: string, sent: Sent, signal: AbortSignal): Promise<Answered> {
-    if (this.#isStuck) {
+    if (this.#engine.isStuck) {
       throw new OverloadedError('the store of this peer refuses writes')
     }
-    if (this.#queue.length >= backlogMax) {
+    if (this.#engine.backlog >= backlogMax) {
       throw new OverloadedError(`${backlogMax} requests wait for the store of this peer`)
     }
     const id = this.#nextAnswer++
     return new Promise((resolve) => {
       this.#answers.set(id, resolve)
       signal.addEventListener('abort', () => this.#answers.delete(id), { once: true })
-      this.#enter((machine, now) => machine.asked(id, from, sent, now))
+      this.#engine.enter((machine, now) => machine.asked(id, from, sent, now))
     })
   }
 
   async #call({ id, to, sent, timeoutMs }: Effect & { readonly type: 'request' }): Promise<void> {
     let answered: Answered | undefined
     try {
-      answered = await callPeer(this.#components.rpc, to, sent, timeoutMs)
+      answered = await this.#wire.call(to, sent, timeoutMs)
     } catch (error) {
       // Every failure means the same to the protocol: no answer. It asks again by itself.
       this.#log?.trace('%s of %s failed: %e', sent.method, to, error)
     }
-    this.#enter((machine, now) => machine.answered(id, answered, now))
+    this.#engine.enter((machine, now) => machine.answered(id, answered, now))
   }
 
   async #probe(peer: string): Promise<void> {
@@ -391,7 +383,7 @@ export class MembershipService
     }
     try {
       const result = await discovery.probe(peer)
-      this.#enter((machine, now) => machine.probed(peer, result, now))
+      this.#engine.enter((machine, now) => machine.probed(peer, result, now))
     } catch (error) {
       // As good as no evidence.
       this.#log?.('probe of %s failed: %e', peer, error)

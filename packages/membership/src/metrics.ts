@@ -8,7 +8,10 @@ const help: Record<Counted, string> = {
   vetoes: 'Votes refused because the peer to be removed had just been heard',
   stalls: 'Times this peer found that its own event loop had stood still',
   joins_refused: 'Requests to join that this peer refused',
-  clusters_met: 'Other clusters of the same name that were met and not merged'
+  clusters_met: 'Other clusters of the same name that were met and not merged',
+  unverified: 'Views that were announced without the votes of a majority, and not adopted',
+  forced: 'Views adopted that an operator forced without a majority',
+  lapses: 'Times the lease of this peer ended without a renewal'
 }
 
 /** What the gauges show. */
@@ -39,20 +42,13 @@ export function registerMetrics(
     help: 'Views that are kept because their data may not be copied yet',
     calculate: figures.unsettled
   })
-  const counters = {
-    views: metrics.registerCounter(`${prefix}_views_total`, { help: help.views }),
-    attempts: metrics.registerCounter(`${prefix}_attempts_total`, { help: help.attempts }),
-    attempts_failed: metrics.registerCounter(`${prefix}_attempts_failed_total`, {
-      help: help.attempts_failed
-    }),
-    vetoes: metrics.registerCounter(`${prefix}_vetoes_total`, { help: help.vetoes }),
-    stalls: metrics.registerCounter(`${prefix}_stalls_total`, { help: help.stalls }),
-    joins_refused: metrics.registerCounter(`${prefix}_joins_refused_total`, {
-      help: help.joins_refused
-    }),
-    clusters_met: metrics.registerCounter(`${prefix}_clusters_met_total`, {
-      help: help.clusters_met
-    })
-  }
-  return (name) => counters[name].increment()
+  // The names are the keys of `help`, all of them.
+  const names = Object.keys(help) as Counted[]
+  const counters = new Map(
+    names.map((name) => [
+      name,
+      metrics.registerCounter(`${prefix}_${name}_total`, { help: help[name] })
+    ])
+  )
+  return (name) => counters.get(name)?.increment()
 }

@@ -18,26 +18,59 @@ export function settingsOf(
   { discovery }: Pick<MembershipComponents, 'discovery'>,
   init: MembershipInit
 ): Settings {
-  const { labels = {}, weight = 100, rolesOf } = init
+  const { rolesOf } = init
+  const labels = valueOf(init.labels) ?? {}
+  const weight = valueOf(init.weight) ?? 100
   const contacts = init.contacts ?? (() => [])
   const placement = { ...placementDefault, ...init.placement }
   checkText('cluster', init.cluster)
   checkText('placement.zoneLabel', placement.zoneLabel)
   checkInteger('weight', weight, weightMax)
   checkInteger('placement.slots', placement.slots, 1 << 20)
+  checkLabels(labels)
+  return {
+    cluster: init.cluster,
+    placement,
+    found: init.found ?? contacts().length === 0,
+    profile: profileOf(init, { labels, weight }),
+    contacts: () => [...contacts(), ...(discovery?.connected() ?? [])],
+    rolesOf,
+    serialOf: init.serialOf ?? (() => undefined)
+  }
+}
+
+function valueOf<T>(value: T | (() => T) | undefined): T | undefined {
+  return value instanceof Function ? value() : value
+}
+
+/**
+ * What the record of this peer should say now. Labels and weights that are out of their range are
+ * not taken: the record stays as it was.
+ */
+function profileOf(init: MembershipInit, first: Pick<Profile, 'labels' | 'weight'>): () => Profile {
+  let last = first
+  return () => {
+    const next = {
+      labels: valueOf(init.labels) ?? first.labels,
+      weight: valueOf(init.weight) ?? first.weight
+    }
+    try {
+      checkLabels(next.labels)
+      checkInteger('weight', next.weight, weightMax)
+      last = next
+    } catch {
+      // There is nobody to throw it to; the former values are still right ones.
+    }
+    return { ...last, addresses: addressesOf(init) }
+  }
+}
+
+function checkLabels(labels: Readonly<Record<string, string>>): void {
   const entries = Object.entries(labels)
   if (entries.length > labelsMax || entries.flat().some((text) => text.length > textMax)) {
     throw new InvalidParametersError(
       `labels: at most ${labelsMax}, names and values of at most ${textMax} characters`
     )
-  }
-  return {
-    cluster: init.cluster,
-    placement,
-    found: init.found ?? contacts().length === 0,
-    profile: (): Profile => ({ addresses: addressesOf(init), labels, weight }),
-    contacts: () => [...contacts(), ...(discovery?.connected() ?? [])],
-    isAllowed: (peer) => rolesOf === undefined || rolesOf(peer).includes('member')
   }
 }
 

@@ -1,5 +1,5 @@
-import { AbortedError } from '@murmuration/interface'
-import type { Clock, MurmurationError } from '@murmuration/interface'
+import { AbortedError, UnavailableError } from '@murmuration/interface'
+import type { Clock, LeaseWaitOptions, MurmurationError } from '@murmuration/interface'
 
 /** How often a waiter that has something to ask asks again, in milliseconds. */
 const askAgainMs = 250
@@ -17,9 +17,20 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined
   /** Called now and then while the wait lasts. */
   readonly ask?: () => void
+  /** When, by the monotonic clock, the condition will hold by itself; infinite: nobody knows. */
+  readonly dueAt?: () => number
   readonly timeoutMs?: number
   /** What is thrown after the timeout. */
   readonly failure?: MurmurationError
+}
+
+/** The options of a wait that its caller may end. */
+export function waitOf(
+  what: string,
+  { signal, timeoutMs }: LeaseWaitOptions
+): Pick<WaitOptions, 'signal' | 'timeoutMs' | 'failure'> {
+  const failure = new UnavailableError(`waited ${timeoutMs} ms for ${what}`)
+  return { signal, failure, ...(timeoutMs !== undefined && { timeoutMs }) }
 }
 
 /** Promises that settle when a condition holds. Each caller adds one and removes it by its signal. */
@@ -33,7 +44,7 @@ export class Waiters {
 
   /** Resolves with the first value that `find` gives. */
   until<T>(find: () => T | undefined, options: WaitOptions): Promise<T> {
-    const { what, signal, ask, timeoutMs, failure } = options
+    const { what, signal, ask, dueAt, timeoutMs, failure } = options
     return new Promise((resolve, reject) => {
       const found = find()
       if (found !== undefined) {
@@ -54,6 +65,8 @@ export class Waiters {
           if (value !== undefined) {
             end()
             resolve(value)
+          } else {
+            arm()
           }
         },
         fail: (error) => {
@@ -61,6 +74,16 @@ export class Waiters {
           reject(error)
         }
       }
+      let disarm = (): void => {}
+      const arm = (): void => {
+        disarm()
+        const waitMs = (dueAt?.() ?? Number.POSITIVE_INFINITY) - this.#clock.monotonic()
+        if (Number.isFinite(waitMs)) {
+          disarm = this.#clock.schedule(Math.max(1, waitMs), () => waiter.check())
+        }
+      }
+      cancels.push(() => disarm())
+      arm()
       this.#waiting.add(waiter)
       const onAbort = (): void => waiter.fail(new AbortedError(`${what} was aborted`))
       if (signal?.aborted === true) {

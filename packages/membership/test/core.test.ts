@@ -2,10 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Member, View } from '@murmuration/interface'
 import { Acceptor, compareBallots } from '../src/core/acceptor.ts'
+import { cutOf } from '../src/core/cut.ts'
+import type { Evidence } from '../src/core/cut.ts'
 import { Detector } from '../src/core/detector.ts'
 import { edgesOf } from '../src/core/edges.ts'
 import { History } from '../src/core/history.ts'
-import type { Decision } from '../src/core/messages.ts'
+import type { Accusation } from '../src/core/messages.ts'
+import type { Decision } from '../src/core/records.ts'
 import { rank } from '../src/core/rank.ts'
 import { nextDecision } from '../src/core/view-change.ts'
 import { acceptorsOf, createMembership, isMajority } from '../src/index.ts'
@@ -190,7 +193,7 @@ describe('the detector', () => {
       [3, []],
       [5, []]
     ] as const) {
-      const detector = new Detector('p0000', 0)
+      const detector = new Detector('p0000')
       detector.track(viewOf(count), 0)
       detector.probed('p0001', 'refused')
       expect(detector.removable(0)).toEqual(expected)
@@ -199,30 +202,97 @@ describe('the detector', () => {
   })
 
   test('takes back everything after a stall of its own', () => {
-    const detector = new Detector('p0000', 0)
+    const detector = new Detector('p0000')
     detector.track(viewOf(2), 0)
     expect(detector.removable(6000)).toEqual(['p0001'])
-    detector.stalled(6000)
+    detector.stalled(6000, 6000)
     expect(detector.removable(6000)).toEqual([])
     expect(detector.reachability('p0001', 6000)).toBe('reachable')
     expect(detector.vouchesFor('p0001', 8999)).toBe(true)
   })
 
-  test('does not count accusers that are unreachable themselves', () => {
-    const detector = new Detector('p0000', 0)
+  function silent(by: string, ...accused: string[]): Accusation[] {
+    return accused.map((peer) => ({ by, peer, kind: 'silent', ageMs: 0 }))
+  }
+
+  test('needs all observers, for one that hears a peer keeps it', () => {
+    const detector = new Detector('p0000')
     detector.track(viewOf(5), 0)
-    const accusations = (by: string) => [{ by, peer: 'p0001', kind: 'silent', ageMs: 0 }] as const
     for (const peer of ['p0002', 'p0003', 'p0004']) {
       detector.heard(peer, true, 5500)
     }
-    detector.learn('p0002', accusations('p0002'), 5900)
+    detector.learn('p0002', silent('p0002', 'p0001'), false, 5900)
+    detector.learn('p0003', silent('p0003', 'p0001'), false, 5900)
+    detector.learn('p0004', silent('p0004', 'p0001'), false, 5900)
     expect(detector.removable(5900)).toEqual([])
-    // Its own silence verdict comes at 6 s: two of four, then three.
-    expect(detector.removable(6000)).toEqual([])
-    detector.learn('p0003', accusations('p0003'), 6000)
+    // Its own silence verdict comes at 6 s.
     expect(detector.removable(6000)).toEqual(['p0001'])
+    detector.learn('p0004', [], false, 6000)
+    expect(detector.removable(6000)).toEqual([])
     // Accusations that nobody confirms lapse.
+    detector.learn('p0004', silent('p0004', 'p0001'), false, 6000)
     expect(detector.removable(8100)).toEqual([])
+  })
+
+  test('does not ask those who fell silent together to accuse each other', () => {
+    const detector = new Detector('p0000')
+    detector.track(viewOf(5), 0)
+    detector.heard('p0001', true, 6000)
+    detector.heard('p0002', true, 6000)
+    expect(detector.removable(6000)).toEqual([])
+    for (const by of ['p0001', 'p0002']) {
+      detector.learn(by, silent(by, 'p0003', 'p0004'), false, 6000)
+    }
+    expect(detector.removable(6000)).toEqual(['p0003', 'p0004'])
+  })
+
+  test('neither believes nor waits for an observer that stood still lately', () => {
+    const detector = new Detector('p0000')
+    detector.track(viewOf(4), 0)
+    for (const by of ['p0002', 'p0003']) {
+      detector.heard(by, true, 6000)
+    }
+    detector.learn('p0002', silent('p0002', 'p0001'), false, 6000)
+    detector.learn('p0003', [], true, 6000)
+    expect(detector.removable(6000)).toEqual(['p0001'])
+    // Calm for long enough, and it still accuses nobody: so it hears the peer.
+    detector.learn('p0002', silent('p0002', 'p0001'), false, 9100)
+    expect(detector.removable(9100)).toEqual([])
+  })
+})
+
+describe('the cut above full mesh', () => {
+  /** Reports by observer of member 0 and 1, each watched by ten others. */
+  function evidence(reports: Record<string, readonly string[]>): Evidence {
+    const observers = (peer: string): readonly string[] => {
+      const others = Array.from({ length: 8 }, (_, index) => `o${index}`)
+      return [...others, ...(peer === 'a' ? ['b', 'o8'] : ['a', 'o8'])]
+    }
+    return {
+      members: 100,
+      accused: Object.keys(reports),
+      observersOf: observers,
+      accuses: (by, peer) => reports[peer]?.includes(by) === true,
+      refusals: () => 0,
+      isLagging: () => false
+    }
+  }
+  const o = (count: number): readonly string[] => {
+    return Array.from({ length: count }, (_, index) => `o${index}`)
+  }
+
+  test.each([
+    [2, [], []],
+    [3, [], ['a']],
+    [8, [], ['a']],
+    [9, ['a'], []]
+  ])('with %i reports of ten: out %j, undecided %j', (count, stable, unstable) => {
+    expect(cutOf(evidence({ a: o(count) }))).toEqual({ stable, unstable })
+  })
+
+  test('counts the missing report of an observer that is doubted itself', () => {
+    expect(cutOf(evidence({ a: o(8), b: o(8) })).stable).toEqual(['a', 'b'])
+    expect(cutOf(evidence({ a: o(8), b: o(2) }))).toEqual({ stable: [], unstable: ['a'] })
   })
 })
 

@@ -8,5 +8,22 @@ export const defaults = Object.freeze({
   /** Milliseconds that one question to another peer may take. */
   questionTimeoutMs: 2_000,
   /** Changes kept for one slow watcher; older ones are dropped. */
-  watchQueueMax: 1_024
+  watchQueueMax: 1_024,
+  /**
+   * Milliseconds for which a location in the DHT holds. Shorter forgets dead owners sooner and costs
+   * more publications: one each quarter of this time and agent.
+   */
+  locationTtlMs: 600_000,
+  /** Longest such time that peers accept, in milliseconds: below the 48 hours for which kad-dht keeps values. */
+  locationTtlMaxMs: 86_400_000,
+  /** Milliseconds by which the clock of another peer may be ahead. */
+  locationSkewMs: 30_000,
+  /** Bytes of one location in the DHT, signature included. */
+  locationBytesMax: 4_096,
+  /** Milliseconds for which a location found in the DHT is used again without asking. */
+  locationCacheMs: 5_000,
+  /** Milliseconds that one walk through the DHT may take: without a bound kad-dht takes up to 180 s. */
+  walkTimeoutMs: 10_000,
+  /** Peers that must have stored a location, the own one included, before a claim is granted. */
+  locationCopiesMin: 2
 })

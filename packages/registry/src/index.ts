@@ -12,16 +12,24 @@ import type {
   Epoch,
   LogSink,
   Membership,
+  Random,
   Registry,
   Rpc,
-  Signals
+  Signals,
+  Store
 } from '@murmuration/interface'
-import type { AbortOptions } from '@libp2p/interface'
+import type { AbortOptions, PrivateKey } from '@libp2p/interface'
+import type { KadDHT } from '@libp2p/kad-dht'
 import type { Placement } from '@murmuration/placement'
+import { DhtRegistry } from './dht/dht-registry.ts'
+import type { LocationRecords } from './dht/location-records.ts'
+import { LocalRegistry } from './local-registry.ts'
 import { PlacementRegistry } from './registry.ts'
 
 export { compilePattern } from './core/pattern.ts'
 export { defaults } from './defaults.ts'
+export { locationRecords } from './dht/location-records.ts'
+export type { LocationRecords, LocationRecordsInit } from './dht/location-records.ts'
 
 /** What the registry needs from the layer that runs agents on this peer. */
 export interface Tenure {
@@ -59,4 +67,54 @@ export interface RegistryInit {
 /** Makes the registry of one peer. */
 export function createRegistry(components: RegistryComponents, init: RegistryInit = {}): Registry {
   return new PlacementRegistry(components, init)
+}
+
+export interface LocalRegistryComponents {
+  /** PeerId (text) of this peer. */
+  readonly peer: string
+  readonly tenure: Tenure
+  /** Where registrations are kept. @default nowhere: they end with the process */
+  readonly store?: Store | undefined
+}
+
+/** Makes the registry of a program that is alone: no network, and every agent is here or nowhere. */
+export function createLocalRegistry(
+  components: LocalRegistryComponents,
+  init: RegistryInit = {}
+): Registry {
+  return new LocalRegistry(components, init)
+}
+
+export interface DhtRegistryComponents {
+  /** kad-dht of this node, made with the options of `records` and over the store that they guard. */
+  readonly dht: KadDHT
+  readonly records: LocationRecords
+  /** Ed25519 key of this node. */
+  readonly privateKey: PrivateKey
+  /** @default the clock of the machine */
+  readonly clock?: Clock
+  /** @default the randomness of the machine */
+  readonly random?: Random
+  readonly log?: LogSink
+}
+
+export interface DhtRegistryInit {
+  /** Milliseconds for which a location holds; published anew four times as often. @default 600000 */
+  readonly ttlMs?: number
+  /** Peers that must have stored a claim, this one included. @default 2 */
+  readonly copiesMin?: number
+}
+
+/**
+ * A registry on a plain libp2p node with kad-dht, without the rest of the cluster.
+ *
+ * Its promise is weaker: there are no views and no quorums of known size, so two peers that are cut
+ * off from each other may both be granted an agent. Each finds out when it publishes anew, the one
+ * that lost says `conflicted`, and nothing fences what it did until then.
+ */
+export function createDhtRegistry(
+  components: DhtRegistryComponents,
+  init: DhtRegistryInit = {}
+): Registry {
+  return new DhtRegistry(components, init)
 }

@@ -1,23 +1,20 @@
-import { boolean, integer, message, object, oneOf, optional, text } from '@murmuration/codec'
+import { boolean, integer, message, object, optional } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
-
-const record = object({
-  id: text({ max: 512 }),
-  shardKey: optional(text({ max: 512 })),
-  placement: oneOf('hash', 'pinned', 'load'),
-  replicas: integer({ min: 1, max: 7 })
-})
+import { placedAgent } from './core/shapes.ts'
+import { registrationShape } from './registration-store.ts'
 
 /** Asks a peer whether it runs or holds an agent. */
-export const WhereRequest = message({ agent: record })
+export const WhereRequest = message({ agent: placedAgent })
 export type WhereRequest = Infer<typeof WhereRequest>
 
 export const WhereReply = message({
   running: boolean(),
   held: boolean(),
-  epoch: optional(object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) }))
+  epoch: optional(object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })),
+  /** What was registered of the agent. */
+  registered: optional(registrationShape)
 })
 export type WhereReply = Infer<typeof WhereReply>
 
-export const RemoveRequest = message({ agent: record })
+export const RemoveRequest = message({ agent: placedAgent })
 export const RemoveReply = message({ removed: boolean() })

@@ -5,6 +5,7 @@ import type {
   AgentRecord,
   ClaimResult,
   FindResult,
+  Registration,
   Registry,
   RegistryChange,
   RegistryEvents,
@@ -12,12 +13,14 @@ import type {
   Subscription,
   UnavailableReason
 } from '@murmuration/interface'
-import { ChangeQueue } from './change-queue.ts'
+import { claimOutcomeOf } from './claim-outcome.ts'
 import { LocationCache } from './core/location-cache.ts'
-import { compilePattern } from './core/pattern.ts'
 import { defaults } from './defaults.ts'
+import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
+import { registrationOf, registrationToWire } from './registration-store.ts'
+import { watchChanges } from './watching.ts'
 
 const WHERE = 'registry.where'
 const REMOVE = 'registry.remove'
@@ -29,7 +32,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   readonly #recordOf: (id: string) => AgentRecord
   readonly #questionTimeoutMs: number
   readonly #cache: LocationCache
-  readonly #labels = new Map<string, Readonly<Record<string, string>>>()
+  readonly #registrations = new Map<string, Registration>()
   #subscription: Subscription | undefined
 
   constructor(components: RegistryComponents, init: RegistryInit) {
@@ -76,29 +79,18 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async #claimHere(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult> {
-    const running = this.#components.tenure.running(agent.id)
-    try {
-      const epoch = await this.#components.tenure.begin(agent, options)
-      if (running === undefined) this.#announce('registered', agent.id, 'claimed')
-      return { status: 'claimed', epoch }
-    } catch (error) {
-      const name = error instanceof Error ? error.name : ''
-      if (name === 'UnavailableError') return unavailable('no-quorum')
-      if (name === 'PausedError') return unavailable('paused')
-      // The view changed while the claim ran: the next one decides who owns it.
-      if (name === 'NotOwnerError') return { status: 'unknown' }
-      throw error
+    const { tenure } = this.#components
+    const wasRunning = tenure.running(agent.id) !== undefined
+    const result = await claimOutcomeOf(tenure.begin(agent, options))
+    if (result.status === 'claimed' && !wasRunning) {
+      this.#announce('registered', agent.id, 'claimed')
     }
+    return result
   }
 
-  async register(
-    agent: AgentRecord & { readonly labels?: Readonly<Record<string, string>> },
-    options: AbortOptions = {}
-  ): Promise<ClaimResult> {
+  async register(agent: Registration, options: AbortOptions = {}): Promise<ClaimResult> {
     const result = await this.claim(agent, { ...options, here: true })
-    if (result.status === 'claimed' && agent.labels !== undefined) {
-      this.#labels.set(agent.id, agent.labels)
-    }
+    if (result.status === 'claimed') this.#registrations.set(agent.id, agent)
     return result
   }
 
@@ -110,7 +102,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     if (owner === undefined) return false
     if (owner.peer === rpc.peer) {
       const ended = await tenure.end(id)
-      this.#labels.delete(id)
+      this.#registrations.delete(id)
       if (ended) this.#announce('unregistered', id, 'unregister')
       return ended
     }
@@ -145,30 +137,29 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async describe(id: string, options: AbortOptions = {}): Promise<AgentDescriptor | undefined> {
-    const location = await this.find(id, options)
-    if (location.status === 'not-found') return undefined
+    const { rpc, tenure } = this.#components
     const agent = this.#recordOf(id)
-    return {
-      ...agent,
-      location,
-      epoch: this.#components.tenure.running(id),
-      home: (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer),
-      labels: this.#labels.get(id) ?? {}
+    const home = (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer)
+    const owner = this.#components.placement()?.ownerOf(agent)
+    if (owner === undefined || owner.peer === rpc.peer) {
+      const location = await this.find(id, options)
+      if (location.status === 'not-found') return undefined
+      const registered = this.#registrations.get(id) ?? agent
+      return describeAgent(registered, { location, epoch: tenure.running(id), home })
     }
+    const answer = await this.#where(owner.peer, agent, options)
+    if (answer !== undefined && !answer.running && !answer.held) return undefined
+    const freshness = answer === undefined ? 'cached' : 'fresh'
+    const registered = answer?.registered
+    return describeAgent(registered === undefined ? agent : registrationOf(registered), {
+      location: { status: 'remote', peer: owner.peer, freshness },
+      epoch: answer?.epoch,
+      home
+    })
   }
 
-  async *watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {
-    const wanted = compilePattern(pattern)
-    const queue = new ChangeQueue(defaults.watchQueueMax)
-    const onChange = (event: CustomEvent<RegistryChange>): void => {
-      if (wanted(event.detail.id)) queue.push(event.detail)
-    }
-    this.addEventListener('change', onChange)
-    try {
-      yield* queue.drain(options.signal)
-    } finally {
-      this.removeEventListener('change', onChange)
-    }
+  watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {
+    return watchChanges(this, pattern, options.signal)
   }
 
   async #where(
@@ -195,16 +186,19 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { tenure } = this.#components
     const epoch = tenure.running(agent.id)
     const held = tenure.held(agent.id)
+    const registration = this.#registrations.get(agent.id)
     return WhereReply.encode({
       running: epoch !== undefined,
       held,
-      ...(epoch === undefined ? {} : { epoch })
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(registration === undefined ? {} : { registered: registrationToWire(registration) })
     })
   }
 
   async #onRemove(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
     const { agent } = RemoveRequest.decode(request)
     const removed = await this.#components.tenure.end(agent.id)
+    this.#registrations.delete(agent.id)
     if (removed) this.#announce('unregistered', agent.id, `unregister by ${context.peer}`)
     return RemoveReply.encode({ removed })
   }

@@ -1,92 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { TypedEventEmitter } from 'main-event'
 import { UnavailableError } from '@murmuration/interface'
-import type {
-  AgentRecord,
-  Epoch,
-  Membership,
-  MembershipEvents,
-  Registry,
-  RegistryChange,
-  Rpc,
-  RpcHandler,
-  View
-} from '@murmuration/interface'
-import { createPlacement } from '@murmuration/placement'
-import { createRegistry } from '@murmuration/registry'
-import type { Tenure } from '@murmuration/registry'
+import type { AgentRecord, Registry, RegistryChange } from '@murmuration/interface'
+import { Agents, Network, peers, placement, startRegistry } from './fake-peers.ts'
 
-const peers = ['a', 'b', 'c']
-const view: View = {
-  cluster: 'test',
-  number: 7,
-  members: peers.map((peer) => ({
-    peer,
-    incarnation: 'i',
-    addresses: [],
-    labels: {},
-    weight: 100,
-    since: 1
-  })),
-  tieBreaker: 'a',
-  placement: { hash: 'sha256-hrw-1', slots: 16_384, zoneLabel: 'zone' }
-}
-const placement = createPlacement(view)
-
-/** Handlers of all peers; a peer in `silent` does not answer. */
-class Network {
-  readonly handlers = new Map<string, Map<string, RpcHandler>>()
-  readonly silent = new Set<string>()
-  questions = 0
-
-  rpcOf(peer: string): Rpc {
-    const own = new Map<string, RpcHandler>()
-    this.handlers.set(peer, own)
-    return {
-      peer,
-      start: () => undefined,
-      stop: () => undefined,
-      handle: (method, handler) => void own.set(method, handler),
-      unhandle: (method) => void own.delete(method),
-      handleStream: () => undefined,
-      stream: () => {
-        throw new Error('no streams here')
-      },
-      call: async (to, method, request) => {
-        this.questions++
-        if (this.silent.has(to)) throw new UnavailableError(`${to} is silent`)
-        const handler = this.handlers.get(to)?.get(method)
-        if (handler === undefined) throw new UnavailableError(`${to} has no ${method}`)
-        const context = { peer, signal: new AbortController().signal, remainingMs: 1_000 }
-        return handler(request, context)
-      }
-    }
-  }
-}
-
-class Agents implements Tenure {
-  readonly epochs = new Map<string, Epoch>()
-  refusal: Error | undefined
-  async begin(agent: AgentRecord): Promise<Epoch> {
-    if (this.refusal !== undefined) throw this.refusal
-    const epoch = { view: view.number, boot: 1 }
-    this.epochs.set(agent.id, epoch)
-    return epoch
-  }
-  async end(id: string): Promise<boolean> {
-    return this.epochs.delete(id)
-  }
-  running(id: string): Epoch | undefined {
-    return this.epochs.get(id)
-  }
-  held(id: string): boolean {
-    return this.epochs.has(id)
-  }
-}
-
-const membership = Object.assign(new TypedEventEmitter<MembershipEvents>(), {
-  view
-}) as unknown as Membership // only these are used
 const agent: AgentRecord = { id: 'default/station/berlin', placement: 'hash', replicas: 3 }
 const owner = placement.ownerOf(agent)?.peer ?? ''
 const others = peers.filter((peer) => peer !== owner)
@@ -97,23 +13,14 @@ describe('registry', () => {
   let agents: Map<string, Agents>
   let registries: Map<string, Registry>
 
-  beforeEach(() => {
+  beforeEach(async () => {
     network = new Network()
     agents = new Map()
     registries = new Map()
     for (const peer of peers) {
       const tenure = new Agents()
       agents.set(peer, tenure)
-      const clock = { now: () => 0, monotonic: () => 0, schedule: () => () => undefined }
-      const registry = createRegistry({
-        rpc: network.rpcOf(peer),
-        membership,
-        placement: () => placement,
-        tenure,
-        clock
-      })
-      void registry.start()
-      registries.set(peer, registry)
+      registries.set(peer, await startRegistry(network, peer, tenure))
     }
   })
 

@@ -1,4 +1,4 @@
-import type { AcceptorState, Ballot, Decision } from './messages.ts'
+import type { AcceptedValue, AcceptorState, Ballot, Decision } from './records.ts'
 import { compareText } from './view-change.ts'
 
 /** Later ballots compare greater. Ballots of one proposer differ in the counter or the boot. */
@@ -25,6 +25,11 @@ export class Acceptor {
   /** The highest ballot promised in this instance. */
   promised(number: number): Ballot | undefined {
     return this.#state?.number === number ? this.#state.promised : undefined
+  }
+
+  /** What was accepted in this instance. */
+  accepted(number: number): AcceptedValue | undefined {
+    return this.#state?.number === number ? this.#state.accepted : undefined
   }
 
   /** Only a strictly greater ballot: a ballot that comes twice is answered once. */

@@ -8,6 +8,7 @@ import {
   unsettledMax
 } from '../defaults.ts'
 import type { Context } from './context.ts'
+import { memberOf } from './lookup.ts'
 import type { Candidate, Join, JoinAnswer, Leave, RefusalReason } from './messages.ts'
 import { compareText, isRecordedAs } from './view-change.ts'
 
@@ -46,11 +47,13 @@ export class Admission {
       outbox.log('info', `join of ${candidate.peer} refused: ${refusal.explanation}`)
       return { standing, status: 'refused', ...refusal }
     }
-    const present = view.members.find(({ peer }) => peer === candidate.peer)
+    const present = memberOf(view, candidate.peer)
     if (present !== undefined && isRecordedAs(present, candidate)) {
       return { standing, status: 'member' }
     }
-    this.submit(candidate, join.forwarded, now)
+    const { rolesOf } = this.#context.config
+    const roles = join.forwarded ? candidate.roles : rolesOf?.(candidate.peer)
+    this.submit({ ...candidate, ...(roles && { roles }) }, join.forwarded, now)
     return { standing, status: 'pending' }
   }
 
@@ -105,13 +108,16 @@ export class Admission {
 
   leavers(view: View, now: number): readonly string[] {
     expire(this.#leavers, now)
-    return view.members
-      .filter(({ peer, incarnation }) => this.#leavers.get(peer)?.value === incarnation)
-      .map(({ peer }) => peer)
+    return [...this.#leavers]
+      .filter(([peer, { value }]) => memberOf(view, peer)?.incarnation === value)
+      .map(([peer]) => peer)
   }
 
   /** Forgets the requests that a new view has fulfilled. */
   adopted(view: View): void {
+    for (const peer of view.revoked?.peers ?? []) {
+      this.#candidates.delete(peer)
+    }
     for (const member of view.members) {
       const waiting = this.#candidates.get(member.peer)
       if (waiting !== undefined && isRecordedAs(member, waiting.value)) {
@@ -119,7 +125,7 @@ export class Admission {
       }
     }
     for (const peer of this.#leavers.keys()) {
-      if (view.members.every((member) => member.peer !== peer)) {
+      if (memberOf(view, peer) === undefined) {
         this.#leavers.delete(peer)
       }
     }
@@ -134,7 +140,7 @@ export class Admission {
   #refusal(from: string, join: Join, view: View): Refusal | undefined {
     const { config, history } = this.#context
     const { candidate, placement, standing } = join
-    const isFromMember = view.members.some(({ peer }) => peer === from)
+    const isFromMember = memberOf(view, from) !== undefined
     if (standing.cluster !== config.cluster) {
       const explanation = `this is the cluster ${config.cluster}, not ${standing.cluster}`
       return { reason: 'cluster-differs', explanation }
@@ -143,7 +149,9 @@ export class Admission {
       const explanation = `${from} may not ask in the name of ${candidate.peer}`
       return { reason: 'identity-differs', explanation }
     }
-    if (!config.isAllowed(candidate.peer)) {
+    // Who passes it on has looked at the certificate; this peer may never have seen it.
+    const roles = join.forwarded ? undefined : config.rolesOf?.(candidate.peer)
+    if (roles !== undefined && !roles.includes('member')) {
       const explanation = `${candidate.peer} does not have the role of a member`
       return { reason: 'role-missing', explanation }
     }
@@ -151,10 +159,17 @@ export class Admission {
       const explanation = `the cluster places agents by ${JSON.stringify(view.placement)}`
       return { reason: 'placement-differs', explanation }
     }
-    const { lowest, highest } = protocolVersions
+    const { lowest, highest } = view.protocols ?? protocolVersions
     if (join.lowest > highest || join.highest < lowest) {
       const explanation = `the cluster speaks the protocol versions ${lowest} to ${highest}`
       return { reason: 'protocol-differs', explanation }
+    }
+    const serial = config.serialOf(candidate.peer)
+    if (
+      view.revoked?.peers.includes(candidate.peer) === true ||
+      (serial !== undefined && view.revoked?.serials.includes(serial) === true)
+    ) {
+      return { reason: 'revoked', explanation: `${candidate.peer} was revoked` }
     }
     if (history.isRetired(candidate.peer, candidate.incarnation)) {
       const explanation = `${candidate.peer} came back with a newer store; this one is retired`

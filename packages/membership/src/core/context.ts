@@ -1,7 +1,15 @@
-import type { Member, PlacementParameters, Random, SelfIdentity } from '@murmuration/interface'
+import type {
+  Member,
+  PlacementParameters,
+  Random,
+  Role,
+  SelfIdentity
+} from '@murmuration/interface'
 import type { Detector } from './detector.ts'
 import type { History, StoredHistory } from './history.ts'
 import type { Candidate, Standing } from './messages.ts'
+import type { Grants } from './grants.ts'
+import type { Lease } from './lease.ts'
 import type { Outbox } from './outbox.ts'
 import type { Rules } from './rules.ts'
 import type { Timers } from './timers.ts'
@@ -25,8 +33,10 @@ export interface MachineConfig {
   readonly profile: () => Profile
   /** Peers that may know the cluster: configured ones and connected ones. */
   readonly contacts: () => readonly string[]
-  /** Whether this peer has the role of a member. */
-  readonly isAllowed: (peer: string) => boolean
+  /** What a peer's certificate allows it; undefined where there are no certificates. */
+  readonly rolesOf: ((peer: string) => readonly Role[]) | undefined
+  /** The serial of a peer's certificate, if it is known. */
+  readonly serialOf: (peer: string) => string | undefined
   readonly rules: Rules
 }
 
@@ -39,6 +49,10 @@ export interface Context {
   readonly timers: Timers
   readonly history: History
   readonly detector: Detector
+  /** The lease of this peer. */
+  readonly lease: Lease
+  /** What this peer has granted to others. */
+  readonly grants: Grants
   /** This peer's record in the newest view. */
   readonly member: Member | undefined
   /** It is the only member of its view. */

@@ -1,14 +1,11 @@
 import type { Reachability, View } from '@murmuration/interface'
-import {
-  accusationsMax,
-  accusationTtlMs,
-  fullMeshMax,
-  removeAfterMs,
-  suspectAfterMs
-} from '../defaults.ts'
+import { accusationsMax, fullMeshMax } from '../defaults.ts'
+import { cutOf } from './cut.ts'
 import { edgesOf } from './edges.ts'
 import type { Edges } from './edges.ts'
 import type { Accusation } from './messages.ts'
+import { paceOf } from './pace.ts'
+import type { Pace } from './pace.ts'
 
 /** What a probe of a peer found. `refused`: its machine answers, and nothing listens there. */
 export type ProbeResult = 'alive' | 'refused' | 'unknown'
@@ -16,8 +13,8 @@ export type ProbeResult = 'alive' | 'refused' | 'unknown'
 /** How long the walk through the graph of watchers is remembered, in milliseconds. */
 const reachableTtlMs = 100
 
-/** What this peer knows of one that it watches. */
-interface Watched {
+/** What this peer knows of one that it hears from. */
+interface Known {
   heardAt: number
   refused: boolean
 }
@@ -34,7 +31,7 @@ export interface ReachabilityChange {
 
 /** What followed from the accusations that a member sent. */
 export interface Learned {
-  /** Watched peers that it found closed and this peer did not: they deserve a probe. */
+  /** Peers that it found closed and this peer heard just now: they deserve a probe. */
   readonly doubtful: readonly string[]
   /** Where not all watch all: something that should be passed on without delay. */
   readonly isUrgent: boolean
@@ -47,23 +44,26 @@ export interface Learned {
 export class Detector {
   readonly #self: string
   #peers: readonly string[] = []
+  #members: ReadonlySet<string> = new Set()
   #edges: Edges | undefined
-  #watched = new Map<string, Watched>()
-  /** When members that this one does not watch were heard: those that watch it, mostly. */
-  readonly #visitors = new Map<string, number>()
+  #pace: Pace = paceOf(1)
+  #watched = new Map<string, Known>()
+  /** Members that this one does not watch: those that watch it, and acceptors. */
+  #visitors = new Map<string, Known>()
   /** By accused, then by accuser. This peer's own charges are not among them. */
   readonly #charges = new Map<string, Map<string, Charge>>()
   #shown = new Map<string, Reachability>()
   /** Members heard since this view was adopted, at this view or a later one. */
   #confirmed = new Set<string>()
-  /** What was not heard before is no evidence: the time of the start, or of the last stall. */
-  #trustedSince: number
+  /** Members that stood still lately, by when they said so. This peer may be among them. */
+  readonly #lagging = new Map<string, number>()
+  /** Since when a member stands between the low and the high mark. */
+  #unstable = new Map<string, number>()
   /** Remembered for a moment where not all watch all, because it takes a walk through the graph. */
   #reachable: { readonly at: number; readonly peers: ReadonlySet<string> } | undefined
 
-  constructor(self: string, now: number) {
+  constructor(self: string) {
     this.#self = self
-    this.#trustedSince = now
   }
 
   /** The members to send heartbeats to. */
@@ -79,25 +79,29 @@ export class Detector {
   /** Takes over a new view. What is known of those who stay, stays. */
   track(view: View, now: number): void {
     this.#reachable = undefined
-    const before = this.#watched
+    const before = new Map([...this.#visitors, ...this.#watched])
     const edges = edgesOf(view)
-    this.#peers = view.members.map(({ peer }) => peer).filter((peer) => peer !== this.#self)
+    this.#members = new Set(view.members.map(({ peer }) => peer))
+    this.#peers = [...this.#members].filter((peer) => peer !== this.#self)
     this.#edges = edges
-    this.#watched = new Map()
-    for (const peer of edges.watchedBy(this.#self)) {
-      const member = view.members.find((other) => other.peer === peer)
-      const known = member?.since === view.number ? undefined : before.get(peer)
-      this.#watched.set(peer, known ?? { heardAt: now, refused: false })
-    }
-    const isGone = (peer: string): boolean => !this.#peers.includes(peer)
-    for (const peer of this.#charges.keys()) {
-      if (isGone(peer)) {
-        this.#charges.delete(peer)
-      }
-    }
-    for (const peer of this.#visitors.keys()) {
-      if (isGone(peer) || this.#watched.has(peer)) {
-        this.#visitors.delete(peer)
+    this.#pace = paceOf(view.members.length)
+    const isNew = new Set(
+      view.members.filter(({ since }) => since === view.number).map(({ peer }) => peer)
+    )
+    this.#watched = new Map(
+      edges.watchedBy(this.#self).map((peer) => {
+        const known = isNew.has(peer) ? undefined : before.get(peer)
+        return [peer, known ?? { heardAt: now, refused: false }]
+      })
+    )
+    this.#visitors = new Map(
+      [...before].filter(([peer]) => this.#members.has(peer) && !this.#watched.has(peer))
+    )
+    for (const map of [this.#charges, this.#lagging, this.#unstable]) {
+      for (const peer of map.keys()) {
+        if (!this.#members.has(peer)) {
+          map.delete(peer)
+        }
       }
     }
     this.#confirmed = new Set([this.#self])
@@ -105,40 +109,50 @@ export class Detector {
 
   /** A message of this member came. True if it was not known to be reachable. */
   heard(peer: string, isAtThisView: boolean, now: number): boolean {
-    if (isAtThisView && this.#peers.includes(peer)) {
+    if (!this.#members.has(peer) || peer === this.#self) {
+      return false
+    }
+    if (isAtThisView) {
       this.#confirmed.add(peer)
     }
-    const watched = this.#watched.get(peer)
-    if (watched === undefined && this.#peers.includes(peer)) {
-      this.#visitors.set(peer, now)
-    } else if (watched !== undefined) {
-      watched.heardAt = now
-      watched.refused = false
+    const known = this.#watched.get(peer)
+    if (known === undefined) {
+      this.#visitors.set(peer, { heardAt: now, refused: false })
+    } else {
+      known.heardAt = now
+      known.refused = false
     }
     return (this.#shown.get(peer) ?? 'reachable') !== 'reachable'
   }
 
   /**
-   * This peer's own event loop stood still: the silence that it saw meanwhile was its own. All
-   * verdicts start anew.
+   * This peer's own event loop stood still for so long: what it did not hear meanwhile is no
+   * evidence, and for a while it accuses nobody of silence (Lifeguard's local health: who is slow
+   * doubts itself first). What it found closed it probes anew.
    */
-  stalled(now: number): void {
-    this.#trustedSince = now
+  stalled(now: number, lagMs: number): void {
     this.#reachable = undefined
-    this.#charges.clear()
-    for (const watched of this.#watched.values()) {
-      watched.refused = false
+    this.#lagging.set(this.#self, now)
+    for (const known of [...this.#watched.values(), ...this.#visitors.values()]) {
+      known.heardAt = Math.min(now, known.heardAt + lagMs)
+      known.refused = false
     }
+  }
+
+  /** Whether this peer stood still so lately that its silence about others says nothing. */
+  isLagging(now: number): boolean {
+    return this.#isLagging(this.#self, now)
   }
 
   /** True if this is news that others should hear at once. */
   probed(peer: string, result: ProbeResult): boolean {
     const watched = this.#watched.get(peer)
-    if (watched === undefined || result === 'unknown') {
+    const known = watched ?? this.#visitors.get(peer)
+    if (known === undefined || result === 'unknown') {
       return false
     }
-    const isNews = result === 'refused' && !watched.refused
-    watched.refused = result === 'refused'
+    const isNews = result === 'refused' && !known.refused && watched !== undefined
+    known.refused = result === 'refused'
     this.#reachable = undefined
     return isNews
   }
@@ -149,20 +163,31 @@ export class Detector {
   }
 
   /**
-   * Takes the accusations that a member sent. Its own replace what it said before.
+   * Takes the accusations that a member sent, and whether it stood still lately. Its own replace
+   * what it said before.
    */
-  learn(from: string, accusations: readonly Accusation[], now: number): Learned {
+  learn(
+    from: string,
+    accusations: readonly Accusation[],
+    isLagging: boolean,
+    now: number
+  ): Learned {
     const before = this.#urgent(now)
+    if (isLagging) {
+      this.#lagging.set(from, now)
+    } else {
+      this.#lagging.delete(from)
+    }
     for (const charges of this.#charges.values()) {
       charges.delete(from)
     }
     const doubtful: string[] = []
     for (const { by, peer, kind, ageMs } of accusations) {
       const isRelayed = by !== from
-      if (by === this.#self || peer === this.#self || !this.#peers.includes(peer)) {
+      if (by === this.#self || peer === this.#self || !this.#members.has(peer)) {
         continue
       }
-      if (isRelayed && (this.#peers.length < fullMeshMax || !this.#peers.includes(by))) {
+      if (isRelayed && (this.#isMesh || !this.#members.has(by))) {
         continue
       }
       const charges = this.#charges.get(peer) ?? new Map<string, Charge>()
@@ -171,12 +196,11 @@ export class Detector {
       if (at > (charges.get(by)?.at ?? Number.NEGATIVE_INFINITY)) {
         charges.set(by, { kind, at })
       }
-      if (kind === 'refused' && this.#watched.get(peer)?.refused === false) {
+      if (kind === 'refused' && this.vouchesFor(peer, now)) {
         doubtful.push(peer)
       }
     }
-    const isUrgent = this.#peers.length >= fullMeshMax && this.#urgent(now) > before
-    return { doubtful, isUrgent }
+    return { doubtful, isUrgent: !this.#isMesh && this.#urgent(now) > before }
   }
 
   /** What to tell others: the own accusations, and above full mesh those of others too. */
@@ -188,13 +212,13 @@ export class Detector {
         own.push({ by: this.#self, peer, kind, ageMs: 0 })
       }
     }
-    if (this.#peers.length < fullMeshMax) {
+    if (this.#isMesh) {
       return own.slice(0, accusationsMax)
     }
     const relayed: Accusation[] = []
     for (const [peer, charges] of this.#charges) {
       for (const [by, { kind, at }] of charges) {
-        if (now - at <= accusationTtlMs) {
+        if (now - at <= this.#pace.accusationMs) {
           relayed.push({ by, peer, kind, ageMs: Math.max(0, Math.round(now - at)) })
         }
       }
@@ -203,25 +227,24 @@ export class Detector {
   }
 
   /**
-   * The members that should be removed: two observers (one, where there is no more) found the port
-   * closed, or a majority of the observers that can be reached finds it silent.
+   * The members that should be removed, together. Above full mesh others are waited for that may
+   * have to go too, but for none of them longer than reports take to come in.
    */
   removable(now: number): readonly string[] {
-    return this.#peers.filter((peer) => {
-      const observers = this.#edges?.observersOf(peer) ?? []
-      const charges = observers.map((by) => ({ by, kind: this.#chargeBy(by, peer, now) }))
-      const accusers = charges.filter(({ kind }) => kind !== undefined)
-      if (accusers.length === 0) {
-        return false
-      }
-      const refused = accusers.filter(({ kind }) => kind === 'refused')
-      if (refused.length >= Math.min(2, observers.length)) {
-        return true
-      }
-      const judges = observers.filter((by) => this.#isTrusted(by, now))
-      const guilty = accusers.filter(({ by }) => judges.includes(by))
-      return 2 * guilty.length > judges.length
+    const { stable, unstable } = cutOf({
+      members: this.#members.size,
+      accused: this.#peers.filter((peer) => {
+        return this.#ownCharge(peer, now) !== undefined || this.#charges.has(peer)
+      }),
+      observersOf: (peer) => this.#edges?.observersOf(peer) ?? [],
+      accuses: (by, peer) => this.#chargeBy(by, peer, now) !== undefined,
+      refusals: (peer) => this.#refusals(peer, now),
+      isLagging: (observer) => this.#isLagging(observer, now)
     })
+    const since = new Map(unstable.map((peer) => [peer, this.#unstable.get(peer) ?? now]))
+    this.#unstable = since
+    const waitMs = 2 * this.#pace.beatMs
+    return [...since.values()].some((at) => now - at < waitMs) ? [] : stable
   }
 
   /**
@@ -229,11 +252,8 @@ export class Detector {
    * did not find its port closed. What others found counts less than that.
    */
   vouchesFor(peer: string, now: number): boolean {
-    const watched = this.#watched.get(peer)
-    if (watched === undefined || watched.refused) {
-      return false
-    }
-    return this.#silence(watched, now) < suspectAfterMs
+    const known = this.#watched.get(peer) ?? this.#visitors.get(peer)
+    return known !== undefined && this.#isHeard(known, now)
   }
 
   /**
@@ -241,24 +261,24 @@ export class Detector {
    * watched by one of them without an accusation.
    */
   reachablePeers(now: number): ReadonlySet<string> {
-    const known = this.#reachable
-    if (known !== undefined && now - known.at < reachableTtlMs) {
-      return known.peers
+    const remembered = this.#reachable
+    if (remembered !== undefined && now - remembered.at < reachableTtlMs) {
+      return remembered.peers
     }
-    const visitors = [...this.#visitors].filter(([, at]) => now - at < suspectAfterMs)
+    const visitors = [...this.#visitors].filter(([, known]) => this.#isHeard(known, now))
     const peers = new Set([this.#self, ...visitors.map(([peer]) => peer)])
     for (const by of peers) {
       // A set may grow while it is walked through: this visits each member once.
       for (const peer of this.#edges?.watchedBy(by) ?? []) {
         const isOwn = by === this.#self
-        const isFine = isOwn ? this.#hears(peer, now) : !this.#chargeBy(by, peer, now)
+        const isFine = isOwn ? this.vouchesFor(peer, now) : !this.#chargeBy(by, peer, now)
         // What this peer watches itself, it judges itself.
         if (isFine && (isOwn || !this.#watched.has(peer))) {
           peers.add(peer)
         }
       }
     }
-    this.#reachable = this.#peers.length < fullMeshMax ? undefined : { at: now, peers }
+    this.#reachable = this.#isMesh ? undefined : { at: now, peers }
     return peers
   }
 
@@ -266,18 +286,18 @@ export class Detector {
     if (peer === this.#self) {
       return 'reachable'
     }
-    if (!this.#peers.includes(peer)) {
+    if (!this.#members.has(peer)) {
       return 'unreachable'
     }
     const watched = this.#watched.get(peer)
     if (watched === undefined) {
       return this.reachablePeers(now).has(peer) ? 'reachable' : 'unreachable'
     }
-    const silence = this.#silence(watched, now)
-    if (watched.refused || silence >= removeAfterMs) {
+    const silence = now - watched.heardAt
+    if (watched.refused || silence >= this.#pace.removeMs) {
       return 'unreachable'
     }
-    return silence >= suspectAfterMs ? 'suspected' : 'reachable'
+    return silence >= this.#pace.suspectMs ? 'suspected' : 'reachable'
   }
 
   /** What changed in the reachability of members since the last time. */
@@ -295,25 +315,30 @@ export class Detector {
     return changes
   }
 
-  #hears(peer: string, now: number): boolean {
-    const watched = this.#watched.get(peer)
-    return watched !== undefined && !watched.refused && this.#silence(watched, now) < suspectAfterMs
+  get #isMesh(): boolean {
+    return this.#members.size <= fullMeshMax
+  }
+
+  #isHeard({ heardAt, refused }: Known, now: number): boolean {
+    return !refused && now - heardAt < this.#pace.suspectMs
+  }
+
+  #isLagging(peer: string, now: number): boolean {
+    return now - (this.#lagging.get(peer) ?? Number.NEGATIVE_INFINITY) < this.#pace.suspectMs
+  }
+
+  #refusals(peer: string, now: number): number {
+    const observers = [...new Set(this.#edges?.observersOf(peer))]
+    return observers.filter((by) => this.#chargeBy(by, peer, now) === 'refused').length
   }
 
   /** How many accusations of closed ports there are, of which two per peer are enough. */
   #urgent(now: number): number {
     let count = 0
-    for (const charges of this.#charges.values()) {
-      const refused = [...charges.values()].filter(({ kind, at }) => {
-        return kind === 'refused' && now - at <= accusationTtlMs
-      })
-      count += Math.min(2, refused.length)
+    for (const peer of this.#charges.keys()) {
+      count += Math.min(2, this.#refusals(peer, now))
     }
     return count
-  }
-
-  #isTrusted(observer: string, now: number): boolean {
-    return this.reachability(observer, now) === 'reachable'
   }
 
   #chargeBy(by: string, peer: string, now: number): Accusation['kind'] | undefined {
@@ -321,7 +346,8 @@ export class Detector {
       return this.#ownCharge(peer, now)
     }
     const charge = this.#charges.get(peer)?.get(by)
-    return charge !== undefined && now - charge.at <= accusationTtlMs ? charge.kind : undefined
+    const isFresh = charge !== undefined && now - charge.at <= this.#pace.accusationMs
+    return isFresh ? charge.kind : undefined
   }
 
   #ownCharge(peer: string, now: number): Accusation['kind'] | undefined {
@@ -332,10 +358,7 @@ export class Detector {
     if (watched.refused) {
       return 'refused'
     }
-    return this.#silence(watched, now) >= removeAfterMs ? 'silent' : undefined
-  }
-
-  #silence({ heardAt }: Watched, now: number): number {
-    return now - Math.max(heardAt, this.#trustedSince)
+    const isSilent = now - watched.heardAt >= this.#pace.removeMs
+    return isSilent && !this.isLagging(now) ? 'silent' : undefined
   }
 }

@@ -6,7 +6,7 @@ import { compareRanked } from './quorum.ts'
 export interface Edges {
   /** The members that this one sends heartbeats to and judges. */
   watchedBy(peer: string): readonly string[]
-  /** The members that judge this one. */
+  /** The members that judge this one: one per ring, so a name may stand there twice. */
   observersOf(peer: string): readonly string[]
 }
 
@@ -14,7 +14,8 @@ const known = new WeakMap<View, Edges>()
 
 /**
  * Everybody watches everybody up to 11 members. Above, the members stand on 10 rings, each in its
- * own order by hash, and watch their successors: a graph in which no small cut isolates many.
+ * own order by hash, and watch their successors: a graph in which no small cut isolates many
+ * (Rapid, Suresh et al., USENIX ATC 2018).
  */
 export function edgesOf(view: View): Edges {
   const before = known.get(view)
@@ -34,17 +35,17 @@ function meshOf(peers: readonly string[]): Edges {
 
 function ringsOf(peers: readonly string[]): Edges {
   const watched = new Map<string, Set<string>>(peers.map((peer) => [peer, new Set()]))
-  const observers = new Map<string, Set<string>>(peers.map((peer) => [peer, new Set()]))
+  const observers = new Map<string, string[]>(peers.map((peer) => [peer, []]))
   for (let ring = 0; ring < ringCount; ring++) {
     const order = peers.toSorted((a, b) => compareRanked(`ring ${ring}`, a, b))
     for (const [index, peer] of order.entries()) {
       const next = order[(index + 1) % order.length] ?? peer
       watched.get(peer)?.add(next)
-      observers.get(next)?.add(peer)
+      observers.get(next)?.push(peer)
     }
   }
   return {
     watchedBy: (peer) => [...(watched.get(peer) ?? [])],
-    observersOf: (peer) => [...(observers.get(peer) ?? [])]
+    observersOf: (peer) => observers.get(peer) ?? []
   }
 }

@@ -1,40 +1,70 @@
-import { beatMs, beatTimeoutMs } from '../defaults.ts'
+import { equals } from 'uint8arrays/equals'
+import { beatTimeoutMs } from '../defaults.ts'
 import type { Admission } from './admission.ts'
 import type { Context } from './context.ts'
 import type { ProbeResult } from './detector.ts'
+import { memberOf } from './lookup.ts'
 import type { Beat } from './messages.ts'
+import { paceOf } from './pace.ts'
 import { isRecordedAs } from './view-change.ts'
+import type { Voting } from './voting.ts'
 
 /**
  * Tells the watched members now and then that this one lives, whom it misses, and what it knows of
- * the settling of their view.
+ * the settling of their view. What goes to an acceptor renews the lease of this peer too.
  */
 export class Heartbeat {
   readonly #context: Context
   readonly #admission: Admission
+  readonly #voting: Voting
+  /** The last one that accused nobody: as long as it stays true it is sent again, as it is. */
+  #quiet: Beat | undefined
+  #quietGrant: Beat | undefined
+  /** When the acceptors were last asked for the lease. */
+  #renewedAt = Number.NEGATIVE_INFINITY
 
-  constructor(context: Context, admission: Admission) {
+  constructor(context: Context, admission: Admission, voting: Voting) {
     this.#context = context
     this.#admission = admission
+    this.#voting = voting
   }
 
   /** One round; the next one is planned. */
   beatAll(now: number): void {
-    const { detector, member, outbox, timers } = this.#context
-    if (member === undefined) {
+    const { detector, history, lease, member, outbox, rules, self, timers } = this.#context
+    const { view } = history
+    if (member === undefined || view === undefined) {
       return
     }
-    timers.set('beat', now + beatMs)
+    const pace = paceOf(view.members.length)
+    timers.set('beat', now + pace.beatMs)
+    // Half a beat of slack: so rounds that fall on a renewal are not missed by a millisecond.
+    const isRenewal = now - this.#renewedAt >= pace.renewMs - pace.beatMs / 2
+    this.#renewedAt = isRenewal ? now : this.#renewedAt
+    const granters = new Set(rules.grantersOf(view, self.peer))
+    const round = lease.renew(view, now)
     const beat = this.beat(now)
-    for (const peer of detector.watched) {
+    for (const peer of new Set([...detector.watched, ...(isRenewal ? granters : [])])) {
+      if (peer === self.peer) {
+        continue
+      }
       outbox.request(peer, 'beat', beat, beatTimeoutMs, (answer, later) => {
         if (answer === undefined) {
           outbox.emit({ type: 'probe', peer })
-        } else {
-          this.#context.meet(peer, answer.standing, later)
-          this.onBeat(peer, answer, later)
+          return
         }
+        const { grants, standing } = answer
+        const granter = memberOf(view, peer)
+        const isSame = granter?.incarnation === standing.incarnation
+        if (grants === true && isSame && standing.number === view.number) {
+          this.#granted(lease.granted(round, peer, later), later)
+        }
+        this.#context.meet(peer, standing, later)
+        this.onBeat(peer, answer, later)
       })
+    }
+    if (granters.has(self.peer) && this.#voting.grants(self.peer, now)) {
+      this.#granted(lease.granted(round, self.peer, now), now)
     }
     for (const peer of detector.refused()) {
       outbox.emit({ type: 'probe', peer })
@@ -46,23 +76,49 @@ export class Heartbeat {
 
   beat(now: number): Beat {
     const { detector, history } = this.#context
-    const reports = history.reports.slice()
     const standing = this.#context.standing()
-    return { standing, reports, accusations: detector.accusations(now) }
+    const accusations = detector.accusations(now)
+    const isLagging = detector.isLagging(now)
+    const isQuiet = accusations.length === 0 && !isLagging
+    const last = this.#quiet
+    if (isQuiet && last?.standing === standing && equals(last.reports, history.reports)) {
+      return last
+    }
+    const reports = history.reports.slice()
+    const beat = { standing, reports, accusations, ...(isLagging && { isLagging }) }
+    this.#quiet = isQuiet ? beat : undefined
+    this.#quietGrant = isQuiet ? { ...beat, grants: true } : undefined
+    return beat
   }
 
-  onBeat(from: string, { standing, reports, accusations }: Beat, now: number): void {
+  /** The answer to a heartbeat: the own one, and whether the lease of the sender is granted. */
+  answer(from: string, { standing }: Beat, now: number): Beat {
+    const { history } = this.#context
+    const sender = memberOf(history.view, from)
+    const isHere =
+      standing.lineage === history.lineage &&
+      standing.number === history.number &&
+      sender?.incarnation === standing.incarnation
+    const beat = this.beat(now)
+    if (!isHere || !this.#voting.grants(from, now)) {
+      return beat
+    }
+    return beat === this.#quiet ? (this.#quietGrant ?? beat) : { ...beat, grants: true }
+  }
+
+  onBeat(from: string, beat: Beat, now: number): void {
     const { detector, history, isLeaving, member, outbox } = this.#context
+    const { accusations, isLagging = false, reports, standing } = beat
     if (member === undefined && standing.size > 0 && !isLeaving) {
       // Only members of a view send heartbeats, and only to others of it.
       this.#context.pull(from)
       return
     }
-    const sender = history.view?.members.find(({ peer }) => peer === from)
+    const sender = memberOf(history.view, from)
     if (standing.lineage !== history.lineage || sender?.incarnation !== standing.incarnation) {
       return
     }
-    const { doubtful, isUrgent } = detector.learn(from, accusations, now)
+    const { doubtful, isUrgent } = detector.learn(from, accusations, isLagging, now)
     for (const peer of doubtful) {
       outbox.emit({ type: 'probe', peer })
     }
@@ -97,6 +153,30 @@ export class Heartbeat {
     const { detector, outbox } = this.#context
     for (const { peer, reachability } of detector.changes(now)) {
       outbox.emit({ type: 'reachability', peer, reachability })
+    }
+  }
+
+  /** The time of the lease may have come. */
+  checkLease(now: number): void {
+    const { lease, outbox, timers } = this.#context
+    if (lease.isHeld && lease.until <= now) {
+      lease.isHeld = false
+      outbox.count('lapses')
+      outbox.emit({ type: 'lease', held: false })
+    } else if (lease.isHeld) {
+      timers.set('lapse', lease.until)
+    }
+  }
+
+  #granted(isExtended: boolean, now: number): void {
+    const { lease, outbox, timers } = this.#context
+    if (!isExtended) {
+      return
+    }
+    timers.set('lapse', lease.until)
+    if (!lease.isHeld && lease.until > now) {
+      lease.isHeld = true
+      outbox.emit({ type: 'lease', held: true })
     }
   }
 

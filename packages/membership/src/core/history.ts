@@ -1,10 +1,12 @@
 import type { View } from '@murmuration/interface'
 import { pageMembersMax, pageViewsMax } from '../defaults.ts'
-import type { ChainHead, Decision } from './messages.ts'
+import { memberOf, positionOf } from './lookup.ts'
+import { placesOf } from './moves.ts'
+import type { ChainHead, Decision } from './records.ts'
 
 /** The adopted views of one lineage, from the oldest unsettled one to the newest. */
 export interface StoredHistory extends ChainHead {
-  /** Consecutive, the oldest first, at least one. */
+  /** Each one after the other, the oldest first, at least one. */
   readonly decisions: readonly Decision[]
 }
 
@@ -68,7 +70,8 @@ export class History {
       if (decision.view.number <= after) {
         continue
       }
-      members += decision.view.members.length
+      // Four moved agents take about as much room as one member.
+      members += decision.view.members.length + placesOf(decision.view.moved).size / 4
       if (page.length > 0 && (page.length >= pageViewsMax || members > pageMembersMax)) {
         break
       }
@@ -84,13 +87,16 @@ export class History {
     if (lineage !== this.#lineage || first === undefined || last === undefined) {
       return false
     }
-    return last > this.number && (first <= this.number + 1 || first <= settled)
+    // Above a forced view nothing has to fit to what this peer took for decided meanwhile.
+    const isForced = decisions[0]?.forced !== undefined
+    return last > this.number && (isForced || first <= this.number + 1 || first <= settled)
   }
 
   /** Appends a chain that {@link continues} this one. */
   extend(chain: StoredHistory): HistoryChange {
     const added = chain.decisions.filter(({ view }) => view.number > this.number)
-    const isGap = (added[0]?.view.number ?? 0) > this.number + 1
+    const isForced = added[0]?.forced !== undefined
+    const isGap = !isForced && (added[0]?.view.number ?? 0) > this.number + 1
     const dropped = isGap ? this.#decisions.map(({ view }) => view.number) : []
     this.#become(isGap ? added : [...this.#decisions, ...added])
     const settled = isGap ? Math.max(this.#settled, added[0]?.view.number ?? 0) : this.#settled
@@ -118,7 +124,7 @@ export class History {
 
   /** A member of the newest view has reported it. */
   report(peer: string): void {
-    const index = this.view?.members.findIndex((member) => member.peer === peer) ?? -1
+    const index = positionOf(this.view, peer)
     if (index >= 0) {
       this.#reports[index >> 3] = (this.#reports[index >> 3] ?? 0) | (1 << (index & 7))
     }
@@ -142,13 +148,11 @@ export class History {
 
   /** Whether a kept view had this peer in another life of its store than the newest one has. */
   isRetired(peer: string, incarnation: string): boolean {
-    const now = this.view?.members.find((member) => member.peer === peer)
+    const now = memberOf(this.view, peer)
     return (
       now !== undefined &&
       now.incarnation !== incarnation &&
-      this.#decisions.some(({ view }) =>
-        view.members.some((member) => member.peer === peer && member.incarnation === incarnation)
-      )
+      this.#decisions.some(({ view }) => memberOf(view, peer)?.incarnation === incarnation)
     )
   }
 

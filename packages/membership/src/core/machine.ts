@@ -1,21 +1,35 @@
-import type { Member, Reachability, SelfIdentity } from '@murmuration/interface'
-import { beatMs, lagMaxMs, meetMs } from '../defaults.ts'
+import type {
+  Member,
+  Owner,
+  Reachability,
+  SelfIdentity,
+  ViewProposal
+} from '@murmuration/interface'
+import { lagMaxMs, proposalsMax, protocolVersions } from '../defaults.ts'
 import { Admission } from './admission.ts'
+import { Adoption } from './adoption.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
 import type { ProbeResult } from './detector.ts'
+import { Grants } from './grants.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { History } from './history.ts'
-import type { HistoryChange, StoredHistory } from './history.ts'
-import type { AcceptorState, Candidate, Chain, Decided, Standing } from './messages.ts'
+import type { StoredHistory } from './history.ts'
+import type { Candidate, Standing } from './messages.ts'
+import type { AcceptorState } from './records.ts'
+import { Lease } from './lease.ts'
 import { Leaving } from './leaving.ts'
+import { memberOf } from './lookup.ts'
 import { Outbox } from './outbox.ts'
 import type { Answered, Batch, Sent } from './outbox.ts'
+import { paceOf } from './pace.ts'
+import { Proposals } from './proposals.ts'
 import { Pulling } from './pulling.ts'
+import { Replacing } from './replacing.ts'
 import type { Rules } from './rules.ts'
 import { Seeking } from './seeking.ts'
 import { Timers } from './timers.ts'
-import { firstDecision } from './view-change.ts'
+import { firstDecision, forcedDecision } from './view-change.ts'
 import { Voting } from './voting.ts'
 
 /** What the store held. */
@@ -36,12 +50,19 @@ export class Machine implements Context {
   readonly timers: Timers = new Timers()
   readonly history: History
   readonly detector: Detector
+  readonly lease: Lease
+  readonly grants: Grants
+  readonly #adoption: Adoption
+  readonly #replacing = new Replacing()
+  readonly #proposals: Proposals
   readonly #admission: Admission
   readonly #heartbeat: Heartbeat
   readonly #voting: Voting
   readonly #seeking: Seeking
   readonly #pulling: Pulling
   readonly #leaving: Leaving
+  /** The last one, so that messages that say the same are the same. */
+  #standing: Standing | undefined
   #stalledAt = Number.NEGATIVE_INFINITY
 
   constructor(config: MachineConfig, stored: Stored, now: number) {
@@ -49,18 +70,23 @@ export class Machine implements Context {
     this.self = config.self
     this.rules = config.rules
     this.history = new History(stored.history)
-    this.detector = new Detector(config.self.peer, now)
+    this.detector = new Detector(config.self.peer)
+    this.lease = new Lease(config.self.peer, config.rules)
+    this.grants = new Grants(config.rules, this.history.view, now)
+    this.#adoption = new Adoption(this, this.#replacing)
+    this.#proposals = new Proposals(this)
     this.#admission = new Admission(this)
-    this.#heartbeat = new Heartbeat(this, this.#admission)
     this.#leaving = new Leaving(this, this.#admission)
-    this.#voting = new Voting(this, this.#admission, stored.acceptor)
+    this.#voting = new Voting(this, this.#admission, this.#proposals, stored.acceptor, now)
+    this.#heartbeat = new Heartbeat(this, this.#admission, this.#voting)
     this.#seeking = new Seeking(this)
     this.#pulling = new Pulling(this)
     this.#begin(now)
   }
 
   get member(): Member | undefined {
-    return this.history.view?.members.find((member) => this.rules.isSelf(this.self, member))
+    const member = memberOf(this.history.view, this.self.peer)
+    return member !== undefined && this.rules.isSelf(this.self, member) ? member : undefined
   }
 
   get isAlone(): boolean {
@@ -100,11 +126,13 @@ export class Machine implements Context {
           this.#voting.isFrozen = this.#seeking.isMoving
           break
         case 'meet':
-          this.#seeking.meet(this.config.contacts())
-          this.timers.set('meet', now + meetMs)
+          this.#seeking.look(now)
           break
         case 'leave':
           this.#leaving.ask(now)
+          break
+        case 'lapse':
+          this.#heartbeat.checkLease(now)
           break
       }
     }
@@ -118,7 +146,7 @@ export class Machine implements Context {
     switch (method) {
       case 'beat':
         this.#heartbeat.onBeat(from, message, now)
-        this.outbox.answer(id, 'beat', this.#heartbeat.beat(now))
+        this.outbox.answer(id, 'beat', this.#heartbeat.answer(from, message, now))
         break
       case 'prepare':
         this.outbox.answer(id, 'prepare', this.#voting.onPrepare(from, message, now))
@@ -127,11 +155,15 @@ export class Machine implements Context {
         this.outbox.answer(id, 'accept', this.#voting.onAccept(from, message, now))
         break
       case 'decided':
-        this.#onDecided(from, message, now)
+        this.#adoption.onDecided(from, message, now)
         this.outbox.answer(id, 'decided', { standing: this.standing() })
         break
       case 'view':
-        this.outbox.answer(id, 'view', this.#chain(message.standing.lineage, message.after))
+        this.outbox.answer(
+          id,
+          'view',
+          this.#adoption.chain(message.standing.lineage, message.after)
+        )
         break
       case 'join':
         this.outbox.answer(id, 'join', this.#admission.onJoin(from, message, now))
@@ -186,6 +218,45 @@ export class Machine implements Context {
     }
   }
 
+  /** Adds what people want in the next view; false if too much waits already. */
+  propose(proposal: ViewProposal, now: number): boolean {
+    if (this.#proposals.size >= proposalsMax) {
+      return false
+    }
+    this.#proposals.add(proposal)
+    this.consider(now)
+    return true
+  }
+
+  /** Takes a proposal back, which may be decided all the same. */
+  withdraw(proposal: ViewProposal): void {
+    this.#proposals.remove(proposal)
+  }
+
+  /** Makes a view of these members without asking anybody: see `ViewControl.forceView`. */
+  force(peers: ReadonlySet<string>, reason: string, now: number): void {
+    const { lineage, settled, view } = this.history
+    if (view !== undefined) {
+      // By chance too, so that two that are forced apart differ, and the higher one wins.
+      const step = this.rules.forcedStep
+      const number = view.number + step + Math.floor(step * this.config.random.next())
+      const decision = forcedDecision(view, number, peers, this.self.peer, reason)
+      this.#voting.announce(view, { lineage, settled, decisions: [decision] }, now)
+    }
+  }
+
+  /** From when on an owner may be replaced; infinite as long as it is a member. */
+  replaceableFrom(owner: Owner): number {
+    return this.#replacing.from(owner)
+  }
+
+  /** The machine was suspended, clock and all: nothing that it counted by that clock holds. */
+  suspended(now: number): void {
+    this.endLease()
+    this.detector.stalled(now, Number.POSITIVE_INFINITY)
+    this.outbox.count('stalls')
+  }
+
   reachability(peer: string, now: number): Reachability {
     return this.detector.reachability(peer, now)
   }
@@ -194,12 +265,19 @@ export class Machine implements Context {
     const { incarnation, boot } = this.self
     const { lineage, number, settled, view } = this.history
     const size = this.member === undefined ? 0 : (view?.members.length ?? 0)
-    return { cluster: this.config.cluster, lineage, number, settled, size, incarnation, boot }
+    const last = this.#standing
+    if (last?.number === number && last.settled === settled && last.lineage === lineage) {
+      return last
+    }
+    const { cluster } = this.config
+    this.#standing = { cluster, lineage, number, settled, size, incarnation, boot }
+    return this.#standing
   }
 
   candidate(): Candidate {
     const { peer, incarnation } = this.self
-    return { peer, incarnation, ...this.config.profile(), after: this.history.number }
+    const after = this.history.number
+    return { peer, incarnation, ...this.config.profile(), protocols: protocolVersions, after }
   }
 
   meet(from: string, standing: Standing, now: number): void {
@@ -217,8 +295,11 @@ export class Machine implements Context {
       }
       return
     }
-    const member = history.view?.members.find(({ peer }) => peer === from)
+    const member = memberOf(history.view, from)
     const isAdmitted = member !== undefined && member.incarnation === standing.incarnation
+    if (isAdmitted && this.#replacing.heard(from, standing.incarnation, standing.boot)) {
+      this.outbox.emit({ type: 'started' })
+    }
     if (isAdmitted && this.detector.heard(from, standing.number >= history.number, now)) {
       this.#heartbeat.showReachability(now)
     }
@@ -234,34 +315,35 @@ export class Machine implements Context {
   }
 
   adopt(chain: StoredHistory, now: number): boolean {
-    const { history } = this
-    const previous = history.view
-    const isForeign = chain.lineage !== history.lineage
-    if (isForeign ? !this.#mayGoOver(chain) : !history.continues(chain)) {
-      return false
+    const isForeign = chain.lineage !== this.history.lineage
+    const isAdopted = this.#adoption.adopt(chain, now)
+    const { view } = this.history
+    if (isAdopted && view !== undefined) {
+      this.#voting.adopted()
+      this.grants.adopted(now)
+      this.#admission.adopted(view)
+      if (isForeign) {
+        this.#admission.clear()
+      }
+      if (isForeign || this.member === undefined) {
+        this.endLease()
+      }
+      this.detector.track(view, now)
+      this.#arrive(isForeign, now)
     }
-    const settled = history.settled
-    const change = isForeign ? history.replace(chain) : history.extend(chain)
-    const { view } = history
-    if (view === undefined) {
-      return false
+    return isAdopted
+  }
+
+  settle(number: number): void {
+    this.#adoption.settle(number)
+  }
+
+  endLease(): void {
+    this.lease.drop()
+    if (this.lease.isHeld) {
+      this.lease.isHeld = false
+      this.outbox.emit({ type: 'lease', held: false })
     }
-    this.#store(change)
-    this.outbox.count('views')
-    const { views } = history
-    this.outbox.emit({ type: 'view', previous, view, views, settled: history.settled })
-    if (history.settled !== settled) {
-      this.outbox.emit({ type: 'settled', settled: history.settled, views })
-    }
-    this.outbox.emit({ type: 'keep', members: view.members })
-    this.#voting.adopted()
-    this.#admission.adopted(view)
-    if (isForeign) {
-      this.#admission.clear()
-    }
-    this.detector.track(view, now)
-    this.#arrive(isForeign, now)
-    return true
   }
 
   consider(now: number): void {
@@ -271,6 +353,7 @@ export class Machine implements Context {
   #begin(now: number): void {
     const { history, self } = this
     if (history.view !== undefined) {
+      this.#replacing.begin(history.view, now)
       this.detector.track(history.view, now)
       this.outbox.emit({ type: 'keep', members: history.view.members })
       this.#arrive(false, now)
@@ -290,6 +373,7 @@ export class Machine implements Context {
     this.#seeking.adopted(isForeign, now)
     this.#voting.isFrozen = this.#seeking.isMoving
     const { member } = this
+    const { beatMs } = paceOf(this.history.view?.members.length ?? 1)
     if (member === undefined) {
       this.timers.clear('beat', 'meet')
       if (this.isLeaving) {
@@ -310,71 +394,14 @@ export class Machine implements Context {
     this.consider(now)
   }
 
-  /** Into another lineage only with nobody left behind, and only upwards in numbers. */
-  #mayGoOver({ decisions }: StoredHistory): boolean {
-    const view = decisions.at(-1)?.view
-    return (
-      view !== undefined &&
-      (this.member === undefined || this.isAlone) &&
-      view.number > this.history.number &&
-      view.members.some((member) => this.rules.isSelf(this.self, member))
-    )
-  }
-
-  #store({ added, dropped }: HistoryChange): void {
-    const { history, outbox } = this
-    const { lineage, settled } = history
-    for (const number of dropped) {
-      outbox.write({ type: 'forget', number })
-    }
-    for (const decision of added.filter(({ view }) => view.number >= settled)) {
-      outbox.write({ type: 'view', decision })
-    }
-    outbox.write({ type: 'head', head: { lineage, settled } })
-    outbox.write({ type: 'acceptor', state: undefined })
-  }
-
-  settle(number: number): void {
-    const { history, outbox } = this
-    const before = history.settled
-    const dropped = history.settle(number)
-    const { lineage, settled, views } = history
-    if (settled === before) {
-      return
-    }
-    for (const old of dropped) {
-      outbox.write({ type: 'forget', number: old })
-    }
-    outbox.write({ type: 'head', head: { lineage, settled } })
-    outbox.emit({ type: 'settled', settled, views })
-  }
-
-  #onDecided(from: string, { standing, decision }: Decided, now: number): void {
-    const { lineage, settled } = standing
-    const isNext = decision.view.number === this.history.number + 1
-    if (standing.cluster !== this.config.cluster) {
-      return
-    }
-    if (lineage === this.history.lineage && isNext) {
-      this.adopt({ lineage, settled, decisions: [decision] }, now)
-    } else if (decision.view.number > this.history.number) {
-      this.pull(from)
-    }
-  }
-
-  #chain(lineage: string, after: number): Chain {
-    const { history } = this
-    // A peer of another lineage needs all; one that only asks where this peer stands needs nothing.
-    const isAll = lineage !== history.lineage && after !== Number.MAX_SAFE_INTEGER
-    return { standing: this.standing(), decisions: history.page(isAll ? 0 : after) }
-  }
-
   /** A timer that is late tells that this peer stood still; it then trusts no silence. */
   #checkLag(now: number): void {
     const due = this.timers.next
     if (due !== undefined && due > this.#stalledAt && now - due > lagMaxMs) {
       this.#stalledAt = now
-      this.detector.stalled(now)
+      if (this.rules.doubtsItself) {
+        this.detector.stalled(now, now - due)
+      }
       this.outbox.count('stalls')
     }
   }

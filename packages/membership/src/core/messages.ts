@@ -7,34 +7,25 @@ import {
   object,
   oneOf,
   optional,
-  record,
   text
 } from '@murmuration/codec'
 import type { Message, Shape } from '@murmuration/codec'
-import type { Member, PlacementParameters, View } from '@murmuration/interface'
+import type { PlacementParameters, ProtocolRange, Role } from '@murmuration/interface'
+import { accusationsMax, membersMax, pageViewsMax, textMax } from '../defaults.ts'
 import {
-  accusationsMax,
-  addressesMax,
-  addressMax,
-  labelsMax,
-  membersMax,
-  pageViewsMax,
-  textMax,
-  weightMax
-} from '../defaults.ts'
-
-/** Names one attempt to decide; unique for ever, because the proposer names its boot. */
-export interface Ballot {
-  readonly counter: number
-  /** `PeerId#incarnation#boot`. */
-  readonly proposer: string
-}
-
-/** What one instance decides: the next view, and which of the removed members asked for it. */
-export interface Decision {
-  readonly view: View
-  readonly left: readonly string[]
-}
+  ballot,
+  count,
+  decisionFields,
+  member,
+  name,
+  peers,
+  placement,
+  profileFields,
+  view,
+  viewFields
+} from './records.ts'
+import type { Delta, Packed } from './packing.ts'
+import type { Ballot } from './records.ts'
 
 /** Where the sender of a message stands. It is part of every message, both ways. */
 export interface Standing {
@@ -65,6 +56,10 @@ export interface Beat {
   /** One bit per member of the view, by position: it has reported the view as settled. */
   readonly reports: Uint8Array
   readonly accusations: readonly Accusation[]
+  /** It stood still lately: that it accuses nobody says nothing. */
+  readonly isLagging?: boolean
+  /** In an answer: this acceptor grants the lease of the peer that asked, in the view of both. */
+  readonly grants?: boolean
 }
 
 export interface Prepare {
@@ -79,14 +74,9 @@ export interface Accept {
   readonly standing: Standing
   readonly number: number
   readonly ballot: Ballot
-  readonly decision: Decision
+  readonly decision: Packed
   /** Against their will; empty where the proposer had to take up an earlier proposal. */
   readonly removes: readonly string[]
-}
-
-export interface AcceptedValue {
-  readonly ballot: Ballot
-  readonly decision: Decision
 }
 
 /** Answer to prepare and accept. */
@@ -95,12 +85,14 @@ export interface Vote {
   /** `veto`: not now, because it heard a peer that is to be removed. `elsewhere`: no voter here. */
   readonly status: 'yes' | 'conflict' | 'veto' | 'elsewhere'
   readonly promised?: Ballot
-  readonly accepted?: AcceptedValue
+  readonly accepted?: { readonly ballot: Ballot; readonly decision: Packed }
+  /** With a yes to accept: how long the members that the decision removes may hold their leases. */
+  readonly graceMs?: number
 }
 
 export interface Decided {
   readonly standing: Standing
-  readonly decision: Decision
+  readonly decision: Packed
 }
 
 export interface Acknowledgement {
@@ -116,7 +108,7 @@ export interface Question {
 export interface Chain {
   readonly standing: Standing
   /** Consecutive views, the oldest first; not always all, see `standing.number`. */
-  readonly decisions: readonly Decision[]
+  readonly decisions: readonly Packed[]
 }
 
 /** A peer that wants to be a member, or a member whose record has changed. */
@@ -126,6 +118,9 @@ export interface Candidate {
   readonly addresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
+  /** Filled in by the member that admits it, from its certificate. */
+  readonly roles?: readonly Role[]
+  readonly protocols?: ProtocolRange
   /** The highest view number that it has seen: its next view must be above. */
   readonly after: number
 }
@@ -148,6 +143,7 @@ export type RefusalReason =
   | 'role-missing'
   | 'identity-differs'
   | 'incarnation-retired'
+  | 'revoked'
   | 'too-far-ahead'
   | 'too-many-unsettled'
   | 'busy'
@@ -159,6 +155,7 @@ const refusalReasons = [
   'role-missing',
   'identity-differs',
   'incarnation-retired',
+  'revoked',
   'too-far-ahead',
   'too-many-unsettled',
   'busy'
@@ -177,9 +174,6 @@ export interface Leave {
   readonly peer: string
 }
 
-const name: Shape<string> = text({ max: textMax })
-const count: Shape<number> = integer({ min: 0 })
-
 const standing: Shape<Standing> = object({
   cluster: name,
   lineage: text({ max: 2 * textMax }),
@@ -190,38 +184,14 @@ const standing: Shape<Standing> = object({
   boot: count
 })
 
-const ballot: Shape<Ballot> = object({ counter: count, proposer: text({ max: 3 * textMax }) })
-
-const addresses: Shape<readonly string[]> = list(text({ max: addressMax }), { max: addressesMax })
-const labels: Shape<Readonly<Record<string, string>>> = record(name, { max: labelsMax })
-const weight: Shape<number> = integer({ min: 1, max: weightMax })
-
-const member: Shape<Member> = object({
-  peer: name,
-  incarnation: name,
-  addresses,
-  labels,
-  weight,
-  since: count
+const { cluster: _, ...deltaFields } = viewFields
+const members = list(member, { max: membersMax })
+const delta: Shape<Delta> = object({ ...deltaFields, base: count, put: members, drop: peers })
+const packed: Shape<Packed> = object({
+  view: optional(view),
+  delta: optional(delta),
+  ...decisionFields
 })
-
-const placement: Shape<PlacementParameters> = object({
-  hash: oneOf('sha256-hrw-1'),
-  slots: integer({ min: 1, max: 1 << 20 }),
-  zoneLabel: name
-})
-
-const view: Shape<View> = object({
-  cluster: name,
-  number: integer({ min: 1 }),
-  members: list(member, { max: membersMax }),
-  tieBreaker: name,
-  placement
-})
-
-const peers: Shape<readonly string[]> = list(name, { max: membersMax })
-const decision: Shape<Decision> = object({ view, left: peers })
-const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
 
 const accusation: Shape<Accusation> = object({
   by: name,
@@ -230,19 +200,14 @@ const accusation: Shape<Accusation> = object({
   ageMs: count
 })
 
-const candidate: Shape<Candidate> = object({
-  peer: name,
-  incarnation: name,
-  addresses,
-  labels,
-  weight,
-  after: count
-})
+const candidate: Shape<Candidate> = object({ ...profileFields, after: count })
 
 export const Beat: Message<Beat> = message({
   standing,
   reports: bytes({ max: membersMax / 8 }),
-  accusations: list(accusation, { max: accusationsMax })
+  accusations: list(accusation, { max: accusationsMax }),
+  isLagging: optional(boolean()),
+  grants: optional(boolean())
 })
 
 export const Prepare: Message<Prepare> = message({
@@ -256,7 +221,7 @@ export const Accept: Message<Accept> = message({
   standing,
   number: count,
   ballot,
-  decision,
+  decision: packed,
   removes: peers
 })
 
@@ -264,10 +229,11 @@ export const Vote: Message<Vote> = message({
   standing,
   status: oneOf('yes', 'conflict', 'veto', 'elsewhere'),
   promised: optional(ballot),
-  accepted: optional(acceptedValue)
+  accepted: optional(object({ ballot, decision: packed })),
+  graceMs: optional(count)
 })
 
-export const Decided: Message<Decided> = message({ standing, decision })
+export const Decided: Message<Decided> = message({ standing, decision: packed })
 
 export const Acknowledgement: Message<Acknowledgement> = message({ standing })
 
@@ -275,7 +241,7 @@ export const Question: Message<Question> = message({ standing, after: count })
 
 export const Chain: Message<Chain> = message({
   standing,
-  decisions: list(decision, { max: pageViewsMax })
+  decisions: list(packed, { max: pageViewsMax })
 })
 
 export const Join: Message<Join> = message({
@@ -324,37 +290,3 @@ export const exchanges: {
   join: { request: Join, answer: JoinAnswer },
   leave: { request: Leave, answer: Acknowledgement }
 }
-
-/** The promise and vote of this peer in one instance, as it is stored. */
-export interface AcceptorState {
-  readonly number: number
-  readonly promised: Ballot
-  readonly accepted?: AcceptedValue
-}
-
-export const StoredAcceptor: Message<AcceptorState> = message({
-  number: count,
-  promised: ballot,
-  accepted: optional(acceptedValue)
-})
-
-export const StoredDecision: Message<Decision> = message({ view, left: peers })
-
-/** The lineage of the stored views, and the oldest unsettled one. */
-export interface ChainHead {
-  readonly lineage: string
-  readonly settled: number
-}
-
-export const StoredHead: Message<ChainHead> = message({
-  lineage: text({ max: 2 * textMax }),
-  settled: count
-})
-
-/** This life of the store, and how often it was opened. */
-export interface StoredSelf {
-  readonly incarnation: string
-  readonly boot: number
-}
-
-export const StoredSelf: Message<StoredSelf> = message({ incarnation: name, boot: count })

@@ -1,12 +1,6 @@
-import type { Member, Reachability, View } from '@murmuration/interface'
-import type {
-  AcceptorState,
-  ChainHead,
-  Decision,
-  Exchanges,
-  Method,
-  RefusalReason
-} from './messages.ts'
+import type { ForcedMark, Member, Reachability, View } from '@murmuration/interface'
+import type { Exchanges, Method, RefusalReason } from './messages.ts'
+import type { AcceptorState, ChainHead, Decision } from './records.ts'
 
 /** A change of the durable state. */
 export type Write =
@@ -31,6 +25,9 @@ export type Counted =
   | 'stalls'
   | 'joins_refused'
   | 'clusters_met'
+  | 'unverified'
+  | 'forced'
+  | 'lapses'
 
 /** What the shell has to do. */
 export type Effect =
@@ -64,6 +61,15 @@ export type Effect =
       readonly explanation: string
     }
   | { readonly type: 'left' }
+  /** A member was heard under a boot that was not known here. */
+  | { readonly type: 'started' }
+  /** The lease of this peer was obtained or has lapsed. */
+  | { readonly type: 'lease'; readonly held: boolean }
+  | {
+      readonly type: 'forced'
+      readonly mark: ForcedMark
+      readonly lost: readonly number[]
+    }
   | {
       readonly type: 'log'
       readonly level: 'info' | 'error'

@@ -1,9 +1,12 @@
 import type { View } from '@murmuration/interface'
 import { attemptMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
 import { compareBallots } from './acceptor.ts'
-import type { AcceptedValue, Ballot, Decision, Vote } from './messages.ts'
+import type { Vote } from './messages.ts'
+import type { AcceptedValue, Ballot, Decision } from './records.ts'
+import { unpack } from './packing.ts'
 import { acceptorsOf } from './quorum.ts'
 import type { Rules } from './rules.ts'
+import { votesOf } from './verifying.ts'
 
 /** One ballot of this peer, used for one value at most. */
 interface Attempt {
@@ -14,6 +17,8 @@ interface Attempt {
   readonly deadline: number
   readonly yes: Set<string>
   readonly no: Set<string>
+  /** The longest time that a voter gave those whom the decision removes. */
+  graceMs: number
   phase: 'prepare' | 'accept'
   /** The value with the highest ballot among the promises. */
   earlier: AcceptedValue | undefined
@@ -73,6 +78,7 @@ export class Proposer {
       deadline: now + attemptMs,
       yes: new Set(),
       no: new Set(),
+      graceMs: 0,
       phase: 'prepare',
       earlier: undefined
     }
@@ -91,7 +97,8 @@ export class Proposer {
     if (attempt === undefined || attempt.ballot !== ballot || attempt.phase !== phase) {
       return { type: 'wait' }
     }
-    if (vote?.status !== 'yes') {
+    const earlier = unpackVote(attempt.view, vote)
+    if (vote?.status !== 'yes' || earlier === 'unreadable') {
       this.#counter = Math.max(this.#counter, vote?.promised?.counter ?? 0)
       // Our own ballot came twice, and the answer to the first copy is on its way.
       const echoed =
@@ -102,8 +109,9 @@ export class Proposer {
       return this.#isHopeless(attempt) ? { type: 'failed' } : { type: 'wait' }
     }
     attempt.yes.add(peer)
+    attempt.graceMs = Math.max(attempt.graceMs, vote.graceMs ?? 0)
     if (phase === 'prepare' && this.#rules.takesUpEarlier) {
-      attempt.earlier = later(attempt.earlier, vote.accepted)
+      attempt.earlier = later(attempt.earlier, earlier)
     }
     if (!this.#rules.isMajority(attempt.view, attempt.yes, visible)) {
       return { type: 'wait' }
@@ -140,7 +148,9 @@ export class Proposer {
   #decided(attempt: Attempt): Step {
     this.#attempt = undefined
     this.#failures = 0
-    return { type: 'decided', decision: attempt.earlier?.decision ?? attempt.own }
+    const { ballot, earlier, graceMs, own, view, yes } = attempt
+    const proof = { ballot, votes: votesOf(view, yes), graceMs }
+    return { type: 'decided', decision: { ...(earlier?.decision ?? own), proof } }
   }
 
   #isHopeless({ view, no }: Attempt): boolean {
@@ -148,6 +158,19 @@ export class Proposer {
     const possible = new Set(left.map(({ peer }) => peer))
     return !this.#rules.isMajority(view, possible, possible)
   }
+}
+
+/** What a voter accepted before. Who cannot tell it has not voted: it may be the one decision. */
+function unpackVote(
+  view: View,
+  vote: Omit<Vote, 'standing'> | undefined
+): AcceptedValue | undefined | 'unreadable' {
+  if (vote?.accepted === undefined) {
+    return undefined
+  }
+  const { ballot } = vote.accepted
+  const decision = unpack(view, vote.accepted.decision)
+  return decision === undefined ? 'unreadable' : { ballot, decision }
 }
 
 function later(

@@ -1,5 +1,6 @@
 import type { Member, View } from '@murmuration/interface'
-import { isMajority } from './quorum.ts'
+import { forcedStep } from '../defaults.ts'
+import { acceptorsOf, isMajority } from './quorum.ts'
 
 type Named = Pick<Member, 'peer' | 'incarnation'>
 
@@ -16,11 +17,38 @@ export interface Rules {
   readonly promisesAreDurable: boolean
   /** Whether a proposer takes up what was accepted before. Only tests may say no. */
   readonly takesUpEarlier: boolean
+  /** Whether a view is adopted only with the votes of a majority (rule 6). */
+  readonly verifiesDecisions: boolean
+  /** Who may grant a lease in a view. */
+  grantersOf(view: View, holder: string): readonly string[]
+  /** Whether these have granted a lease. */
+  isLeaseMajority(view: View, holder: string, granters: ReadonlySet<string>): boolean
+  /** Whether a holder counts from when it sent its renewal, not from when the grants came. */
+  readonly countsFromSending: boolean
+  /** Whether an acceptor that voted for the next view grants a holder nothing more in this one. */
+  endsGrant(next: View, holder: string): boolean
+  /** Whether a restarted acceptor counts what it may have granted before. */
+  readonly remembersGrants: boolean
+  /** How much higher the number of a forced view is than that of the view it was made from. */
+  readonly forcedStep: number
+  /** Whether a peer that stood still takes the silence that it saw meanwhile for its own. */
+  readonly doubtsItself: boolean
+  /** Whether whoever replaces a removed owner waits for the end of its lease. */
+  readonly waitsForLeases: boolean
 }
 
 export const standardRules: Rules = {
   isMajority: (view, voters) => isMajority(view, voters),
   isSelf: (self, member) => member.peer === self.peer && member.incarnation === self.incarnation,
   promisesAreDurable: true,
-  takesUpEarlier: true
+  takesUpEarlier: true,
+  verifiesDecisions: true,
+  grantersOf: (view) => acceptorsOf(view).map(({ peer }) => peer),
+  isLeaseMajority: (view, _holder, granters) => isMajority(view, granters),
+  countsFromSending: true,
+  endsGrant: () => true,
+  remembersGrants: true,
+  waitsForLeases: true,
+  forcedStep,
+  doubtsItself: true
 }

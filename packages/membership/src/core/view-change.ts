@@ -1,5 +1,18 @@
-import type { Member, PlacementParameters, SelfIdentity, View } from '@murmuration/interface'
-import type { Candidate, Decision } from './messages.ts'
+import type {
+  ForcedMark,
+  Member,
+  PlacementParameters,
+  ProtocolRange,
+  Revocations,
+  SelfIdentity,
+  View,
+  ViewProposal
+} from '@murmuration/interface'
+import { protocolVersions } from '../defaults.ts'
+import type { Candidate } from './messages.ts'
+import { movesAmong, withMoves } from './moves.ts'
+import { leaseMsOf, paceOf } from './pace.ts'
+import type { Decision } from './records.ts'
 
 /** What a proposer wants to change in a view. */
 export interface Change {
@@ -9,10 +22,15 @@ export interface Change {
   readonly leave: readonly string[]
   /** True: a view without a change, so that a joiner with a higher number can follow. */
   readonly advance: boolean
+  /** Members whose certificate is revoked. */
+  readonly expelled?: readonly string[]
+  /** What people asked for, as far as the view does not have it. */
+  readonly proposals?: readonly ViewProposal[]
 }
 
 export function isEmpty(change: Change): boolean {
-  return change.join.length + change.remove.length + change.leave.length === 0 && !change.advance
+  const { join, remove, leave, advance, expelled = [], proposals = [] } = change
+  return [join, remove, leave, expelled, proposals].every(({ length }) => length === 0) && !advance
 }
 
 /** The first view of a cluster. */
@@ -22,25 +40,93 @@ export function firstDecision(
   founder: Candidate
 ): Decision {
   const members = [memberOf(founder, 1)]
-  return { view: { cluster, number: 1, members, tieBreaker: founder.peer, placement }, left: [] }
+  const view = { cluster, number: 1, members, tieBreaker: founder.peer, placement }
+  const leaseMs = paceOf(1).leaseMs
+  return { view: { ...view, leaseMs, protocols: protocolsOf(members) }, left: [] }
 }
 
 /** The view that follows by this change. A member with a new incarnation replaces the old one. */
 export function nextDecision(view: View, change: Change): Decision {
   const number = view.number + 1
   const members = new Map(view.members.map((member) => [member.peer, member]))
-  for (const peer of [...change.remove, ...change.leave]) {
+  for (const peer of [...change.remove, ...change.leave, ...(change.expelled ?? [])]) {
     members.delete(peer)
   }
   for (const candidate of change.join) {
     const present = members.get(candidate.peer)
     const same = present !== undefined && present.incarnation === candidate.incarnation
-    members.set(candidate.peer, memberOf(candidate, same ? present.since : number))
+    const record = memberOf(candidate, same ? present.since : number)
+    // Its roles were read from its certificate when it came; its own word does not change them.
+    const roles = same ? present.roles : candidate.roles
+    members.set(candidate.peer, { ...record, ...(roles && { roles }) })
+  }
+  const controlled = (change.proposals ?? []).reduce(withProposal, view)
+  for (const peer of controlled.revoked?.peers ?? []) {
+    members.delete(peer)
   }
   const ordered = [...members.values()].toSorted((a, b) => compareText(a.peer, b.peer))
+  return { view: followedBy(controlled, number, ordered), left: change.leave }
+}
+
+/** The view that an operator makes of some of the members, in place of a majority. */
+export function forcedDecision(
+  view: View,
+  number: number,
+  peers: ReadonlySet<string>,
+  by: string,
+  reason: string
+): Decision {
+  const mark: ForcedMark = { view: number, base: view.number, by, reason }
+  const members = view.members.filter(({ peer }) => peers.has(peer))
+  const unsafe = [...(view.unsafe ?? []), mark]
+  return { view: { ...followedBy(view, number, members), unsafe }, left: [], forced: mark }
+}
+
+/** Whether the view has all that a proposal asks for. */
+export function isProposalIn(view: View, proposal: ViewProposal): boolean {
+  return withProposal(view, proposal) === view
+}
+
+/** The view with what people asked for: itself, if it has that. */
+export function withProposal(view: View, proposal: ViewProposal): View {
+  const { revoke = {}, reinstate = {}, acknowledgeForced = 0 } = proposal
+  const { peers, serials } = view.revoked ?? { peers: [], serials: [] }
+  const revoked: Revocations = {
+    peers: changed(peers, revoke.peers, reinstate.peers),
+    serials: changed(serials, revoke.serials, reinstate.serials)
+  }
+  const unsafe = view.unsafe?.filter((mark) => mark.view > acknowledgeForced) ?? []
+  const isSame =
+    peers.join('\n') === revoked.peers.join('\n') &&
+    serials.join('\n') === revoked.serials.join('\n') &&
+    unsafe.length === (view.unsafe?.length ?? 0)
+  const controlled = isSame ? view : { ...view, revoked, unsafe }
+  return withMoves(controlled, proposal.move)
+}
+
+function changed(
+  before: readonly string[],
+  added: readonly string[] = [],
+  removed: readonly string[] = []
+): readonly string[] {
+  const all = new Set([...before, ...added])
+  return [...all].filter((text) => !removed.includes(text)).toSorted(compareText)
+}
+
+function followedBy(view: View, number: number, members: readonly Member[]): View {
+  const tieBreaker = tieBreakerOf(view, members, number)
+  const leaseMs = Math.max(leaseMsOf(view), paceOf(members.length).leaseMs)
+  const { moved: _, ...kept } = view
+  const followed = { ...kept, ...movesAmong(view, members), number, members, tieBreaker, leaseMs }
+  return { ...followed, protocols: protocolsOf(members) }
+}
+
+/** What all members speak. A joiner that speaks none of it is not admitted. */
+function protocolsOf(members: readonly Member[]): ProtocolRange {
+  const ranges = members.map(({ protocols }) => protocols ?? { lowest: 1, highest: 1 })
   return {
-    view: { ...view, number, members: ordered, tieBreaker: tieBreakerOf(view, ordered, number) },
-    left: change.leave
+    lowest: Math.max(1, ...ranges.map(({ lowest }) => lowest)),
+    highest: Math.min(Number.MAX_SAFE_INTEGER, ...ranges.map(({ highest }) => highest))
   }
 }
 
@@ -59,6 +145,7 @@ export function isRecordedAs(member: Member, candidate: Candidate): boolean {
   return (
     member.incarnation === candidate.incarnation &&
     member.weight === candidate.weight &&
+    JSON.stringify(member.protocols) === JSON.stringify(candidate.protocols ?? protocolVersions) &&
     JSON.stringify(member.addresses) === JSON.stringify(candidate.addresses) &&
     JSON.stringify(sorted(member.labels)) === JSON.stringify(sorted(candidate.labels))
   )
@@ -81,8 +168,10 @@ function tieBreakerOf(view: View, members: readonly Member[], number: number): s
 }
 
 function memberOf(candidate: Candidate, since: number): Member {
-  const { peer, incarnation, addresses, labels, weight } = candidate
-  return { peer, incarnation, addresses, labels, weight, since }
+  const { peer, incarnation, addresses, labels, weight, roles } = candidate
+  const protocols = candidate.protocols ?? protocolVersions
+  const record = { peer, incarnation, addresses, labels, weight, since, protocols }
+  return { ...record, ...(roles && { roles }) }
 }
 
 export function compareText(a: string, b: string): number {

@@ -1,19 +1,16 @@
 import type { View } from '@murmuration/interface'
-import { batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
+import { attemptMs, batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
 import { Acceptor } from './acceptor.ts'
 import type { Admission } from './admission.ts'
 import type { Context } from './context.ts'
-import type {
-  Accept,
-  AcceptorState,
-  Ballot,
-  Candidate,
-  Decision,
-  Prepare,
-  Vote
-} from './messages.ts'
+import type { StoredHistory } from './history.ts'
+import type { Accept, Candidate, Prepare, Standing, Vote } from './messages.ts'
+import type { AcceptorState, Ballot, Decision } from './records.ts'
+import type { Proposals } from './proposals.ts'
+import { pack, unpack } from './packing.ts'
 import { Proposer } from './proposer.ts'
 import type { Step } from './proposer.ts'
+import { memberOf } from './lookup.ts'
 import { acceptorsOf } from './quorum.ts'
 import { compareText, isEmpty, nextDecision } from './view-change.ts'
 import type { Change } from './view-change.ts'
@@ -22,24 +19,37 @@ import type { Change } from './view-change.ts'
 export class Voting {
   readonly #context: Context
   readonly #admission: Admission
+  readonly #proposals: Proposals
   readonly #acceptor: Acceptor
   readonly #proposer: Proposer
+  /** When this peer last voted; after a restart, when it started. */
+  #acceptedAt: number
   /** Since when there is something to decide. */
   #pendingSince: number | undefined
   /** While true, this peer decides and votes nothing: it is on its way to another cluster. */
   isFrozen = false
 
-  constructor(context: Context, admission: Admission, stored: AcceptorState | undefined) {
+  constructor(
+    context: Context,
+    admission: Admission,
+    proposals: Proposals,
+    stored: AcceptorState | undefined,
+    now: number
+  ) {
     const { peer, incarnation, boot } = context.self
     this.#context = context
     this.#admission = admission
+    this.#proposals = proposals
     this.#acceptor = new Acceptor(stored)
+    this.#acceptedAt = now
     this.#proposer = new Proposer(`${peer}#${incarnation}#${boot}`, context.rules)
   }
 
-  onPrepare(from: string, { number, ballot, removes }: Prepare, now: number): Vote {
+  onPrepare(from: string, prepare: Prepare, now: number): Vote {
+    const { standing: asked, number, ballot, removes } = prepare
+    const { history } = this.#context
     const standing = this.#context.standing()
-    const refusal = this.#refusal(from, number, removes, now)
+    const refusal = this.#refusal(from, asked, number, removes, now)
     if (refusal !== undefined) {
       return { standing, status: refusal }
     }
@@ -51,22 +61,50 @@ export class Voting {
       this.#context.outbox.write({ type: 'acceptor', state: answer.state })
     }
     const { accepted } = answer.state
-    return { standing, status: 'yes', ...(accepted && { accepted }) }
+    if (accepted === undefined) {
+      return { standing, status: 'yes' }
+    }
+    const decision = pack(history.view, accepted.decision)
+    return { standing, status: 'yes', accepted: { ballot: accepted.ballot, decision } }
   }
 
   onAccept(from: string, accept: Accept, now: number): Vote {
-    const { number, ballot, decision, removes } = accept
+    const { standing: asked, number, ballot, decision: packed, removes } = accept
+    const { grants, history, outbox } = this.#context
     const standing = this.#context.standing()
-    const refusal = this.#refusal(from, number, removes, now)
-    if (refusal !== undefined || decision.view.number !== number) {
+    const refusal = this.#refusal(from, asked, number, removes, now)
+    const decision = unpack(history.view, packed)
+    if (refusal !== undefined || decision?.view.number !== number) {
       return { standing, status: refusal ?? 'elsewhere' }
     }
     const answer = this.#acceptor.accept(number, ballot, decision)
     if (answer.status === 'conflict') {
       return { standing, status: 'conflict', promised: answer.promised }
     }
-    this.#context.outbox.write({ type: 'acceptor', state: answer.state })
-    return { standing, status: 'yes' }
+    this.#acceptedAt = now
+    outbox.write({ type: 'acceptor', state: answer.state })
+    const graceMs =
+      history.view === undefined ? 0 : grants.graceMs(history.view, decision.view, now)
+    return { standing, status: 'yes', graceMs }
+  }
+
+  /**
+   * Whether this peer grants the lease of a member, at the same view. Not after it voted for the
+   * next view, whether or not that has the member: of two further views it might learn nothing.
+   */
+  grants(peer: string, now: number): boolean {
+    const { grants, history, member, rules, self } = this.#context
+    const { view } = history
+    if (view === undefined || member === undefined || this.isFrozen || grants.isQuiet(now)) {
+      return false
+    }
+    const voted = this.#acceptor.accepted(view.number + 1)
+    const isOver = voted !== undefined && rules.endsGrant(voted.decision.view, peer)
+    if (isOver || !rules.grantersOf(view, peer).includes(self.peer)) {
+      return false
+    }
+    grants.grant(peer, now)
+    return true
   }
 
   /** Plans a proposal if something is to be decided; the member that is first in order goes first. */
@@ -78,7 +116,7 @@ export class Voting {
       return
     }
     const change = this.#change(view, now)
-    if (isEmpty(change)) {
+    if (isEmpty(change) && !this.#isUnfinished(view, now)) {
       this.#pendingSince = undefined
       timers.clear('propose')
       return
@@ -100,7 +138,8 @@ export class Voting {
     const change = this.#change(view, now)
     const reachable = detector.reachablePeers(now)
     // Without a majority nothing can be decided; the next heartbeat looks again.
-    if (this.isFrozen || isEmpty(change) || !rules.isMajority(view, reachable, reachable)) {
+    const isNothing = isEmpty(change) && !this.#isUnfinished(view, now)
+    if (this.isFrozen || isNothing || !rules.isMajority(view, reachable, reachable)) {
       return
     }
     const number = view.number + 1
@@ -131,20 +170,26 @@ export class Voting {
   /** Why this peer gives no vote, if so. */
   #refusal(
     from: string,
+    asked: Standing,
     number: number,
     removes: readonly string[],
     now: number
   ): 'elsewhere' | 'veto' | undefined {
-    const { detector, history, outbox, rules, self } = this.#context
+    const { detector, grants, history, outbox, rules, self } = this.#context
     const { view } = history
     const own = view && acceptorsOf(view).find(({ peer }) => peer === self.peer)
     const isHere =
       own !== undefined &&
       rules.isSelf(self, own) &&
+      history.lineage === asked.lineage &&
       history.number + 1 === number &&
-      history.view?.members.some(({ peer }) => peer === from) === true
+      memberOf(history.view, from) !== undefined
     if (!isHere || this.isFrozen) {
       return 'elsewhere'
+    }
+    if (removes.length > 0 && grants.isQuiet(now)) {
+      // It has just started and heard nobody yet (rule 8).
+      return 'veto'
     }
     const vouchedFor = removes.find((peer) => peer === self.peer || detector.vouchesFor(peer, now))
     if (vouchedFor !== undefined) {
@@ -205,19 +250,22 @@ export class Voting {
     if (step.type === 'failed') {
       this.#fail(now)
     } else if (step.type === 'accept' && view !== undefined) {
-      const { ballot, decision, removes } = step
+      const { ballot, removes } = step
+      const decision = pack(view, step.decision)
       const standing = this.#context.standing()
       const number = view.number + 1
       this.#poll(view, 'accept', { standing, number, ballot, decision, removes }, now)
     } else if (step.type === 'decided' && view !== undefined) {
-      this.#announce(view, step.decision, now)
+      const { lineage, settled } = history
+      this.announce(view, { lineage, settled, decisions: [step.decision] }, now)
     }
   }
 
-  #announce(before: View, decision: Decision, now: number): void {
-    const { history, outbox, self } = this.#context
-    const { lineage, settled } = history
-    if (!this.#context.adopt({ lineage, settled, decisions: [decision] }, now)) {
+  /** Adopts what was decided and tells the members of the view before and of the new one. */
+  announce(before: View, chain: StoredHistory, now: number): void {
+    const { outbox, self } = this.#context
+    const decision = chain.decisions.at(-1)
+    if (decision === undefined || !this.#context.adopt(chain, now)) {
       return
     }
     const members = [...before.members, ...decision.view.members]
@@ -241,10 +289,16 @@ export class Voting {
     this.consider(now)
   }
 
+  /** This peer voted, and nobody told of a decision: it must be found out, for it ends grants. */
+  #isUnfinished(view: View, now: number): boolean {
+    const isOpen = this.#acceptor.accepted(view.number + 1) !== undefined
+    return isOpen && now - this.#acceptedAt >= attemptMs
+  }
+
   /** This peer's place among the members that can propose. */
   #rank(change: Change, now: number): number {
     const { detector, self } = this.#context
-    const going = new Set([...change.remove, ...change.leave])
+    const going = new Set([...change.remove, ...change.leave, ...(change.expelled ?? [])])
     const order = [...detector.reachablePeers(now)]
       .filter((peer) => peer === self.peer || !going.has(peer))
       .toSorted(compareText)
@@ -254,23 +308,25 @@ export class Voting {
   #change(view: View, now: number): Change {
     const { detector, rules, self } = this.#context
     const leave = this.#admission.leavers(view, now)
+    const expelled = this.#proposals.expelled(view)
+    const proposals = this.#proposals.missingIn(view)
     const remove = detector
       .removable(now)
-      .filter((peer) => peer !== self.peer && !leave.includes(peer))
-    const going = new Set([...leave, ...remove])
+      .filter((peer) => peer !== self.peer && !leave.includes(peer) && !expelled.includes(peer))
+    const going = new Set([...leave, ...remove, ...expelled])
     const waiting = this.#admission.candidates(now).filter((candidate) => {
-      const present = view.members.find(({ peer }) => peer === candidate.peer)
+      const present = memberOf(view, candidate.peer)
       return !(present !== undefined && going.has(candidate.peer) && isSame(present, candidate))
     })
     const { confirmed } = detector
     if (!rules.isMajority(view, confirmed, confirmed)) {
       // Nobody comes in before a majority has been heard in this view.
-      return { join: [], remove, leave, advance: false }
+      return { join: [], remove, leave, expelled, proposals, advance: false }
     }
     const ready = waiting.filter(({ after }) => after <= view.number)
     const join = limited(view, going, ready)
     const advance = join.length === 0 && ready.length < waiting.length
-    return { join, remove, leave, advance }
+    return { join, remove, leave, expelled, proposals, advance }
   }
 }
 

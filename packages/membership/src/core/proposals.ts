@@ -1,0 +1,46 @@
+import type { View, ViewProposal } from '@murmuration/interface'
+import type { Context } from './context.ts'
+import { isProposalIn } from './view-change.ts'
+
+/** What people asked this peer to change in the view, until a view has it. */
+export class Proposals {
+  readonly #context: Context
+  readonly #waiting = new Set<ViewProposal>()
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  add(proposal: ViewProposal): void {
+    this.#waiting.add(proposal)
+  }
+
+  remove(proposal: ViewProposal): void {
+    this.#waiting.delete(proposal)
+  }
+
+  /** What this view lacks. */
+  missingIn(view: View): readonly ViewProposal[] {
+    return [...this.#waiting].filter((proposal) => !isProposalIn(view, proposal))
+  }
+
+  /** Members that are out because their certificate was revoked, or their name. */
+  expelled(view: View): readonly string[] {
+    const { config } = this.#context
+    const added = [...this.#waiting].flatMap(({ revoke }) => revoke?.serials ?? [])
+    const serials = new Set([...(view.revoked?.serials ?? []), ...added])
+    if (serials.size === 0) {
+      return []
+    }
+    return view.members
+      .map(({ peer }) => peer)
+      .filter((peer) => {
+        const serial = config.serialOf(peer)
+        return serial !== undefined && serials.has(serial)
+      })
+  }
+}

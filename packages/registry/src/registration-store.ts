@@ -1,0 +1,59 @@
+import { message, object } from '@murmuration/codec'
+import type { Infer } from '@murmuration/codec'
+import type { Registration, Store } from '@murmuration/interface'
+import { labelsShape, placedAgent } from './core/shapes.ts'
+
+/** A registration in messages and at rest. */
+export const registrationShape = object({
+  agent: placedAgent,
+  labels: labelsShape,
+  metadata: labelsShape
+})
+
+const RegistrationRecord = message({ registration: registrationShape })
+
+export function registrationToWire(agent: Registration): Infer<typeof registrationShape> {
+  const { id, placement, replicas, shardKey, labels = {}, metadata = {} } = agent
+  return {
+    agent: { id, placement, replicas, ...(shardKey === undefined ? {} : { shardKey }) },
+    labels: { ...labels },
+    metadata: { ...metadata }
+  }
+}
+
+export function registrationOf(wire: Infer<typeof registrationShape>): Registration {
+  return { ...wire.agent, labels: wire.labels, metadata: wire.metadata }
+}
+
+/** What was registered here: in memory, and on disk where there is one. */
+export class RegistrationStore {
+  readonly #store: Store | undefined
+  readonly #registrations = new Map<string, Registration>()
+
+  constructor(store: Store | undefined) {
+    this.#store = store
+  }
+
+  /** @throws CorruptDataError, StorageError, MalformedMessageError */
+  async load(): Promise<void> {
+    for await (const [id, bytes] of this.#store?.entries() ?? []) {
+      this.#registrations.set(id, registrationOf(RegistrationRecord.decode(bytes).registration))
+    }
+  }
+
+  get(id: string): Registration | undefined {
+    return this.#registrations.get(id)
+  }
+
+  async keep(agent: Registration): Promise<void> {
+    this.#registrations.set(agent.id, agent)
+    const value = RegistrationRecord.encode({ registration: registrationToWire(agent) })
+    await this.#store?.write([{ key: agent.id, value }], { sync: true })
+  }
+
+  async forget(id: string): Promise<boolean> {
+    const known = this.#registrations.delete(id)
+    if (known) await this.#store?.write([{ key: id, value: undefined }], { sync: true })
+    return known
+  }
+}

@@ -1,0 +1,100 @@
+import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
+import type { Mutants } from '../src/core/mutants.ts'
+import { run } from './run.ts'
+import * as scenarios from './scenarios.ts'
+import type { Scenario } from './scenarios.ts'
+
+export const workloads: readonly Workload[] = [
+  { name: 'state/faults', share: 40, run: faulty({}) },
+  {
+    name: 'state/slow-disks',
+    share: 10,
+    simulation: { diskMs: [0.05, 6] },
+    run: faulty({})
+  },
+  {
+    name: 'state/moves',
+    share: 20,
+    run: async (simulation) => {
+      await run(simulation, {}, { moving: true })
+    }
+  }
+]
+
+export const mutants: readonly Mutant[] = [
+  random('serve-without-merge', 'a new owner merges before it serves', {
+    mutants: { serveWithoutMerge: true },
+    killingSeed: 1
+  }),
+  random('key-not-replicated', 'the key travels with the update', {
+    mutants: { keyNotReplicated: true },
+    killingSeed: 1
+  }),
+  random('known-key-without-copies', 'a known key is acknowledged with copies only', {
+    mutants: { knownKeyWithoutCopies: true },
+    killingSeed: 2
+  }),
+  random('collect-without-fence', 'whoever hands over has adopted the view', {
+    mutants: { collectWithoutFence: true },
+    killingSeed: 1
+  }),
+  scripted('acknowledge-any-view', 'replicas acknowledge under their own view only', {
+    mutants: { acknowledgeAnyView: true },
+    scenario: scenarios.acknowledgesUnderAnOldView
+  }),
+  scripted('same-writer-after-restart', 'a restarted owner issues no dot again', {
+    mutants: { sameWriterAfterRestart: true },
+    scenario: scenarios.issuesDotsTwice
+  }),
+  scripted('count-outside-home', 'an owner outside of the home set does not count', {
+    mutants: { countOutsideHome: true },
+    scenario: scenarios.countsTheOwner
+  }),
+  scripted('forget-before-settled', 'a copy is kept until it is safe elsewhere', {
+    mutants: { forgetBeforeSettled: true },
+    scenario: scenarios.forgetsTooEarly
+  }),
+  scripted('no-restamp', 'a known key is stamped again', {
+    mutants: { noRestamp: true },
+    scenario: scenarios.twoExecutions
+  }),
+  scripted('lower-dot-stands', 'the latest stamp stands', {
+    mutants: { lowerDotStands: true },
+    scenario: scenarios.twoExecutions
+  })
+]
+
+function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
+  return async (simulation) => {
+    await run(simulation, broken)
+  }
+}
+
+/** A mutant that a few random runs find. */
+function random(
+  name: string,
+  rule: string,
+  { mutants: broken, killingSeed }: { readonly mutants: Mutants; readonly killingSeed: number }
+): Mutant {
+  return { name: `state/${name}`, rule, killingSeed, budget: 200, run: faulty(broken) }
+}
+
+/** A mutant that only one schedule finds: every seed gives that schedule. */
+function scripted(
+  name: string,
+  rule: string,
+  { mutants: broken, scenario }: { readonly mutants: Mutants; readonly scenario: Scenario }
+): Mutant {
+  return {
+    name: `state/${name}`,
+    rule,
+    killingSeed: 1,
+    budget: 1,
+    run: async () => {
+      const violation = await scenario(broken)
+      if (violation !== undefined) {
+        throw new Error(violation)
+      }
+    }
+  }
+}
