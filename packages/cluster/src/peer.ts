@@ -19,7 +19,7 @@ import { systemClock as clock } from '@murmuration/system'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterPlacement } from './index.ts'
+import type { Cluster, ClusterIdentity, ClusterPlacement } from './index.ts'
 import type { Node } from './node.ts'
 import type { Settings } from './settings.ts'
 
@@ -36,6 +36,7 @@ export interface PeerParts {
   readonly agents: Agents
   readonly registry: Registry
   readonly discovery: Discovery | undefined
+  readonly identity: ClusterIdentity | undefined
   readonly log: LogSink
 }
 
@@ -105,6 +106,10 @@ export class Peer implements Cluster {
 
   get discovery(): Discovery | undefined {
     return this.#parts.discovery
+  }
+
+  get identity(): ClusterIdentity | undefined {
+    return this.#parts.identity
   }
 
   members(): readonly Member[] {

@@ -4,7 +4,15 @@ import type { ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents } from '@murmuration/agent'
-import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
+import {
+  bootstrap,
+  componentsOf,
+  createDiscovery,
+  kademlia,
+  mdns,
+  peersOfPeers
+} from '@murmuration/discovery'
+import type { MembershipProofs } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
 import type { LogSink, Registry, Rpc, Store } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
@@ -24,7 +32,7 @@ import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
-import { defaults } from './defaults.ts'
+import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit } from './index.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
 import { startNode } from './node.ts'
@@ -68,7 +76,10 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   if (node !== undefined) rememberAddresses(node.libp2p, membership, sink('cluster'))
+  const identity = node === undefined ? undefined : openIdentity(settings, node, store, sink)
   await start(closers, membership)
+  identity?.follow(membership)
+  if (identity !== undefined) await start(closers, identity)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
   const signals = createSignals(
     {
@@ -114,6 +125,7 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     agents,
     registry,
     discovery,
+    identity,
     log: sink('cluster')
   }
 }
@@ -137,7 +149,7 @@ async function openNetwork(
   store: Store,
   closers: Closers
 ): Promise<Node> {
-  const credentials = await credentialsOf(settings, privateKey)
+  const credentials = await credentialsOf(settings, privateKey, store.sub('identity/'))
   const kept = store.sub('listen/')
   const known = await withKnownPorts(settings.listen, kept)
   let node: Node
@@ -149,23 +161,29 @@ async function openNetwork(
     node = await startNode(settings, credentials, privateKey, settings.listen)
   }
   closers.add(() => node.libp2p.stop())
-  closers.add(sweepRegularly(node))
   await rememberPorts(settings.listen, node.libp2p.getMultiaddrs().map(String), kept)
   return node
 }
 
-/** Cuts peers whose certificate has expired; they come back with the one they have renewed. */
-function sweepRegularly(node: Node): () => void {
-  let cancel = (): void => undefined
-  const again = (): void => {
-    cancel = clock.schedule(defaults.sweepMs, () => {
-      // Each cut connection is logged where it is cut; the sweep has no failure of its own.
-      void node.admitted.sweep()
-      again()
-    })
-  }
-  again()
-  return () => cancel()
+function openIdentity(
+  settings: Settings,
+  node: Node,
+  store: Store,
+  sink: (component: string) => LogSink
+): Identity {
+  const { libp2p, rpc, admitted, credentials } = node
+  return new Identity({
+    settings,
+    credentials,
+    admitted,
+    rpc,
+    clock,
+    random,
+    store: store.sub('identity/'),
+    log: sink('identity'),
+    connected: () => libp2p.getPeers().map(String),
+    addresses: () => libp2p.getMultiaddrs().map(String)
+  })
 }
 
 function openDiscovery(
@@ -178,10 +196,29 @@ function openDiscovery(
     {
       strategies: [
         ...(settings.bootstrap.length === 0 ? [] : [bootstrap({ addresses: settings.bootstrap })]),
-        ...(settings.mdns ? [mdns()] : [])
+        ...(settings.mdns ? [mdns()] : []),
+        ...(node.dht === undefined ? [] : [kademlia({ dht: node.dht })]),
+        peersOfPeers({ proofs: proofsOf(node) }),
+        ...settings.strategies
       ]
     }
   )
+}
+
+/** A peer that others only tell of is taken note of with its certificates. */
+function proofsOf({ admitted, credentials }: Node): MembershipProofs {
+  return {
+    of: (peer) => admitted.shownBy(peer),
+    hold: async (peer, proofs) => {
+      try {
+        await credentials.verify(proofs, peer)
+        return true
+      } catch {
+        // Whatever is wrong with them, they prove nothing.
+        return false
+      }
+    }
+  }
 }
 
 function openMembership(
@@ -203,7 +240,8 @@ function openMembership(
     weight: settings.weight,
     addresses: () => node?.libp2p.getMultiaddrs().map(String) ?? [],
     found: settings.bootstrap.length === 0,
-    rolesOf: (peer) => (node === undefined ? ['member'] : (node.admitted.rolesOf(peer) ?? []))
+    rolesOf: (peer) => (node === undefined ? ['member'] : (node.admitted.rolesOf(peer) ?? [])),
+    serialOf: (peer) => node?.admitted.certificateOf(peer)?.serial
   })
 }
 

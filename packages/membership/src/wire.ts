@@ -1,4 +1,4 @@
-import type { Rpc } from '@murmuration/interface'
+import type { Rpc, RpcHandler } from '@murmuration/interface'
 import { exchanges } from './core/messages.ts'
 import type { Method } from './core/messages.ts'
 import type { Answered, Sent } from './core/outbox.ts'
@@ -22,12 +22,14 @@ export function handleAll(
   serve: (from: string, sent: Sent, signal: AbortSignal) => Promise<Answered>
 ): void {
   for (const method of methods) {
-    rpc.handle(`membership.${method}`, async (bytes, { peer, signal }) => {
+    const handler: RpcHandler = async (bytes, { peer, signal }) => {
       // As above.
       const sent = { method, message: codecOf(method, 'request').decode(bytes) } as Sent
       const { message } = await serve(peer, sent, signal)
       return codecOf(method, 'answer').encode(message)
-    })
+    }
+    // A peer that is busy with other work must not look dead.
+    rpc.handle(`membership.${method}`, handler, { urgent: true })
   }
 }
 
