@@ -31,6 +31,10 @@ export async function assemble(
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   await start(closers, membership)
+  if (platform.identity !== undefined) {
+    platform.identity.follow(membership)
+    await start(closers, platform.identity)
+  }
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
   const signals = createSignals(
     {
@@ -110,6 +114,7 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
     rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
+    serialOf: (peer) => platform.serialOf?.(peer),
     ...asked
   })
   membership.addEventListener('view', ({ detail }) => remember?.(detail.view.members))
@@ -166,10 +171,11 @@ function ownerOfShard(key: string, state: State): string | undefined {
     ?.ownerOf({ id: `shard/shard/${key}`, shardKey: key, placement: 'hash', replicas: 1 })?.peer
 }
 
-function logSink(
+/** Lines of text with fields; those of `common` are added to each. */
+export function logSink(
   logger: ComponentLogger,
   component: string,
-  common: () => Readonly<Record<string, number>>
+  common: () => Readonly<Record<string, number>> = () => ({})
 ): LogSink {
   const log = logger.forComponent(`murmuration:${component}`)
   return (message, fields = {}) => log('%s %o', message, { ...common(), ...fields })
