@@ -1,5 +1,6 @@
 import {
   AbortedError,
+  isFactual,
   KeyExpiredError,
   NotOwnerError,
   SchemaError,
@@ -18,43 +19,22 @@ import type {
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'
+import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
 import type { AgentType, SignalReaction } from './define.ts'
-import { isFactual } from './failure.ts'
+import { HandlerFailure } from './failure.ts'
 import { actionWork, handle, isThenable, reactionWork } from './handling.ts'
-import type { Handled, Work } from './handling.ts'
+import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
 import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
 import { Request } from './request.ts'
 import type { Done } from './request.ts'
 
-/** Limits of one request. */
-export interface WorkOptions {
-  readonly key?: IdempotencyKey | undefined
-  readonly ack?: AckLevel | undefined
-  readonly caller: Caller
-  readonly timeoutMs: number
-}
-
-export interface ActivationInit {
-  readonly type: AgentType
-  readonly record: AgentRecord
-  readonly key: string
-  readonly owned: OwnedDocument
-  readonly mailboxMax: number
-  /** Undefined without a signal bus. */
-  readonly emit: ((signal: SignalInput) => void) | undefined
-  readonly now: () => number
-  /** Holds the activations whose handler has not returned at once. */
-  readonly busy: Set<Activation>
-  readonly onClose: () => void
-  readonly log: LogSink | undefined
-}
-
 /** One running agent: its owned document and its mailbox. */
 export class Activation {
   readonly #init: ActivationInit
   readonly #mailbox: Mailbox
+  readonly #parts: HandlingParts
   readonly #closing = new AbortController()
   /** Keyed requests that wait, run, or are being copied: a repetition joins the first one. */
   readonly #inFlight = new Map<string, Request>()
@@ -65,6 +45,7 @@ export class Activation {
   /** When the handler that runs began; undefined when none does. */
   busySinceMs: number | undefined
   calls = 0
+  lastFailure: string | undefined
   #echoesSkipped = 0
 
   constructor(init: ActivationInit) {
@@ -72,6 +53,8 @@ export class Activation {
     this.#mailbox = new Mailbox(init.mailboxMax)
     this.lastUsedMs = init.now()
     init.owned.signal.addEventListener('abort', this.#onTenureEnd)
+    const { type, record, key, owned, emit } = init
+    this.#parts = { type, id: record.id, key, owned, canEmit: emit !== undefined }
   }
 
   get owned(): OwnedDocument {
@@ -127,11 +110,32 @@ export class Activation {
 
   /** @throws UnknownAgentError, OverloadedError, KeyExpiredError, NotOwnerError */
   call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
-    const work = actionWork(this.type, action, input)
-    if (work === undefined) {
-      throw new UnknownAgentError(`agent type ${this.type.type} has no action ${action}`)
+    return this.#submit(options, this.#workOf(action, input))
+  }
+
+  /**
+   * Runs an action in this very turn, where nothing waits before it. What ends at once and changes
+   * nothing needs no key, no deadline and no place in the mailbox: those are most of what a call
+   * within one process costs. Undefined when others are before it; then nothing has begun.
+   *
+   * @throws UnknownAgentError, HandlerFailure
+   */
+  begin(
+    action: string,
+    input: unknown,
+    caller: Caller
+  ): { readonly output: unknown } | Begun | undefined {
+    if (this.#mailbox.size > 0 || !this.isOpen) return undefined
+    const work = this.#workOf(action, input)
+    const interest = new Interest(caller, this.#closing.signal)
+    this.calls++
+    const handled = this.#handle(interest, work)
+    if (!isThenable(handled) && handled.operations.length === 0) {
+      interest.end()
+      this.#emit(handled.emitted)
+      return handled
     }
-    return this.#submit(options, work)
+    return { follow: (options) => this.#follow(options, interest, handled) }
   }
 
   update(operations: readonly Operation[], options: WorkOptions): Promise<Done> {
@@ -147,10 +151,27 @@ export class Activation {
     return this.#submit(options, reactionWork(reactions, signal))
   }
 
+  #workOf(action: string, input: unknown): Work {
+    const work = actionWork(this.type, action, input)
+    if (work !== undefined) return work
+    throw new UnknownAgentError(`agent type ${this.type.type} has no action ${action}`)
+  }
+
+  /** Gives what has begun its place in the mailbox, which was empty when it began. */
+  #follow(
+    options: WorkOptions,
+    interest: Interest,
+    handled: Handled | Promise<Handled>
+  ): Promise<Done> {
+    const name = nameOf(options.key)
+    const request = new Request(interest, () => this.#await(request, name, options, handled))
+    return this.#enqueue(request, name)
+  }
+
   #submit(options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
     if (!this.isOpen) throw this.#moved()
     const { key } = options
-    const name = key === undefined ? undefined : `${key.session}:${key.sequence}`
+    const name = nameOf(key)
     if (name !== undefined && key !== undefined) {
       const running = this.#inFlight.get(name)
       if (running !== undefined) return this.#join(running, options, work)
@@ -163,6 +184,10 @@ export class Activation {
     const interest = new Interest(options.caller, this.#closing.signal)
     const request = new Request(interest, () => this.#take(request, name, options, work))
     request.hasWaited = this.#mailbox.size > 0
+    return this.#enqueue(request, name)
+  }
+
+  #enqueue(request: Request, name: string | undefined): Promise<Done> {
     if (name !== undefined) {
       request.onEnd = () => this.#inFlight.delete(name)
       this.#inFlight.set(name, request)
@@ -208,16 +233,41 @@ export class Activation {
     }
     this.calls++
     if (typeof work !== 'function') return this.#apply(request, options, work)
-    const { type, record, key, owned, emit, busy, now } = this.#init
-    const parts = { type, id: record.id, key, owned, canEmit: emit !== undefined }
-    const finish = (handled: Handled): void => this.#finish(request, name, options, handled)
-    let handled: Handled | Promise<Handled>
     try {
-      handled = handle(parts, request.interest, work)
-      if (!isThenable(handled)) return finish(handled)
+      return this.#await(request, name, options, this.#handle(request.interest, work))
     } catch (error) {
       return request.fail(error)
     }
+  }
+
+  #handle(interest: Interest, work: Work): Handled | Promise<Handled> {
+    try {
+      const handled = handle(this.#parts, interest, work)
+      if (!isThenable(handled)) return handled
+      return handled.then(undefined, (error: unknown) => this.#failed(error))
+    } catch (error) {
+      return this.#failed(error)
+    }
+  }
+
+  /** Errors with a code are meant for the caller; others are failures of the agent. */
+  #failed(error: unknown): never {
+    if (error instanceof HandlerFailure && error.error.name === 'RemoteHandlerError') {
+      this.lastFailure = error.error.message
+      this.#init.onFailure(error.error.message)
+    }
+    throw error
+  }
+
+  /** Until the handler has ended, the turn is taken. */
+  #await(
+    request: Request,
+    name: string | undefined,
+    options: WorkOptions,
+    handled: Handled | Promise<Handled>
+  ): void | Promise<void> {
+    if (!isThenable(handled)) return this.#finish(request, name, options, handled)
+    const { busy, now } = this.#init
     this.busySinceMs = now()
     busy.add(this)
     const free = (): void => {
@@ -227,7 +277,7 @@ export class Activation {
     return handled
       .then((value) => {
         free()
-        finish(value)
+        this.#finish(request, name, options, value)
       })
       .catch((error: unknown) => {
         free()
@@ -254,7 +304,7 @@ export class Activation {
     { output, operations, emitted }: Handled
   ): void {
     if (!this.isOpen) return request.fail(this.#moved())
-    if (operations.length === 0) {
+    if (operations.length === 0 && options.recorded !== true) {
       this.#emit(emitted)
       return request.resolve({ output })
     }
@@ -315,6 +365,10 @@ export class Activation {
   #moved(): NotOwnerError {
     return new NotOwnerError(`${this.id} does not run here any more`)
   }
+}
+
+function nameOf(key: IdempotencyKey | undefined): string | undefined {
+  return key === undefined ? undefined : `${key.session}:${key.sequence}`
 }
 
 function doneOf(commit: Commit): Done {

@@ -1,15 +1,18 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
 import { Catalog } from './catalog.ts'
+import type { PeerLoad } from './core/load.ts'
+import type { Mutants } from './core/mutants.ts'
 import { Session } from './core/session.ts'
 import type { AgentType } from './define.ts'
 import { Echoes } from './echoes.ts'
 import { AgentHost } from './host.ts'
-import type { AgentComponents, Agents, AgentsInit, RunningAgent } from './index.ts'
+import type { AgentComponents, Agents, AgentsInit, RunningAgent, ScheduledTick } from './index.ts'
 import { registerMetrics } from './metrics.ts'
 import { makeReference } from './reference.ts'
 import type { AgentRef, ReferenceParts } from './reference.ts'
 import { Router } from './router.ts'
+import { Scheduler } from './scheduler.ts'
 import { Serving } from './serving.ts'
 
 export class ClusterAgents implements Agents {
@@ -18,15 +21,21 @@ export class ClusterAgents implements Agents {
   readonly #host: AgentHost
   readonly #serving: Serving
   readonly #router: Router
+  readonly #scheduler: Scheduler
   readonly #parts: ReferenceParts
   #subscriptions: Subscription[] = []
   #isRunning = false
 
-  constructor(components: AgentComponents, init: AgentsInit) {
+  constructor(components: AgentComponents, init: AgentsInit, mutants: Mutants = {}) {
     this.#components = components
     this.#catalog = new Catalog(init.types)
     this.#host = new AgentHost(components, this.#catalog, init)
     this.#serving = new Serving(components, this.#catalog, this.#host)
+    this.#scheduler = new Scheduler(components, {
+      catalog: this.#catalog,
+      host: this.#host,
+      mutants
+    })
     const name = Array.from(components.random.bytes(12), (byte) =>
       byte.toString(16).padStart(2, '0')
     )
@@ -48,6 +57,7 @@ export class ClusterAgents implements Agents {
     this.#host.start()
     this.#serving.start()
     this.#router.start()
+    this.#scheduler.start()
     const { signals } = this.#components
     if (signals === undefined) return
     for (const { type, reactions } of this.#catalog.entries) {
@@ -64,6 +74,7 @@ export class ClusterAgents implements Agents {
     this.#isRunning = false
     for (const subscription of this.#subscriptions) subscription.close()
     this.#subscriptions = []
+    this.#scheduler.stop()
     // First what would ask again, then what answers.
     this.#router.stop()
     this.#serving.stop()
@@ -82,6 +93,14 @@ export class ClusterAgents implements Agents {
 
   running(): readonly RunningAgent[] {
     return this.#host.running()
+  }
+
+  scheduled(): readonly ScheduledTick[] {
+    return this.#scheduler.list()
+  }
+
+  selectPeerForAgent(id: string): Promise<PeerLoad> {
+    return this.#host.select(id)
   }
 
   begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {

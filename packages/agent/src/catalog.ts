@@ -43,11 +43,17 @@ export class Catalog {
 
   /** @throws InvalidParametersError for what is no id, UnknownAgentError for a type of others */
   find(id: string): Entry & { readonly key: string } {
+    const entry = this.lookUp(id)
+    if (entry === undefined) {
+      throw new UnknownAgentError(`this peer does not define the type of ${id}`)
+    }
+    return entry
+  }
+
+  /** The same, or undefined for a type of others. @throws InvalidParametersError for what is no id */
+  lookUp(id: string): (Entry & { readonly key: string }) | undefined {
     const { namespace, type, key } = parseAgentId(id)
     const entry = this.#entries.get(`${namespace}/${type}`)
-    if (entry === undefined) {
-      throw new UnknownAgentError(`this peer does not define ${namespace}/${type}`)
-    }
-    return { ...entry, key }
+    return entry === undefined ? undefined : { ...entry, key }
   }
 }

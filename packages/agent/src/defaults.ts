@@ -46,5 +46,24 @@ export const defaults = Object.freeze({
   /** Watches of other peers that are open here at once. */
   watchesMax: 4_096,
   /** Requests of one session that are open. Reaching it means that somebody never confirms. */
-  sessionOpenMax: 1_048_576
+  sessionOpenMax: 1_048_576,
+  /** Scheduled calls that one peer has under way at once; more wait, so a common tick is no flood. */
+  schedulesFiringMax: 64,
+  /** Milliseconds before a scheduled call that could not be made is made again. */
+  scheduleRetryMs: 1_000,
+  /** Milliseconds after which the scheduler looks at the wall clock again, which may have been set. */
+  scheduleSleepMs: 30_000,
+  /**
+   * Milliseconds for which a tick whose schedule says `skip` may be late: longer than failover takes,
+   * so that the death of a peer skips nothing.
+   */
+  scheduleSkipMs: 15_000,
+  /** Missed ticks that a schedule with `all` makes up for. */
+  scheduleCatchUpMax: 100,
+  /** Milliseconds for which the loads of the members are used again: agents come in bursts. */
+  loadCacheMs: 1_000,
+  /** Milliseconds that a member has to say how loaded it is. */
+  loadTimeoutMs: 500,
+  /** Milliseconds that a view has to come which moves an agent. */
+  moveTimeoutMs: 5_000
 })

@@ -11,7 +11,11 @@ import type {
   SignalInput
 } from '@murmuration/interface'
 import { agentId } from '@murmuration/identity'
+import type { AgentNeeds } from './core/load.ts'
 import { compilePattern } from './core/pattern.ts'
+import type { SupervisionLimits } from './core/supervision.ts'
+import { checkSchedules } from './schedules.ts'
+import type { ScheduleDefinition, ScheduleOf } from './schedules.ts'
 import { toolOf } from './tool.ts'
 import type { Tool } from './tool.ts'
 
@@ -46,6 +50,8 @@ export interface ActionDefinition<
   readonly description?: string
   /** @default '1.0.0' */
   readonly version?: string
+  /** Milliseconds for a call that does not say otherwise, retries included: minutes for slow work. @default 10000 */
+  readonly timeoutMs?: number
   /**
    * Runs on the agent's owner, one at a time. If it throws, nothing is changed and the caller gets
    * the error. With a changed state, a repeated call (same idempotency key) is answered from the
@@ -84,12 +90,28 @@ export interface AgentDefinition<
   readonly consistency?: Exclude<Consistency, 'strong'>
   /** Copies of the state, 1 to 7. @default 3 */
   readonly replicas?: number
-  /** @default 'pause-minority' */
+  /** What to do in a split of the network. @default that of the cluster, `pause-minority` */
   readonly onPartition?: PartitionPolicy
-  /** `pinned`: the key is the PeerId of the peer that runs it. @default 'hash' */
-  readonly placement?: Exclude<PlacementPolicy, 'load'>
+  /**
+   * `pinned`: the key is the PeerId of the peer that runs it. `load`: a new agent goes to the least
+   * loaded member that fits, where hashing would put it on one clearly more loaded. @default 'hash'
+   */
+  readonly placement?: PlacementPolicy
+  /** Labels that its peer must have. @default {} */
+  readonly labels?: Readonly<Record<string, string>>
+  /** What each running agent takes of the capacity of its peer. @default {} */
+  readonly resources?: Readonly<Record<string, number>>
+  /** Whether an agent may be moved to a peer now; told to who asks for the move. @default always */
+  readonly mayMove?: (id: string, peer: string) => boolean
+  /**
+   * How often handlers may fail unexpectedly (with errors that have no `code`) before the agent rests
+   * and answers `AgentFailedError`. @default no limit
+   */
+  readonly supervision?: SupervisionLimits
   /** Agents with equal shard keys live on the same peers. @default the id */
   readonly shardKey?: (key: string) => string
+  /** What is called when; owned by the cluster, so that it survives every peer. */
+  readonly schedules?: Readonly<Record<string, ScheduleOf<NoInfer<I>>>>
 }
 
 /** A defined agent type. */
@@ -104,7 +126,12 @@ export interface AgentType<
   readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
-  readonly onPartition: PartitionPolicy
+  /** Undefined: the default of the peer. */
+  readonly onPartition: PartitionPolicy | undefined
+  readonly schedules: Readonly<Record<string, ScheduleDefinition>>
+  readonly needs: AgentNeeds
+  readonly supervision: SupervisionLimits | undefined
+  mayMove(id: string, peer: string): boolean
   /** The id of the agent with this key. */
   id(key: string): string
   /** What other peers need to know to place it. */
@@ -137,14 +164,18 @@ export function defineAgent<
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
     )
   }
-  oneOf('onPartition', definition.onPartition, policies)
-  oneOf('placement', definition.placement, ['hash', 'pinned'])
+  if (typeof definition.onPartition !== 'object') {
+    oneOf('onPartition', definition.onPartition, policies)
+  }
+  oneOf('placement', definition.placement, ['hash', 'pinned', 'load'])
   oneOf('consistency', definition.consistency, ['eventual', 'session'])
   for (const name of Object.keys(actions)) {
     if (name.length > 0 && name.length <= ACTION_NAME_MAX) continue
     throw new InvalidParametersError(`an action has a name of 1 to ${ACTION_NAME_MAX} characters`)
   }
   for (const pattern of Object.keys(definition.on ?? {})) compilePattern(pattern)
+  const schedules: AgentType['schedules'] = definition.schedules ?? {}
+  checkSchedules(type, schedules, actions)
   agentId(type, 'key', namespace) // Validates both names now and not at the first call.
   return {
     type,
@@ -153,7 +184,11 @@ export function defineAgent<
     actions,
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
-    onPartition: definition.onPartition ?? 'pause-minority',
+    onPartition: definition.onPartition,
+    schedules,
+    needs: needsOf(definition),
+    supervision: definition.supervision,
+    mayMove: (id, peer) => definition.mayMove?.(id, peer) ?? true,
     id: (key) => agentId(type, key, namespace),
     record: (key) => ({
       id: agentId(type, key, namespace),
@@ -165,10 +200,28 @@ export function defineAgent<
   }
 }
 
+function needsOf(definition: {
+  readonly type: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly resources?: Readonly<Record<string, number>>
+  readonly supervision?: SupervisionLimits
+}): AgentNeeds {
+  const { type, labels = {}, resources = {}, supervision } = definition
+  const bad = Object.entries(resources).find(([, amount]) => !(amount > 0 && amount < Infinity))
+  if (bad !== undefined) {
+    throw new InvalidParametersError(`agent type ${type} must need more than 0 of ${bad[0]}`)
+  }
+  const { failuresMax = 0, withinMs = 1 } = supervision ?? {}
+  if (!Number.isInteger(failuresMax) || failuresMax < 0 || !(withinMs > 0)) {
+    throw new InvalidParametersError(`supervision of agent type ${type} needs positive limits`)
+  }
+  return { labels, resources }
+}
+
 /** Characters of the name of an action, as messages carry it. */
 const ACTION_NAME_MAX = 128
 
-const policies = ['pause-minority', 'continue-all', 'leader-election']
+const policies = ['pause-minority', 'continue-all', 'leader-election', 'keep-oldest', 'down-all']
 
 function oneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.includes(value)) return

@@ -25,25 +25,39 @@ export interface HandlingParts {
   readonly canEmit: boolean
 }
 
+/** The context of an action, whose input is set when it is valid. */
+interface OpenContext extends HandlerContext<Schema> {
+  input: unknown
+}
+
 /** Some work with a handler's context: gives its output, or a promise of it. */
-export type Work = (context: HandlerContext<Schema>) => unknown
+export type Work = (context: OpenContext) => unknown
 
 /** The work of an action: validates its input, runs its handler, validates its output. */
 export function actionWork(type: AgentType, name: string, input: unknown): Work | undefined {
   const action = Object.hasOwn(type.actions, name) ? type.actions[name] : undefined
   if (action === undefined) return undefined
-  const check = (schema: StandardSchemaV1, value: unknown, what: string): unknown =>
-    guarded(() => validate(schema, value, `${what} of ${type.type}.${name}`))
-  return (context) =>
-    chain(check(action.input, input, 'input'), (valid) => {
-      // The getter of `signal` must not be copied by a spread: it would run.
-      const withInput = Object.defineProperty(context, 'input', { value: valid, enumerable: true })
-      const full = withInput as HandlerContext<Schema> & { readonly input: unknown } // defined above
-      return chain(
-        guarded(() => action.run(full)),
-        (output) => check(action.output, output, 'output')
-      )
-    })
+  return (context) => {
+    const valid = check(action.input, input, type, name, 'input')
+    const run = (checked: unknown): unknown => {
+      context.input = checked
+      const output = guarded(() => action.run(context))
+      const checkOutput = (value: unknown): unknown =>
+        check(action.output, value, type, name, 'output')
+      return isThenable(output) ? Promise.resolve(output).then(checkOutput) : checkOutput(output)
+    }
+    return isThenable(valid) ? Promise.resolve(valid).then(run) : run(valid)
+  }
+}
+
+function check(
+  schema: StandardSchemaV1,
+  value: unknown,
+  type: AgentType,
+  name: string,
+  what: string
+): unknown {
+  return guarded(() => validate(schema, value, () => `${what} of ${type.type}.${name}`))
 }
 
 /** The work of the reactions to a signal, one after the other. */
@@ -62,9 +76,11 @@ export function handle(
 ): Handled | Promise<Handled> {
   const { type, id, key, owned, canEmit } = parts
   let recording: Recording<Schema> | undefined
-  const emitted: SignalInput[] = []
+  let emitted: SignalInput[] | undefined
   let ended = false
-  const context: HandlerContext<Schema> = {
+  // A plain object with its own getters, so that a handler may spread it.
+  const context: OpenContext = {
+    input: undefined,
     // Made on first use: it costs more than all the rest of a call.
     get state() {
       recording ??= owned.document.draft(type.state)
@@ -78,15 +94,24 @@ export function handle(
     },
     emit: (signal) => {
       if (ended) throw new InvalidParametersError('emit was called after the handler had ended')
+      emitted ??= []
       checkEmitted(signal, emitted.length, canEmit)
       emitted.push(signal)
     }
   }
-  return chain(work(context), (output) => {
+  const finish = (output: unknown): Handled => {
     ended = true
-    return { output, operations: recording?.operations ?? [], emitted }
-  }) as Handled | Promise<Handled> // `chain` keeps what its callback gives
+    return {
+      output,
+      operations: recording === undefined ? NONE : recording.operations,
+      emitted: emitted ?? NONE
+    }
+  }
+  const output = work(context)
+  return isThenable(output) ? Promise.resolve(output).then(finish) : finish(output)
 }
+
+const NONE: readonly never[] = []
 
 function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): void {
   if (!canEmit) throw new InvalidParametersError('this peer has no signal bus to emit to')
@@ -96,11 +121,6 @@ function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): voi
   if (count >= defaults.emitMax) {
     throw new InvalidParametersError(`a handler may emit ${defaults.emitMax} signals at most`)
   }
-}
-
-/** Goes on at once where the value is there: a promise costs a turn of the microtask queue. */
-function chain(value: unknown, next: (value: unknown) => unknown): unknown {
-  return isThenable(value) ? Promise.resolve(value).then(next) : next(value)
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -9,27 +9,36 @@ import {
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
 import { Activation } from './activation.ts'
-import type { WorkOptions } from './activation.ts'
+import type { Begun, WorkOptions } from './activation-init.ts'
 import type { Catalog } from './catalog.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType, SignalReaction } from './define.ts'
 import type { AgentComponents, AgentsInit, RunningAgent } from './index.ts'
 import { STEADY } from './interest.ts'
+import type { Caller } from './interest.ts'
 import type { WorkRequest } from './messages.ts'
+import type { PeerLoad } from './core/load.ts'
+import type { OwnLoad } from './load-board.ts'
+import { Placer } from './placer.ts'
 import type { Done } from './request.ts'
+import { Supervisor } from './supervisor.ts'
 
 /** Runs the agents that this peer owns. */
 export class AgentHost {
   readonly #components: AgentComponents
   readonly #catalog: Catalog
-  readonly #limits: Required<Omit<AgentsInit, 'types'>>
+  readonly #limits: Required<Omit<AgentsInit, 'types' | 'capacity'>>
   readonly #activations = new Map<string, Activation>()
   /** The same, by type. */
   readonly #ofType = new Map<AgentType, Set<Activation>>()
   readonly #starting = new Map<string, Promise<Activation>>()
+  /** Types of the agents that start here: they take room already. */
+  readonly #reserved = new Map<string, AgentType>()
   readonly #busy = new Set<Activation>()
   /** Of the busy ones, those of which the log has told. */
   readonly #told = new WeakMap<Activation, number>()
+  readonly #supervisor: Supervisor
+  readonly #placer: Placer
   #stopping = new AbortController()
   #timers: (() => void)[] = []
 
@@ -38,6 +47,8 @@ export class AgentHost {
     this.#catalog = catalog
     this.#limits = limitsOf(init)
     for (const { type } of catalog.entries) this.#ofType.set(type, new Set())
+    this.#supervisor = new Supervisor(components.clock, components.log)
+    this.#placer = new Placer(components, () => this.#load(init.capacity ?? {}))
   }
 
   get size(): number {
@@ -46,6 +57,7 @@ export class AgentHost {
 
   start(): void {
     this.#stopping = new AbortController()
+    this.#placer.start()
     this.#every(this.#limits.idleMs / 4, () => this.#passivate())
     this.#every(this.#limits.handlerWarnMs / 2, () => this.#warn())
   }
@@ -53,6 +65,7 @@ export class AgentHost {
   stop(): void {
     for (const cancel of this.#timers) cancel()
     this.#timers = []
+    this.#placer.stop()
     this.#stopping.abort()
     for (const activation of this.#activations.values()) {
       this.#drop(activation, 'the peer stops')
@@ -63,12 +76,13 @@ export class AgentHost {
     const now = this.#components.clock.monotonic()
     return [...this.#activations.values()]
       .filter(({ isOpen }) => isOpen)
-      .map(({ id, owned, calls, waiting, busySinceMs }) => ({
+      .map(({ id, owned, calls, waiting, busySinceMs, lastFailure }) => ({
         id,
         epoch: owned.epoch,
         calls,
         waiting,
-        busyMs: busySinceMs === undefined ? 0 : now - busySinceMs
+        busyMs: busySinceMs === undefined ? 0 : now - busySinceMs,
+        lastFailure
       }))
   }
 
@@ -78,6 +92,7 @@ export class AgentHost {
   }
 
   end(id: string): boolean {
+    this.#supervisor.forget(id)
     const activation = this.#activations.get(id)
     if (activation === undefined) return false
     const isOpen = activation.isOpen
@@ -93,10 +108,24 @@ export class AgentHost {
   /** Starts the agent if it does not run. The caller's signal ends its wait, not the start. */
   async begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
     const { type } = this.#catalog.find(record.id)
+    this.#supervisor.refuse(record.id)
     this.refusePaused(type, record.id)
     const { signal } = options
     const activation = this.#running(record.id) ?? (await this.#activate(record.id, signal))
     return activation.owned.epoch
+  }
+
+  /** Begins an action in this turn; undefined where the agent does not run here, waits or is paused. */
+  beginHere(
+    id: string,
+    action: string,
+    input: unknown,
+    caller: Caller
+  ): { readonly output: unknown } | Begun | undefined {
+    const activation = this.#running(id)
+    if (activation === undefined || this.#isPaused(activation.type)) return undefined
+    activation.lastUsedMs = this.#components.clock.monotonic()
+    return activation.begin(action, input, caller)
   }
 
   /** Does what a request asks. Rejects with `NotOwnerError` where another peer should. */
@@ -105,6 +134,7 @@ export class AgentHost {
       const running = this.#running(request.agent)
       if (running !== undefined) return this.#work(running, request, options)
       const { type } = this.#catalog.find(request.agent)
+      this.#supervisor.refuse(request.agent)
       // Not begun while paused: what a split has moved here may be old.
       this.refusePaused(type, request.agent)
       return this.#activate(request.agent).then((begun) => this.#work(begun, request, options))
@@ -116,9 +146,10 @@ export class AgentHost {
 
   /** @throws PausedError when the type pauses on this side of a split */
   refusePaused(type: AgentType, id: string): void {
-    if (this.#components.partition?.verdict(type.onPartition) === 'pause') {
-      throw new PausedError(`${id} is paused: this side of the split has no majority`)
-    }
+    if (!this.#isPaused(type)) return
+    const { partition, rpc } = this.#components
+    const reason = partition?.decide(type.onPartition).reason ?? ''
+    throw new PausedError(`${id} is paused on ${rpc.peer} until the split is over: ${reason}`)
   }
 
   /** Lets all running agents of a type react to a signal of the bus by one of its reactions. */
@@ -137,6 +168,30 @@ export class AgentHost {
     }
   }
 
+  /** The member on which the agent would be started now. @throws ClusterAtCapacityError */
+  select(id: string): Promise<PeerLoad> {
+    const { type, key } = this.#catalog.find(id)
+    return this.#placer.select(type, type.record(key))
+  }
+
+  #load(capacity: Readonly<Record<string, number>>): ReturnType<OwnLoad> {
+    const free = { ...capacity }
+    const take = ({ needs }: AgentType, count: number): void => {
+      for (const [name, amount] of Object.entries(needs.resources)) {
+        free[name] = Math.max(0, (free[name] ?? 0) - amount * count)
+      }
+    }
+    for (const [type, activations] of this.#ofType) take(type, activations.size)
+    for (const type of this.#reserved.values()) take(type, 1)
+    const machine = this.#components.machine?.() ?? { cpu: 0, memory: 0, lagMs: 0 }
+    const agents = this.#activations.size + this.#reserved.size
+    return { ...machine, agents, agentsMax: this.#limits.activationsMax, free }
+  }
+
+  #isPaused(type: AgentType): boolean {
+    return this.#components.partition?.verdict(type.onPartition) === 'pause'
+  }
+
   #running(id: string): Activation | undefined {
     const activation = this.#activations.get(id)
     return activation?.isOpen === true ? activation : undefined
@@ -145,10 +200,6 @@ export class AgentHost {
   #activate(id: string, signal?: AbortSignal): Promise<Activation> {
     let starting = this.#starting.get(id)
     if (starting === undefined) {
-      if (this.#activations.size + this.#starting.size >= this.#limits.activationsMax) {
-        const max = this.#limits.activationsMax
-        return Promise.reject(new OverloadedError(`this peer runs ${max} agents already`))
-      }
       starting = this.#start(id).finally(() => this.#starting.delete(id))
       this.#starting.set(id, starting)
     }
@@ -160,7 +211,13 @@ export class AgentHost {
     // The record by this peer's own definition: what others say of an agent does not place it.
     const record = type.record(key)
     const stopping = this.#stopping.signal
-    const owned = await this.#components.state.own(record, { signal: stopping })
+    const { rpc, state } = this.#components
+    const isOwner = state.placement()?.ownerOf(record)?.peer === rpc.peer
+    if (isOwner && !this.#placer.mayStart(type, record)) await this.#placer.place(type, record)
+    this.#reserved.set(id, type)
+    const owned = await state
+      .own(record, { signal: stopping })
+      .finally(() => this.#reserved.delete(id))
     if (stopping.aborted) throw new NotOwnerError(`${id} was not started: the peer stops`)
     if (owned.signal.aborted) throw new NotOwnerError(`${id} moved away while it started`)
     const { clock, signals, log } = this.#components
@@ -177,6 +234,10 @@ export class AgentHost {
       now: () => clock.monotonic(),
       busy: this.#busy,
       onClose: () => this.#forget(activation),
+      onFailure: (reason) => {
+        const rest = this.#supervisor.failed(type, id, reason)
+        if (rest !== undefined) activation.close(rest)
+      },
       log
     })
     this.#activations.set(id, activation)
@@ -264,7 +325,7 @@ export class AgentHost {
   }
 }
 
-function limitsOf(init: AgentsInit): Required<Omit<AgentsInit, 'types'>> {
+function limitsOf(init: AgentsInit): Required<Omit<AgentsInit, 'types' | 'capacity'>> {
   const limits = {
     mailboxMax: init.mailboxMax ?? defaults.mailboxMax,
     activationsMax: init.activationsMax ?? defaults.activationsMax,

@@ -23,11 +23,11 @@ import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import type { WorkRequest } from './messages.ts'
 import type { Observer } from './metrics.ts'
-import type { Routed, Router } from './router.ts'
+import type { BegunHere, Routed, Router } from './router.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
-  /** Milliseconds for everything, retries included. @default 10000 */
+  /** Milliseconds for everything, retries included. @default what the action says, else 10000 */
   readonly timeoutMs?: number
   /** @default a new one of this peer's session */
   readonly idempotencyKey?: IdempotencyKey
@@ -126,11 +126,34 @@ class Reference implements AgentRef<AgentType> {
 
   async call(action: string, input: unknown, options: WorkCallOptions = {}): Promise<unknown> {
     this.#refuseStrong(options.consistency)
-    const { output } = await this.#work(
-      { kind: 'call', action, ...(input === undefined ? {} : { input }) },
-      options
-    )
+    const begun = isPlain(options) ? this.#beginHere(action, input) : undefined
+    if (begun !== undefined && 'output' in begun) return begun.output
+    const work = { kind: 'call', action, ...(input === undefined ? {} : { input }) } as const
+    const timeoutMs = options.timeoutMs ?? this.#type.actions[action]?.timeoutMs
+    const limits = timeoutMs === undefined ? options : { ...options, timeoutMs }
+    const { output } = await this.#work(work, limits, begun)
     return output
+  }
+
+  /** The short way, for calls with nothing but an input. */
+  #beginHere(action: string, input: unknown): ReturnType<Router['beginHere']> {
+    const { router, observe, components, echoes } = this.#parts
+    const began = observe === undefined ? 0 : components.clock.monotonic()
+    let failure: unknown
+    let isOver = true
+    try {
+      const begun = router.beginHere(this.id, action, input)
+      isOver = begun !== undefined && 'output' in begun
+      return begun
+    } catch (error) {
+      failure = error
+      throw error
+    } finally {
+      if (isOver) {
+        echoes.forget(this.id)
+        observe?.((components.clock.monotonic() - began) / 1_000, failure)
+      }
+    }
   }
 
   async signal(signal: SignalInput, options: WorkCallOptions = {}): Promise<void> {
@@ -211,7 +234,8 @@ class Reference implements AgentRef<AgentType> {
 
   async #work(
     work: Pick<WorkRequest, 'kind' | 'action' | 'input' | 'operations'>,
-    options: WorkCallOptions
+    options: WorkCallOptions,
+    begun?: BegunHere
   ): Promise<Routed> {
     const { router, session, echoes, observe, components } = this.#parts
     const { signal, ack, onRetry, idempotencyKey, timeoutMs = defaults.callTimeoutMs } = options
@@ -227,7 +251,8 @@ class Reference implements AgentRef<AgentType> {
           timeoutMs,
           ...(signal === undefined ? {} : { signal }),
           ...(onRetry === undefined ? {} : { onRetry })
-        }
+        },
+        begun
       )
     } catch (error) {
       failure = error
@@ -262,6 +287,17 @@ class Reference implements AgentRef<AgentType> {
       `the state of ${this.#type.type} is made of CRDTs, which merge: ask for eventual or session`
     )
   }
+}
+
+/** Whether a call asks for nothing that needs looking after while it runs. */
+function isPlain({ signal, timeoutMs, idempotencyKey, ack, onRetry }: WorkCallOptions): boolean {
+  return (
+    signal === undefined &&
+    timeoutMs === undefined &&
+    idempotencyKey === undefined &&
+    ack === undefined &&
+    onRetry === undefined
+  )
 }
 
 function checkTimeout(timeoutMs: number): void {

@@ -8,6 +8,7 @@ import {
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
+import type { Begun, WorkOptions } from './activation-init.ts'
 import { carried, carriedOutput } from './carried.ts'
 import type { Session } from './core/session.ts'
 import { withDeadline } from './deadline.ts'
@@ -16,6 +17,7 @@ import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import { WorkReply, WorkRequest } from './messages.ts'
 import { Persistence } from './persistence.ts'
+import type { Done } from './request.ts'
 import { acknowledgementToWire, WORK } from './serving.ts'
 
 /** Limits of one piece of work, retries included. */
@@ -28,6 +30,17 @@ export interface RouteOptions extends AbortOptions {
 export interface Routed extends Omit<WorkReply, 'status' | 'failure'> {
   /** The peer that did it. */
   readonly owner: string
+}
+
+/** An action that has begun here, and its caller. */
+export interface BegunHere extends Begun {
+  readonly caller: LocalCaller
+}
+
+/** How work is done in this process. */
+interface Here {
+  readonly caller: LocalCaller
+  readonly perform: (options: WorkOptions) => Promise<Done>
 }
 
 /**
@@ -80,11 +93,46 @@ export class Router {
     return this.#components.state.placement()?.ownerOf(agent)?.peer
   }
 
+  /**
+   * Begins an action in this process, in this turn. With an output it has ended; else it goes on
+   * when it is given to `perform`. Undefined where it has to take the longer way.
+   *
+   * @throws UnknownAgentError, SchemaError, what the handler threw
+   */
+  beginHere(
+    id: string,
+    action: string,
+    input: unknown
+  ): { readonly output: unknown } | BegunHere | undefined {
+    if (!this.#isRunning) return undefined
+    const caller = new LocalCaller()
+    try {
+      const begun = this.#host.beginHere(id, action, carried(input), caller)
+      if (begun === undefined) return undefined
+      return 'output' in begun
+        ? { output: carriedOutput(begun.output) }
+        : { caller, follow: begun.follow }
+    } catch (error) {
+      throw error instanceof HandlerFailure ? error.error : error
+    }
+  }
+
   /** Does the work, however often it has to be sent. */
-  perform(agent: AgentRecord, request: WorkRequest, options: RouteOptions): Promise<Routed> {
-    return this.#persist(agent, options, { keyed: request.key !== undefined }, (left) =>
-      this.#attempt(agent, request, left, options)
-    )
+  perform(
+    agent: AgentRecord,
+    request: WorkRequest,
+    options: RouteOptions,
+    begun?: BegunHere
+  ): Promise<Routed> {
+    let first = begun
+    return this.#persist(agent, options, { keyed: request.key !== undefined }, (left) => {
+      if (first === undefined) return this.#attempt(agent, request, left, options)
+      const { caller, follow } = first
+      first = undefined
+      const { membership } = this.#components
+      const sent = { ...request, view: membership.view?.number ?? 0 }
+      return this.#here(sent, left, options, { caller, perform: follow })
+    })
   }
 
   /** Repeats something that has no effects. */
@@ -106,9 +154,9 @@ export class Router {
     kind: { readonly keyed: boolean; readonly reading?: boolean },
     attempt: (remainingMs: number) => Promise<T>
   ): Promise<T> {
-    const { membership, clock, random } = this.#components
+    const { membership, clock, random, guard } = this.#components
     const { timeoutMs, signal, onRetry } = options
-    const persistence = new Persistence({ id: agent.id, timeoutMs, clock, random, ...kind })
+    const persistence = new Persistence({ id: agent.id, timeoutMs, clock, random, guard, ...kind })
     for (;;) {
       if (!this.#isRunning) throw persistence.stopped(new NotStartedError('agents do not run'))
       if (signal?.aborted === true) throw persistence.aborted()
@@ -134,7 +182,7 @@ export class Router {
     remainingMs: number,
     options: AbortOptions
   ): Promise<Routed> {
-    const { membership, rpc, clock } = this.#components
+    const { membership, rpc, clock, guard } = this.#components
     const owner = this.ownerOf(agent)
     if (owner === undefined) {
       throw new UnavailableError(`no member of the view may own ${request.agent}`)
@@ -142,8 +190,13 @@ export class Router {
     const view = membership.view?.number ?? 0
     const key = request.key === undefined ? undefined : this.#session.refresh(request.key)
     const sent: WorkRequest = { ...request, view, ...(key === undefined ? {} : { key }) }
-    if (owner === rpc.peer) return this.#here(sent, remainingMs, options)
-    const reply = WorkReply.decode(await this.#ask(owner, sent, remainingMs, options))
+    if (owner === rpc.peer) {
+      const work = { ...sent, input: carried(sent.input) }
+      const perform = (limits: WorkOptions): Promise<Done> => this.#host.perform(work, limits)
+      return this.#here(sent, remainingMs, options, { caller: new LocalCaller(), perform })
+    }
+    const ask = (): Promise<Uint8Array> => this.#ask(owner, sent, remainingMs, options)
+    const reply = WorkReply.decode(await (guard?.run(owner, agent.id, ask) ?? ask()))
     switch (reply.status) {
       case 'done':
         return { ...reply, owner }
@@ -163,13 +216,16 @@ export class Router {
   }
 
   /** In this process; the deadline and the caller's signal end the wait, as they would elsewhere. */
-  #here(request: WorkRequest, timeoutMs: number, options: AbortOptions): Promise<Routed> {
+  #here(
+    request: WorkRequest,
+    timeoutMs: number,
+    options: AbortOptions,
+    { caller, perform }: Here
+  ): Promise<Routed> {
     const { membership, rpc, clock } = this.#components
     const { signal } = options
     const { key, ack } = request
-    const work = { ...request, input: carried(request.input) }
     return new Promise((resolve, reject) => {
-      const caller = new LocalCaller()
       const finish = (): void => {
         cancel()
         waiting.delete(leave)
@@ -188,8 +244,7 @@ export class Router {
       const waiting = this.#waitingFor(rpc.peer)
       waiting.add(leave)
       signal?.addEventListener('abort', onAbort)
-      this.#host
-        .perform(work, { key, ack, caller, timeoutMs })
+      perform({ key, ack, caller, timeoutMs })
         .then(({ output, acknowledgement }) => {
           finish()
           resolve({

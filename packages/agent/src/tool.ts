@@ -44,14 +44,14 @@ export function toolOf(
  *
  * @throws SchemaError naming the first issues
  */
-export function validate(schema: StandardSchemaV1, value: unknown, what: string): unknown {
+export function validate(schema: StandardSchemaV1, value: unknown, what: () => string): unknown {
   const result = schema['~standard'].validate(value)
   return result instanceof Promise
     ? result.then((settled) => valueOf(settled, what))
     : valueOf(result, what)
 }
 
-function valueOf(result: StandardSchemaV1.Result<unknown>, what: string): unknown {
+function valueOf(result: StandardSchemaV1.Result<unknown>, what: () => string): unknown {
   if (result.issues === undefined) return result.value
   const issues = result.issues.slice(0, 3).map((issue) => {
     const path = (issue.path ?? []).map((part) =>
@@ -59,5 +59,5 @@ function valueOf(result: StandardSchemaV1.Result<unknown>, what: string): unknow
     )
     return `${path.join('.') || 'value'}: ${issue.message}`
   })
-  throw new SchemaError(`${what} does not match its schema: ${issues.join('; ')}`)
+  throw new SchemaError(`${what()} does not match its schema: ${issues.join('; ')}`)
 }

@@ -499,7 +499,7 @@ describe('agents of a peer', () => {
     await cluster.clock.advance(10)
     const third = outcomeOf(agents.agent(station, '3').call('add', 1, { timeoutMs: 100 }))
     await cluster.clock.advance(200)
-    expect(third.error).toEqual(named('OverloadedError'))
+    expect(third.error).toEqual(named('ClusterAtCapacityError'))
     agents.end('default/station/1')
     const fourth = outcomeOf(agents.agent(station, '4').call('add', 1))
     await cluster.clock.advance(200)

@@ -21,10 +21,13 @@ import type {
   Operation,
   Partition,
   PartitionEvents,
+  PartitionPolicy,
+  SplitDecision,
   Rpc,
   RpcHandler,
   RpcStreamHandler,
   Signal,
+  SignalEvents,
   SignalHandler,
   SignalInput,
   Signals,
@@ -120,6 +123,7 @@ export class FakeCluster {
   readonly clock = new VirtualClock()
   readonly peers = new Map<string, FakePeer>()
   readonly stored = new Map<string, Stored>()
+  readonly records = new Map<string, AgentRecord>()
   readonly killed = new Set<string>()
   readonly frozen = new Map<string, (() => void)[]>()
   readonly lost: ((error: Error) => void)[] = []
@@ -202,8 +206,17 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
   paused = false
   start(): void {}
   stop(): void {}
-  verdict(policy: string): 'run' | 'pause' {
-    return this.paused && policy === 'pause-minority' ? 'pause' : 'run'
+  kind = 'whole' as const
+  reasons = []
+  verdict(policy?: PartitionPolicy): 'run' | 'pause' {
+    return this.decide(policy).verdict
+  }
+  decide(policy: PartitionPolicy = 'pause-minority'): SplitDecision {
+    const pauses = this.paused && policy === 'pause-minority'
+    return { verdict: pauses ? 'pause' : 'run', reason: pauses ? 'no majority' : 'a majority' }
+  }
+  simulate(): [] {
+    return []
   }
   set(paused: boolean): void {
     this.paused = paused
@@ -211,6 +224,10 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
       detail: { previous: 'whole', status: paused ? 'minority' : 'whole', unreachable: [] }
     })
   }
+}
+
+const unused = (): never => {
+  throw new Error('not used')
 }
 
 export class FakeSignals implements Signals {
@@ -233,9 +250,14 @@ export class FakeSignals implements Signals {
     }
     return { pattern, dropped: 0, close }
   }
-  iterate(): never {
-    throw new Error('not used')
-  }
+  readonly iterate = unused
+  readonly subscribeDurably = unused
+  readonly replay = unused
+  readonly snapshot = unused
+  readonly causes = unused
+  readonly effects = unused
+  readonly deadLetters = { list: unused, redrive: unused, discard: unused }
+  readonly events = new TypedEventEmitter<SignalEvents>()
   /** As the bus would: each subscription whose pattern matches gets it once. */
   bring(signal: Signal, matches: (pattern: string) => boolean): void {
     for (const { pattern, handler } of this.subscriptions) {
@@ -458,10 +480,10 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   start(): void {}
   stop(): void {}
   records(): AgentRecord[] {
-    return []
+    return [...this.#cluster.records.values()]
   }
-  holds(): boolean {
-    return true
+  holds(id: string): boolean {
+    return this.#cluster.records.has(id)
   }
   stats(): never {
     throw new Error('not used')
@@ -475,6 +497,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       if (this.placement()?.ownerOf(owned.record)?.peer === this.#self.name) continue
       this.#owned.delete(id)
       end()
+      this.safeDispatchEvent('tenure', { detail: { id, status: 'ended' } })
     }
   }
 
@@ -488,6 +511,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     if (known === undefined) {
       known = this.#begin(record)
       this.#owned.set(record.id, known)
+      this.safeDispatchEvent('tenure', { detail: { id: record.id, status: 'begun' } })
     }
     return known.owned
   }
@@ -495,6 +519,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   #begin(record: AgentRecord): { owned: OwnedDocument; end: () => void } {
     const cluster = this.#cluster
     const stored = cluster.storedOf(record.id)
+    cluster.records.set(record.id, record)
     const ended = new AbortController()
     const self = this.#self
     const writer = `${self.name}#${self.view.number}`

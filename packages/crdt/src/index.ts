@@ -4,7 +4,9 @@
  *
  * @packageDocumentation
  */
-export type { Application, Document, Dot, Execution } from './core/document.ts'
+export type { Collection } from './core/collection.ts'
+export type { Conflict } from './core/conflicts.ts'
+export type { Application, ApplyOptions, Document, Dot, Execution } from './core/document.ts'
 export { createDocument, decodeDocument } from './core/document.ts'
 export type { Run } from './core/context.ts'
 export type { Recording } from './core/draft.ts'
@@ -16,12 +18,13 @@ export type {
   ListDraft,
   LwwDraft,
   MapDraft,
+  OpaqueDraft,
   RegisterDraft,
   SetDraft
 } from './core/draft-types.ts'
 export type { ExecuteOptions } from './core/execute.ts'
 export type { Ordered } from './core/order.ts'
-export type { Draft, FieldKind, FieldType, Schema, Value } from './core/schema.ts'
+export type { Draft, FieldKind, FieldType, OnConflict, Schema, Value } from './core/schema.ts'
 export {
   bigCounter,
   counter,
@@ -31,10 +34,13 @@ export {
   map,
   max,
   min,
+  opaque,
   register,
   set
 } from './core/schema.ts'
 export type { Stamp } from './core/stamp.ts'
-export { nextStamp } from './core/stamp.ts'
+export type { CollectionReport } from './core/stability.ts'
+export { nextCollection } from './core/stability.ts'
+export { clampStamp, isSkewed, medianOffset, nextStamp } from './core/stamp.ts'
 export type { Limits } from './defaults.ts'
 export { limits } from './defaults.ts'

@@ -166,8 +166,10 @@ describe('applying deltas', () => {
     const deltas = [1, 2, 3, 4, 5].map((n) => w.update(schema, (s) => s.tags.add(`t${n}`)).delta)
     const at = (index: number): Uint8Array => deltas[index] ?? new Uint8Array()
     const document = createDocument()
-    expect(document.apply(at(0))).toEqual({ status: 'applied', missing: [] })
-    expect(document.apply(at(3)).missing).toEqual([{ writer: 'w', from: 2, to: 3 }])
+    expect(document.apply(at(0))).toEqual({ status: 'applied', missing: [], conflicts: [] })
+    const gap = document.apply(at(3))
+    expect(gap.status).toBe('gap')
+    expect(gap.missing).toEqual([{ writer: 'w', from: 2, to: 3 }])
     expect(document.version).toEqual({ w: 1 })
     const other = new Replica('v')
     for (const delta of deltas) other.document.apply(delta)
@@ -177,7 +179,8 @@ describe('applying deltas', () => {
       missing: [
         { writer: 'w', from: 2, to: 3 },
         { writer: 'w', from: 5, to: 5 }
-      ]
+      ],
+      conflicts: []
     })
     for (const delta of deltas) document.apply(delta)
     expect(document.version).toEqual({ w: 5, v: 1 })

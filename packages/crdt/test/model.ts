@@ -10,6 +10,7 @@ import {
   map,
   max,
   min,
+  opaque,
   nextStamp,
   register,
   set
@@ -39,6 +40,7 @@ export const everything = {
   big: bigCounter(),
   last: lww<unknown>(),
   versions: register<number>(),
+  note: opaque<unknown>(),
   tags: set<unknown>(),
   on: flag(),
   low: min<number>(),
@@ -48,6 +50,7 @@ export const everything = {
   bigs: map(bigCounter()),
   cells: map(lww<number>()),
   registers: map(register<number>()),
+  notes: map(opaque<number>()),
   sets: map(set<string>()),
   lists: map(list<string>()),
   flags: map(flag()),
@@ -92,6 +95,8 @@ export function change(
       return s.last.set(composite[c.next(composite.length)])
     case 'versions':
       return s.versions.set(small)
+    case 'note':
+      return s.note.set(composite[c.next(composite.length)])
     case 'tags': {
       const value = composite[c.next(composite.length)]
       return c.next(2) === 0 ? s.tags.remove(value) : s.tags.add(value)
@@ -112,6 +117,8 @@ export function change(
       return drop ? s.cells.delete(pick(c)) : s.cells.get(pick(c)).set(small)
     case 'registers':
       return drop ? s.registers.delete(pick(c)) : s.registers.get(pick(c)).set(small)
+    case 'notes':
+      return drop ? s.notes.delete(pick(c)) : s.notes.get(pick(c)).set(small)
     case 'sets': {
       if (drop) return s.sets.delete(pick(c))
       const inner = s.sets.get(pick(c))

@@ -1,6 +1,7 @@
 import {
   anything,
   boolean,
+  float,
   list,
   message,
   object,
@@ -37,7 +38,9 @@ const offerFields = {
       name: text({ max: TEXT_MAX }),
       version: text({ max: TEXT_MAX }),
       inputSchema: optional(anything()),
-      description: optional(text({ max: DESCRIPTION_MAX }))
+      description: optional(text({ max: DESCRIPTION_MAX })),
+      cost: optional(float()),
+      labels: optional(record(text({ max: TEXT_MAX }), { max: LABELS_MAX }))
     }),
     { max: OFFERED_ACTIONS_MAX }
   )
@@ -105,10 +108,15 @@ export class Capabilities {
     const tag = this.#nextTag()
     const encoded = Answer.encode({ tag, unchanged: false, labels, actions: [...actions] })
     const seen = new Set<string>()
-    for (const { name, version } of actions) {
+    for (const { name, version, cost } of actions) {
       const key = JSON.stringify([name, version])
       if (name === '' || seen.has(key)) {
         throw new InvalidParametersError(`action "${name}" ${version} is unnamed or offered twice`)
+      }
+      if (cost !== undefined && !isCost(cost)) {
+        throw new InvalidParametersError(
+          `the cost of action "${name}" must be above 0, got ${cost}`
+        )
       }
       seen.add(key)
     }
@@ -199,5 +207,14 @@ function offerOf(
     readonly actions?: readonly OfferedAction[]
   }
 ): PeerOffer {
-  return { peer, labels: answer.labels ?? {}, actions: answer.actions ?? [] }
+  const actions = (answer.actions ?? []).map((action) => {
+    const { cost, ...rest } = action
+    // What another peer claims; nonsense counts as not said.
+    return cost === undefined || isCost(cost) ? action : rest
+  })
+  return { peer, labels: answer.labels ?? {}, actions }
+}
+
+function isCost(cost: number): boolean {
+  return cost > 0 && Number.isFinite(cost)
 }

@@ -164,3 +164,21 @@ export const PEER_PROOFS_MAX = 2
 
 /** Peers of peers: peers whose newest sequence number is remembered, so that no old address comes back. */
 export const PEER_SEQUENCES_MAX = 4_096
+
+/** Offers: time in which changes of one peer's offer are gathered before they are told or asked for, in ms. */
+export const OFFER_SETTLE_MS = 250
+
+/** Selection: how long a report of load is used, in ms; then the peer is asked again, which costs one call. */
+export const LOAD_FRESH_MS = 1_000
+
+/** Selection: latencies well below this, in ms, do not matter beside the work itself. */
+export const LATENCY_BASE_MS = 5
+
+/** Selection: load that one pick stands for until the next report of that peer. */
+export const PICK_LOAD = 0.02
+
+/** Selection: the highest load that can be told. */
+export const LOAD_MAX = 1_000
+
+/** Selection: pairs of silent peers that are tried before it fails. */
+export const SELECT_ROUNDS_MAX = 4

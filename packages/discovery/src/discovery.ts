@@ -13,12 +13,14 @@ import type {
   OfferedAction,
   PartialAnswer,
   Random,
-  Rpc
+  Rpc,
+  SelectOptions
 } from '@murmuration/interface'
 import type { AbortOptions, IdentifyResult, Logger } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
 import { Capabilities } from './capabilities.ts'
+import { CapabilityWatch } from './capability-watch.ts'
 import type { Offers } from './capabilities.ts'
 import type { Libp2pParts } from './components.ts'
 import { isHandshakeFailure } from './connection-health.ts'
@@ -26,8 +28,10 @@ import { Connections } from './connections.ts'
 import { ConnectionKeeper } from './core/keeper.ts'
 import type { KeeperAction } from './core/keeper.ts'
 import { capablePeers, mergeOffers } from './core/offers.ts'
+import type { PeerOffer } from './core/offers.ts'
 import { KEPT_PEERS_MAX, SWEEP_MS } from './defaults.ts'
 import { registerMetrics } from './metrics.ts'
+import { PeerSelection } from './peer-selection.ts'
 import { PeerTags } from './peer-tags.ts'
 import type { ProbeResult, Prober } from './prober.ts'
 import { Reach } from './reach.ts'
@@ -66,6 +70,8 @@ export class DefaultDiscovery
   readonly #keeper: ConnectionKeeper
   readonly #connections: Connections
   readonly #capabilities: Capabilities
+  readonly #watch: CapabilityWatch
+  readonly #selection: PeerSelection
   readonly #reach: Reach
   readonly #tags: PeerTags
   readonly #strategies: readonly DiscoveryStrategy[]
@@ -87,13 +93,14 @@ export class DefaultDiscovery
       known: () => this.#keeper.size
     })
     this.#connections = new Connections(libp2p, clock, this.#log, metrics)
-    this.#capabilities = new Capabilities({
-      self: this.#self,
-      rpc: parts.rpc,
-      clock,
-      random,
-      log: this.#log,
-      metrics
+    const asking = { self: this.#self, rpc: parts.rpc, clock, random, log: this.#log }
+    this.#capabilities = new Capabilities({ ...asking, metrics })
+    this.#selection = new PeerSelection(asking)
+    this.#watch = new CapabilityWatch({
+      ...asking,
+      capabilities: this.#capabilities,
+      connected: () => this.#keeper.connected(),
+      emit: (detail) => this.safeDispatchEvent('capabilities', { detail })
     })
     this.#reach = new Reach({
       self: this.#self,
@@ -128,6 +135,8 @@ export class DefaultDiscovery
     const running = new AbortController()
     this.#running = running
     this.#capabilities.start()
+    this.#watch.start()
+    this.#selection.start()
     for (const type of watchedEvents) {
       this.#parts.libp2p.events.addEventListener(type, this.#onChange)
     }
@@ -160,6 +169,8 @@ export class DefaultDiscovery
     this.#cancelSweep?.()
     this.#isPumpSoon = false
     this.#capabilities.stop()
+    this.#watch.stop()
+    this.#selection.stop()
     for (const strategy of this.#strategies) {
       try {
         await strategy.stop()
@@ -206,6 +217,7 @@ export class DefaultDiscovery
 
   offer(actions: readonly OfferedAction[], labels: Readonly<Record<string, string>> = {}): void {
     this.#capabilities.offer(actions, labels)
+    this.#watch.tellSoon()
   }
 
   async actions(
@@ -226,9 +238,34 @@ export class DefaultDiscovery
     return { answers: capablePeers(offers, actions, options.labels ?? {}), silent }
   }
 
+  reportLoad(load: number): void {
+    this.#selection.report(load)
+  }
+
+  async selectPeer(options: SelectOptions = {}): Promise<string> {
+    const signal = this.#started(options.signal)
+    const timeoutMs = this.#askTimeout(options.timeoutMs)
+    const among = options.among === undefined ? undefined : new Set(options.among)
+    const peers = this.#keeper.connected().filter((peer) => among?.has(peer) ?? true)
+    // Peers tell of changes, so only those that nothing is known of yet are asked.
+    const known = peers.flatMap((peer): PeerOffer[] => {
+      const offer = this.#watch.offerOf(peer)
+      return offer === undefined ? [] : [offer]
+    })
+    const unknown = peers.filter((peer) => this.#watch.offerOf(peer) === undefined)
+    const { offers } = await this.#capabilities.ask(unknown, timeoutMs, signal)
+    const all = [...known, ...offers].filter(({ peer }) => among?.has(peer) ?? true)
+    const capable = capablePeers(all, options.actions ?? [], options.labels ?? {})
+    return await this.#selection.select(capable, timeoutMs, signal)
+  }
+
+  #askTimeout(timeoutMs: number | undefined): number {
+    return number('timeoutMs', timeoutMs ?? this.#parts.settings.askTimeoutMs, 1)
+  }
+
   async #ask(options: AbortOptions & { readonly timeoutMs?: number }): Promise<Offers> {
     const signal = this.#started(options.signal)
-    const timeoutMs = number('timeoutMs', options.timeoutMs ?? this.#parts.settings.askTimeoutMs, 1)
+    const timeoutMs = this.#askTimeout(options.timeoutMs)
     const connected = this.#keeper.connected()
     // A member without a connection is named at once; waiting for a dial would hold up the others.
     const away = this.#keeper.kept().filter((peer) => !this.#keeper.isConnected(peer))
@@ -311,9 +348,11 @@ export class DefaultDiscovery
     const open = this.#connections.observe()
     const change = this.#keeper.observe(open, this.#parts.clock.monotonic())
     for (const peer of change.disconnected) {
+      this.#watch.disconnected(peer)
       this.safeDispatchEvent('disconnected', { detail: { peer } })
     }
     for (const peer of change.connected) {
+      this.#watch.connected(peer)
       this.safeDispatchEvent('connected', { detail: { peer } })
     }
     if (change.connected.length + change.disconnected.length > 0) {

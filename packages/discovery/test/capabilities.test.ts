@@ -1,3 +1,4 @@
+import { encode } from '@murmuration/codec'
 import { DeadlineExceededError, PeerUnavailableError } from '@murmuration/interface'
 import type { Discovery, OfferedAction } from '@murmuration/interface'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -191,5 +192,122 @@ describe('findCapablePeers', () => {
     expect(await ask(['station.add'], { toString: 'x' })).toEqual([])
     expect(await ask([])).toEqual(peers)
     expect(await ask(['station.fly'])).toEqual([])
+  })
+})
+
+describe('schemas and labels', () => {
+  it('are shown where peers disagree, and the order of keys is no disagreement', async () => {
+    const { first, second, third } = await setUp()
+    const other = { properties: { n: { type: 'number' } }, type: 'object' }
+    first.discovery.offer([{ ...add, inputSchema: schema }])
+    second.discovery.offer([{ ...add, inputSchema: other }])
+    expect((await first.discovery.actions()).answers[0]).not.toHaveProperty('disagreeing')
+    third.discovery.offer([{ ...add, inputSchema: { type: 'string' } }])
+    expect((await first.discovery.actions()).answers).toEqual([
+      {
+        ...add,
+        inputSchema: schema,
+        peers: [a, b, c],
+        disagreeing: [
+          { inputSchema: schema, peers: [a, b] },
+          { inputSchema: { type: 'string' }, peers: [c] }
+        ]
+      }
+    ])
+  })
+
+  it('of an action count for each of the asked actions', async () => {
+    const { first, second, third } = await setUp()
+    second.discovery.offer([{ ...add, labels: { gpu: 'yes' }, cost: 4 }])
+    third.discovery.offer([add, { name: 'x.y', version: '1', labels: { gpu: 'yes' } }])
+    const labels = { gpu: 'yes' }
+    const capable = await first.discovery.findCapablePeers(['station.add'], { labels })
+    expect(capable.answers).toEqual([b])
+    const { answers } = await first.discovery.actions()
+    expect(answers.find(({ name }) => name === 'station.add')).toMatchObject({ cost: 4 })
+  })
+
+  it('of a cost that is none refuse the offer here, and are left out of what others say', async () => {
+    const { first, network } = await setUp()
+    expect(() => first.discovery.offer([{ ...add, cost: 0 }])).toThrow(/cost/)
+    const offer = { tag: 't', unchanged: false, labels: {}, actions: [{ ...add, cost: -1 }] }
+    network.get(b)?.handle('discovery.offers', () => encode(offer))
+    expect((await first.discovery.actions()).answers).toEqual([{ ...add, peers: [b] }])
+  })
+})
+
+describe('the event capabilities', () => {
+  it('tells what a peer offers newly and no longer, and that a peer is gone', async () => {
+    const { clock, first, second } = await setUp()
+    const changes: unknown[] = []
+    first.discovery.addEventListener('capabilities', ({ detail }) => changes.push(detail))
+    second.discovery.offer([add])
+    await clock.advance(1_000)
+    second.discovery.offer([{ name: 'a.b', version: '1' }])
+    second.discovery.offer([{ name: 'a.c', version: '1' }])
+    await clock.advance(1_000)
+    for (const connection of first.node.open.filter((one) => one.remotePeer.toString() === b)) {
+      connection.abort(new Error('gone'))
+    }
+    await clock.advance(10)
+    expect(changes).toEqual([
+      { peer: b, added: ['station.add'], removed: [] },
+      { peer: b, added: ['a.c'], removed: ['station.add'] },
+      { peer: b, added: [], removed: ['a.c'] }
+    ])
+  })
+
+  it('asks a peer that says so all the time at most four times a second', async () => {
+    const { clock, first, network } = await setUp()
+    await clock.advance(1_000)
+    let asked = 0
+    network.get(b)?.handle('discovery.offers', () => {
+      asked++
+      return encode({ tag: 't', unchanged: false, labels: {}, actions: [] })
+    })
+    for (let turn = 0; turn < 1_000; turn++) {
+      await network.get(b)?.call(a, 'discovery.changed', encode({}))
+      await clock.advance(1)
+    }
+    expect(asked).toBeLessThanOrEqual(4)
+    expect(first.discovery.connected()).toContain(b)
+  })
+})
+
+describe('selectPeer', () => {
+  it('prefers the less loaded of those that offer it, and does not ask again within a second', async () => {
+    const { clock, first, second, third } = await setUp()
+    for (const { discovery } of [second, third]) discovery.offer([add])
+    second.discovery.reportLoad(8)
+    third.discovery.reportLoad(0.1)
+    await clock.advance(1_000)
+    const picks: string[] = []
+    const before = first.rpc.calls
+    for (let pick = 0; pick < 20; pick++) {
+      picks.push(await first.discovery.selectPeer({ actions: ['station.add'] }))
+    }
+    expect(new Set(picks)).toEqual(new Set([c]))
+    expect(first.rpc.calls - before).toBe(2)
+  })
+
+  it('leaves out who is silent, and says UnavailableError when nobody is left', async () => {
+    const { clock, first, second, third } = await setUp()
+    for (const { discovery } of [second, third]) discovery.offer([add])
+    await clock.advance(1_000)
+    first.rpc.before = async (peer) => {
+      if (peer === c) throw new PeerUnavailableError('gone')
+    }
+    expect(await first.discovery.selectPeer({ actions: ['station.add'] })).toBe(b)
+    const nobody = { name: 'UnavailableError' }
+    await expect(
+      first.discovery.selectPeer({ actions: ['station.add'], among: [c] })
+    ).rejects.toMatchObject(nobody)
+    await expect(first.discovery.selectPeer({ actions: ['no.such'] })).rejects.toMatchObject(nobody)
+  })
+
+  it('refuses a load that is none', async () => {
+    const { first } = await setUp()
+    expect(() => first.discovery.reportLoad(-1)).toThrow(/load/)
+    expect(() => first.discovery.reportLoad(Number.NaN)).toThrow(/load/)
   })
 })

@@ -24,10 +24,34 @@ export interface OfferedAction {
   /** JSON Schema of the input, where the schema library can tell. */
   readonly inputSchema?: unknown
   readonly description?: string
+  /** What one call costs its peer, relative to other actions; above 0. @default 1 */
+  readonly cost?: number
+  /** Labels of the action, beside those of the peer. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 export interface ActionOffer extends OfferedAction {
   readonly peers: readonly string[]
+  /**
+   * Present where peers offer this version with different input schemas: each schema with its peers.
+   * `inputSchema` is then the one of the lowest peer. Give a changed schema a new version.
+   */
+  readonly disagreeing?: readonly {
+    readonly inputSchema: unknown
+    readonly peers: readonly string[]
+  }[]
+}
+
+/** Which peer to give work to; see {@link Discovery.selectPeer}. */
+export interface SelectOptions extends AbortOptions {
+  /** Only peers that offer all of these. @default any peer */
+  readonly actions?: readonly string[]
+  /** Only peers with all of these labels. @default {} */
+  readonly labels?: Readonly<Record<string, string>>
+  /** Only these (PeerIds as text), such as peers that failed a moment ago left out. @default all */
+  readonly among?: readonly string[]
+  /** Milliseconds for each peer that is asked. @default 1000 */
+  readonly timeoutMs?: number
 }
 
 /** An answer of many peers: what came, and who was silent. */
@@ -40,6 +64,12 @@ export interface DiscoveryEvents {
   found: CustomEvent<FoundPeer>
   connected: CustomEvent<{ readonly peer: string }>
   disconnected: CustomEvent<{ readonly peer: string }>
+  /** What a peer offers has changed; names of actions. A peer that is gone offers nothing. */
+  capabilities: CustomEvent<{
+    readonly peer: string
+    readonly added: readonly string[]
+    readonly removed: readonly string[]
+  }>
 }
 
 /** Finds peers and capabilities, and stays connected. */
@@ -62,4 +92,13 @@ export interface Discovery extends TypedEventTarget<DiscoveryEvents>, Service {
       readonly timeoutMs?: number
     }
   ): Promise<PartialAnswer<string>>
+  /** Tells others how busy this peer is: work under way per work it can do at once, 0 to 1000. */
+  reportLoad(load: number): void
+  /**
+   * A peer to give work to, this one included: the better of two random ones by reported load and by
+   * the latency that this peer has measured itself.
+   *
+   * @throws UnavailableError if no peer that offers this answers
+   */
+  selectPeer(options?: SelectOptions): Promise<string>
 }

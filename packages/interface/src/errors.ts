@@ -34,6 +34,24 @@ export class MurmurationError extends Error {
   }
 }
 
+/**
+ * Whether an error carries the facts of this project, whichever copy of the package made it: ask
+ * this, and not `instanceof`.
+ */
+export function isFactual(error: unknown): error is MurmurationError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    'retryable' in error &&
+    typeof error.retryable === 'boolean' &&
+    'overloaded' in error &&
+    typeof error.overloaded === 'boolean' &&
+    'outcomeUnknown' in error &&
+    typeof error.outcomeUnknown === 'boolean'
+  )
+}
+
 /** What a caller may add to an error. */
 export interface ErrorDetail {
   readonly cause?: unknown
@@ -124,6 +142,13 @@ export class ClusterAtCapacityError extends MurmurationError {
   }
 }
 
+/** The agent failed too often in a row and rests; the message says how, and for how long. */
+export class AgentFailedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('AgentFailedError', message, { code: 'ERR_AGENT_FAILED', ...detail })
+  }
+}
+
 /** The other peer has no handler of that name (yet, or in its version). */
 export class UnknownMethodError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
@@ -142,6 +167,13 @@ export class RemoteHandlerError extends MurmurationError {
 export class NotAdmittedError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
     super('NotAdmittedError', message, { code: 'ERR_NOT_ADMITTED', ...detail })
+  }
+}
+
+/** The certificate of the peer gives it no role that may do this. */
+export class NotPermittedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('NotPermittedError', message, { code: 'ERR_NOT_PERMITTED', ...detail })
   }
 }
 
@@ -173,6 +205,13 @@ export class NotOwnerError extends MurmurationError {
 export class FencedError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
     super('FencedError', message, { code: 'ERR_FENCED', ...detail })
+  }
+}
+
+/** A document's writers were collected further than the other one's, so that they do not merge. */
+export class BelowFloorError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('BelowFloorError', message, { code: 'ERR_BELOW_FLOOR', ...detail })
   }
 }
 

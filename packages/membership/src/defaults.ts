@@ -129,6 +129,15 @@ export const forcedStep = 1000
 /** Revoked PeerIds in a view, and revoked serials. Expired serials can be taken back. */
 export const revokedMax = 1024
 
+/** Agents in a view that are not where hashing puts them: each travels with every view. */
+export const movedMax = 2048
+
+/** Characters of the shard key or id of such an agent. */
+export const movedKeyMax = 512
+
+/** Characters of all of them together: keeps a view well below 1 MiB. */
+export const movedTextMax = 131_072
+
 /** Proposals of people that wait on one peer. More are refused. */
 export const proposalsMax = 64
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
 import type { Member, View } from '@murmuration/interface'
 import { acceptorsOf, isMajority } from '@murmuration/membership'
-import { standingOf, verdictOf } from '@murmuration/partition'
+import { standingOf } from '@murmuration/partition'
 
 const member = (peer: string): Member => ({
   peer,
@@ -86,14 +86,5 @@ describe('standing of a peer in a split', () => {
     for (const side of [['a', 'b'], ['c', 'd'], ['e']]) {
       expect(status(view, new Set(side))).toBe('minority')
     }
-  })
-})
-
-describe('verdict of an agent type', () => {
-  it('pauses only the minority, and only types that ask for it', () => {
-    expect(verdictOf('pause-minority', 'minority')).toBe('pause')
-    expect(verdictOf('pause-minority', 'majority')).toBe('run')
-    expect(verdictOf('continue-all', 'minority')).toBe('run')
-    expect(verdictOf('leader-election', 'minority')).toBe('run')
   })
 })

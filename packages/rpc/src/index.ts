@@ -11,11 +11,13 @@ import { Deadlines } from './core/deadlines.ts'
 import { checkLimits } from './core/limits.ts'
 import type { LimitOptions } from './core/limits.ts'
 import { Methods } from './core/methods.ts'
-import { defaults } from './defaults.ts'
+import { RunQueue } from './core/run-queue.ts'
+import { defaults, fixed } from './defaults.ts'
 import { endOfTurn } from './end-of-turn.ts'
 import { Inbound } from './inbound.ts'
 import { Loopback } from './loopback.ts'
 import { registerMetrics } from './metrics.ts'
+import { nextTurn } from './next-turn.ts'
 import { Outbound } from './outbound.ts'
 import type { RpcConnectionManager } from './outbound.ts'
 import type { RpcRegistrar } from './registrar.ts'
@@ -23,6 +25,7 @@ import { RpcService } from './rpc-service.ts'
 
 export { defaults } from './defaults.ts'
 export { UnsupportedVersionError } from './errors.ts'
+export { sparingWindowUpdates } from './window-updates.ts'
 export type { LimitOptions } from './core/limits.ts'
 export type { RpcConnectionManager } from './outbound.ts'
 export type { RpcRegistrar } from './registrar.ts'
@@ -52,6 +55,14 @@ export interface RpcInit extends LimitOptions {
    * @default true
    */
   readonly openAhead?: boolean
+
+  /**
+   * Whether a peer (PeerId as text) may use a method; others are answered `NotPermittedError`. Asked
+   * for each request, so it has to be quick. Calls to oneself are not asked about.
+   *
+   * @default every connected peer may use every method
+   */
+  readonly authorize?: (peer: string, method: string) => boolean
 }
 
 /** What `rpc` needs; libp2p passes these to its services. */
@@ -97,7 +108,10 @@ export function rpc(init: RpcInit = {}): (components: RpcComponents) => Rpc {
     const methods = new Methods(limits.concurrencyMax)
     const peer = components.peerId.toString()
     const shared = { limits, methods, deadlines, defer: endOfTurn, log }
-    const inbound = new Inbound(shared)
+    const now = (): number => (clock ?? systemClock).monotonic()
+    const { sliceMs, startsStart, startsMax } = fixed
+    const runs = new RunQueue({ now, nextTurn, sliceMs, startsStart, startsMax })
+    const inbound = new Inbound({ ...shared, runs, authorize: init.authorize })
     const observer =
       components.metrics &&
       registerMetrics(components.metrics, {

@@ -152,6 +152,8 @@ export interface State extends TypedEventTarget<StateEvents>, Service {
   read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
   /** Documents held here. */
   records(): readonly AgentRecord[]
+  /** Whether a document is held here. */
+  holds(id: string): boolean
   /** The placement of the current view. */
   placement(): Placement | undefined
   stats(): StateStats

@@ -71,6 +71,10 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
     return this.#held().map((held) => held.copy.record)
   }
 
+  holds(id: string): boolean {
+    return this.#parts?.context.table.get(id) !== undefined
+  }
+
   placement(): Placement | undefined {
     const { view } = this.#components.membership
     return view === undefined ? undefined : placementOf(view)

@@ -1,24 +1,20 @@
 import type { Clock } from '@murmuration/interface'
-import type { Scheduler } from './scheduler.ts'
-
-/** Something that waits until its paused process goes on. */
-interface Waiting {
-  readonly kind: 'timer' | 'message'
-  readonly run: () => void
-}
+import type { LocalTime } from './local-time.ts'
+import type { EventOwner, ScheduledEvent, Scheduler } from './scheduler.ts'
 
 /**
  * One life of a node, from start to crash. Whatever it scheduled dies with it; while it is paused
  * (as by SIGSTOP) timers and messages wait, and on waking the timers that are due run first.
  */
-export class SimulatedProcess {
+export class SimulatedProcess implements EventOwner {
   readonly name: string
   /** Counts the lives of this node, from 1. */
   readonly life: number
   readonly #scheduler: Scheduler
   #alive = true
   #paused = false
-  #waiting: Waiting[] = []
+  /** What waits until the paused process goes on. */
+  #waiting: ScheduledEvent[] = []
 
   constructor(name: string, life: number, scheduler: Scheduler) {
     this.name = name
@@ -35,22 +31,21 @@ export class SimulatedProcess {
   }
 
   /** Runs a task in this process after a time; the returned function cancels it. */
-  post(delayMs: number, kind: Waiting['kind'], run: () => void): () => void {
-    let cancelled = false
-    const guarded = (): void => {
-      if (cancelled || !this.#alive) {
-        return
-      }
-      if (this.#paused) {
-        this.#waiting.push({ kind, run: guarded })
-        return
-      }
-      run()
-    }
-    const cancel = this.#scheduler.schedule(delayMs, guarded)
+  post(delayMs: number, kind: ScheduledEvent['kind'], run: () => void): () => void {
+    const event = this.#scheduler.schedule(delayMs, run, this, kind)
     return () => {
-      cancelled = true
-      cancel()
+      event.cancelled = true
+    }
+  }
+
+  due(event: ScheduledEvent): void {
+    if (!this.#alive) {
+      return
+    }
+    if (this.#paused) {
+      this.#waiting.push(event)
+    } else {
+      event.run()
     }
   }
 
@@ -66,8 +61,8 @@ export class SimulatedProcess {
     const waiting = this.#waiting
     this.#waiting = []
     for (const kind of ['timer', 'message'] as const) {
-      for (const { run } of waiting.filter((entry) => entry.kind === kind)) {
-        this.#scheduler.schedule(0, run)
+      for (const event of waiting.filter((one) => one.kind === kind && !one.cancelled)) {
+        this.#scheduler.again(event)
       }
     }
   }
@@ -77,12 +72,12 @@ export class SimulatedProcess {
     this.#waiting = []
   }
 
-  /** The clock of this process; `skewMs` moves its wall clock only. */
-  clock(skewMs: () => number): Clock {
+  /** The clock of this process, as its machine counts time. */
+  clock(time: LocalTime): Clock {
     return {
-      now: () => 1_700_000_000_000 + this.#scheduler.now + skewMs(),
-      monotonic: () => this.#scheduler.now,
-      schedule: (delayMs, task) => this.post(delayMs, 'timer', task)
+      now: () => 1_700_000_000_000 + time.monotonic() + time.skewMs,
+      monotonic: () => time.monotonic(),
+      schedule: (delayMs, task) => this.post(delayMs / time.rate, 'timer', task)
     }
   }
 }

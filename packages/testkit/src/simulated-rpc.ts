@@ -208,20 +208,15 @@ export class SimulatedRpc implements Rpc {
     done: (settled: { readonly value: Uint8Array } | { readonly error: unknown }) => void
   ): () => void {
     const bytes = request.slice()
-    const controllers: AbortController[] = []
+    const aborts: (() => void)[] = []
     const deliver = (): void => {
       const target = peer === this.peer ? this : this.#find(peer)
       if (target === undefined) {
         return
       }
-      const controller = new AbortController()
-      controllers.push(controller)
-      const cancel = target.#process.post(timeoutMs, 'timer', () => controller.abort())
-      const context: RpcContext = {
-        peer: this.peer,
-        signal: controller.signal,
-        remainingMs: timeoutMs
-      }
+      const { context, abort } = serving(this.peer, timeoutMs)
+      aborts.push(abort)
+      const cancel = target.#process.post(timeoutMs, 'timer', abort)
       void target.#run(method, bytes.slice(), context).then((settled) => {
         cancel()
         if (target === this) {
@@ -240,8 +235,8 @@ export class SimulatedRpc implements Rpc {
       this.#network.send(this.#process, peer, method, deliver)
     }
     return () => {
-      for (const controller of controllers) {
-        this.#network.send(this.#process, peer, `${method} cancel`, () => controller.abort())
+      for (const abort of aborts) {
+        this.#network.send(this.#process, peer, `${method} cancel`, abort)
       }
     }
   }
@@ -310,6 +305,31 @@ export class SimulatedRpc implements Rpc {
       return new Uint8Array()
     })
   }
+}
+
+/** The context of a call that is served. Most handlers never look at its signal, dear to make. */
+function serving(
+  peer: string,
+  remainingMs: number
+): { readonly context: RpcContext; readonly abort: () => void } {
+  let controller: AbortController | undefined
+  let isAborted = false
+  const context: RpcContext = {
+    peer,
+    remainingMs,
+    get signal() {
+      controller ??= new AbortController()
+      if (isAborted) {
+        controller.abort()
+      }
+      return controller.signal
+    }
+  }
+  const abort = (): void => {
+    isAborted = true
+    controller?.abort()
+  }
+  return { context, abort }
 }
 
 /** An error as it arrives at the caller: its facts, never its stack or its class. */

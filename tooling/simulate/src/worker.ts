@@ -38,6 +38,9 @@ async function runChunk({ name, isMutant, first, count }: Chunk): Promise<void> 
   send({ kind: 'done', completed, durationMs: performance.now() - began })
 }
 
+// A stack costs more than most of what a run does; nobody reads those of expected errors.
+Error.stackTraceLimit = 0
+
 process.on('message', (message: ToWorker) => {
   if (message.kind === 'stop') isStopping = true
   else void runChunk(message.chunk)

@@ -170,6 +170,13 @@ export class Context {
     return joined > prefix
   }
 
+  /** Takes a writer out of what was seen; its place stays. */
+  drop(writer: number): void {
+    this.#runCount -= (this.#runs[writer]?.length ?? 0) >> 1
+    this.#prefixes[writer] = 0
+    this.#runs[writer] = undefined
+  }
+
   /** What is missing of a writer up to `known`, the highest counter that is known to exist. */
   missing(writer: number, known: number, into: Run[]): void {
     let next = this.prefix(writer) + 1

@@ -1,16 +1,27 @@
 import type { Operation, VersionVector } from '@murmuration/interface'
-import { InvalidParametersError, MalformedMessageError } from '@murmuration/interface'
+import {
+  BelowFloorError,
+  InvalidParametersError,
+  InvalidSignatureError,
+  MalformedMessageError
+} from '@murmuration/interface'
 import { limits } from '../defaults.ts'
+import type { Collection } from './collection.ts'
+import { collectState, floorOf, retirableWriters } from './collection.ts'
+import type { Conflict } from './conflicts.ts'
+import { conflictsAfter, conflictsOf, noConflicts } from './conflicts.ts'
 import type { Run } from './context.ts'
 import { counterOf, dotOf, writerOf } from './context.ts'
 import type { Recording } from './draft.ts'
 import { createRecording } from './draft.ts'
 import type { ExecuteOptions } from './execute.ts'
 import { applyPlanned, checkWriter, planUpdate } from './execute.ts'
+import { hasGapBelow, judgeFloor, writerName } from './judging.ts'
 import { mergeStates } from './merge.ts'
 import { readDocument, readPlain } from './read.ts'
 import type { Schema, Value } from './schema.ts'
 import { decodeState, encodeState } from './snapshot.ts'
+import type { CollectionReport } from './stability.ts'
 import { applyUpdate, forgetDots, State } from './state.ts'
 import { decodeDelta } from './wire.ts'
 
@@ -33,10 +44,31 @@ export interface Execution {
 
 /** What applying a delta did. */
 export interface Application {
-  /** `duplicate`: all of it was seen (or forgotten) before, nothing changed. */
-  readonly status: 'applied' | 'duplicate'
+  /**
+   * `applied`: it is in. `gap`: it is in, and updates that came before it are not here yet, so that
+   * the version stays behind: see `missing`. `duplicate`: all of it was seen (or forgotten) before,
+   * nothing changed. `below-floor`: it names writers that are new or gone, and was made before the
+   * document's floor, so that nobody can tell which; nothing changed.
+   */
+  readonly status: 'applied' | 'gap' | 'duplicate' | 'below-floor'
   /** Updates that are known to exist and have not arrived: holes, ends included. */
   readonly missing: readonly Run[]
+  /** Fields of which this delta has left more than one concurrent value. */
+  readonly conflicts: readonly Conflict[]
+}
+
+/** What is known of where a delta comes from. */
+export interface ApplyOptions {
+  /**
+   * Whether its signer may write under a name. InvalidSignatureError for a delta of another writer:
+   * a peer that could mint dots of others could make their true ones count as seen.
+   */
+  readonly isWriter?: (writer: string) => boolean
+  /**
+   * The writers taken out by the collections above the delta's floor, where they are known. With
+   * them a late delta can be told from a new one, and is taken.
+   */
+  readonly gone?: ReadonlySet<string>
 }
 
 /**
@@ -52,9 +84,24 @@ export interface Document {
    */
   execute(operations: readonly Operation[], options: ExecuteOptions): Execution
   /** Applies a delta, in any order, any number of times. MalformedMessageError changes nothing. */
-  apply(delta: Uint8Array): Application
-  /** Takes in all that another document has. True if this one changed. */
+  apply(delta: Uint8Array, options?: ApplyOptions): Application
+  /**
+   * Takes in all that another document has. True if this one changed. BelowFloorError unless both
+   * have the same floor: bring the lower one up by `collect`, or give it up for the higher one.
+   */
   merge(other: Document): boolean
+  /** Fields that hold concurrent values now: last-writer-wins, multi-value and opaque ones. */
+  conflicts(): readonly Conflict[]
+  /** How many collections of writers this document has been through. */
+  readonly floor: number
+  /** What this copy says when a collection is prepared. */
+  report(): CollectionReport
+  /**
+   * Takes writers that are gone out of the version and out of all counters. `gap`: something of them
+   * is missing or lives here, or collections before this one are; nothing changed, and this replica
+   * needs the full state of another one.
+   */
+  collect(collection: Collection): 'collected' | 'duplicate' | 'gap'
   /**
    * Removes what these dots wrote, and counts them as seen, also if they arrive later. Increments
    * that are in already stay. For dots that are superseded or whose removal is decided elsewhere.
@@ -114,18 +161,33 @@ class ReplicatedDocument implements Document {
     return { delta: planned.delta, dots, removed: planned.removed.map((dot) => this.#name(dot)) }
   }
 
-  apply(delta: Uint8Array): Application {
+  apply(delta: Uint8Array, options: ApplyOptions = {}): Application {
     const state = this.#state
-    const update = decodeDelta(delta, state)
+    const decoded = decodeDelta(delta, state)
+    const { isWriter } = options
+    if (isWriter !== undefined && !isWriter(writerName(decoded, state))) {
+      throw new InvalidSignatureError('the delta has dots of a writer that is not its signer')
+    }
+    const judged = judgeFloor(decoded, state, options.gone)
+    if (typeof judged === 'string') {
+      return { status: judged, missing: this.#missing(), conflicts: noConflicts }
+    }
+    const update = judged
     const refusal = this.#refusal(delta, update.effects.length)
     if (refusal !== undefined) throw new MalformedMessageError(refusal)
     for (const writer of update.newcomers) state.context.intern(writer)
     const applied = applyUpdate(state, update)
     if (applied) this.#grow(delta)
-    return { status: applied ? 'applied' : 'duplicate', missing: this.#missing() }
+    const missing = this.#missing()
+    if (!applied) return { status: 'duplicate', missing, conflicts: noConflicts }
+    const conflicts = conflictsAfter(state, update.effects)
+    return { status: hasGapBelow(update, state) ? 'gap' : 'applied', missing, conflicts }
   }
 
   merge(other: Document): boolean {
+    if (other.floor !== this.floor) {
+      throw new BelowFloorError(`floors differ: ${this.floor} here, ${other.floor} there`)
+    }
     const before = this.encode()
     const merged = this.#state.clone()
     mergeStates(merged, ReplicatedDocument.stateOf(other))
@@ -165,6 +227,34 @@ class ReplicatedDocument implements Document {
       dots.map(({ writer, counter }) => dotOf(context.intern(writer), counter))
     )
     this.#isExact = false
+  }
+
+  conflicts(): readonly Conflict[] {
+    return conflictsOf(this.#state)
+  }
+
+  get floor(): number {
+    return floorOf(this.#state.context)
+  }
+
+  report(): CollectionReport {
+    return {
+      floor: this.floor,
+      version: this.version,
+      retirable: retirableWriters(this.#state)
+    }
+  }
+
+  collect(collection: Collection): 'collected' | 'duplicate' | 'gap' {
+    const { floor, writers } = collection
+    if (!Number.isSafeInteger(floor) || floor < 1 || floor > limits.counterMax) {
+      throw new InvalidParametersError('a collection needs a floor from 1')
+    }
+    for (const writer of Object.keys(writers)) checkWriter(writer)
+    const result = collectState(this.#state, collection)
+    // Read back, the table of writers is as small as what is left.
+    if (result === 'collected') this.#state = decodeState(this.encode())
+    return result
   }
 
   encode(): Uint8Array {

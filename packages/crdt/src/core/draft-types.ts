@@ -25,6 +25,13 @@ export interface RegisterDraft<T> {
   set(value: T): void
 }
 
+export interface OpaqueDraft<T> {
+  /** What `onConflict` makes of the concurrent values. */
+  readonly value: T | undefined
+  /** Replaces all values that the executing document sees. */
+  set(value: T): void
+}
+
 export interface SetDraft<T> {
   readonly value: readonly T[]
   readonly size: number

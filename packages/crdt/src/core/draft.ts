@@ -128,6 +128,7 @@ function verbsOf(recorder: Recorder, type: FieldType, path: Path, record: Record
       } satisfies Omit<BigCounterDraft, 'value'>
     case 'lww':
     case 'register':
+    case 'opaque':
       return { set: (value) => record('set', value) } satisfies Omit<LwwDraft<unknown>, 'value'>
     case 'min':
     case 'max':

@@ -1,6 +1,7 @@
 import type { Operation } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
 import { limits } from '../defaults.ts'
+import { FLOOR_WRITER } from './collection.ts'
 import { counterOf, dotOf, writerOf } from './context.ts'
 import { operationPath, Planner } from './planner.ts'
 import type { Schema } from './schema.ts'
@@ -45,6 +46,9 @@ function invalid(what: string): never {
 export function checkWriter(writer: string): void {
   if (typeof writer !== 'string' || writer === '' || !writer.isWellFormed() || !isName(writer)) {
     invalid('a writer is a text that is not empty')
+  }
+  if (writer === FLOOR_WRITER) {
+    invalid(`no writer is called ${FLOOR_WRITER}`)
   }
   if (writer.length * 3 <= limits.writerBytesMax) return
   if (new TextEncoder().encode(writer).length > limits.writerBytesMax) {

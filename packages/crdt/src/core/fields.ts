@@ -1,5 +1,6 @@
 import type { Context } from './context.ts'
 import { writerOf } from './context.ts'
+import { mutants } from './mutants.ts'
 import { valueKey } from './values.ts'
 
 /** Type tags of the format. `presence` and `baseline` belong to counters that live in maps. */
@@ -14,7 +15,8 @@ export const tags = {
   set: 8,
   counter: 9,
   bigCounter: 10,
-  list: 11
+  list: 11,
+  opaque: 12
 } as const
 
 export type Tag = (typeof tags)[keyof typeof tags]
@@ -143,16 +145,19 @@ export function fieldKey(path: readonly string[], tag: Tag): string {
 }
 
 export function createField(key: string, path: readonly string[], tag: Tag): Field {
-  const base = { key, path, pending: undefined }
+  // Literals without spreading: what is spread and then extended takes a second block of memory.
+  const pending = undefined
   switch (tag) {
     case tags.set:
-      return { ...base, shape: 'set', tag, dots: new Map(), elements: new Map() }
+      return { key, path, pending, shape: 'set', tag, dots: new Map(), elements: new Map() }
     case tags.counter:
     case tags.bigCounter:
-      return { ...base, shape: 'counter', tag, sums: new Map(), extras: new Map() }
+      return { key, path, pending, shape: 'counter', tag, sums: new Map(), extras: new Map() }
     case tags.list:
       return {
-        ...base,
+        key,
+        path,
+        pending,
         shape: 'list',
         tag,
         elements: new Map(),
@@ -166,7 +171,8 @@ export function createField(key: string, path: readonly string[], tag: Tag): Fie
     case tags.flag:
     case tags.presence:
     case tags.baseline:
-      return { ...base, shape: 'entries', tag, entries: noEntries }
+    case tags.opaque:
+      return { key, path, pending, shape: 'entries', tag, entries: noEntries }
   }
 }
 
@@ -225,7 +231,9 @@ export function latest<T extends { dot: number; time: number; tick: number }>(
     const item = items[i]
     if (item === undefined || best === undefined) continue
     const order =
-      item.time - best.time || item.tick - best.tick || context.compare(item.dot, best.dot)
+      item.time - best.time ||
+      item.tick - best.tick ||
+      (mutants.tiesByArrival ? 1 : context.compare(item.dot, best.dot))
     if (order > 0) best = item
   }
   return best

@@ -11,6 +11,7 @@ import type {
   Sum
 } from './fields.ts'
 import { addToSet, createField, currentPosition } from './fields.ts'
+import { mutants } from './mutants.ts'
 import { removeDots } from './remove.ts'
 import type { State } from './state.ts'
 import { foldCounters, purgePending } from './state.ts'
@@ -26,6 +27,7 @@ interface Side {
 }
 
 function isDead(dot: number, other: Side): boolean {
+  if (mutants.mergesBlindly) return false
   return other.context.has(dot) || other.pending?.has(dot) === true
 }
 

@@ -7,7 +7,8 @@ import { planList } from './list-planner.ts'
 import { compareOrdered, isOrdered } from './order.ts'
 import { parsePath } from './paths.ts'
 import type { Effect, State } from './state.ts'
-import { normalize, valueKey } from './values.ts'
+import { ancestorsMax, versionOf } from './opaque.ts'
+import { fits, normalize, valueKey } from './values.ts'
 
 /** The fields of an effect that most effects leave out. */
 interface Change {
@@ -114,6 +115,27 @@ function setting(tag: EntriesTag): Plan {
   return {
     arity: 1,
     run: (planner, path, [value]) => planner.overwrite(path, tag, normalize(value))
+  }
+}
+
+/**
+ * An opaque value travels with the last ones that led to it, newest first, so that two sides of a
+ * conflict find the value at which they parted. They go first when there is no room for all.
+ */
+const opaquePlan: Plan = {
+  arity: 1,
+  run: (planner, path, [value]) => {
+    const normal = normalize(value)
+    const field = planner.field(path, tags.opaque)
+    const entries = field?.shape === 'entries' ? field.entries : []
+    const shown = latest(entries, planner.state.context)
+    const others = entries.filter((entry) => entry !== shown)
+    const before = shown === undefined ? [] : versionOf(shown)
+    const [replaced, ...older] = before
+    const known = shown === undefined ? [] : [replaced, ...others.map((e) => versionOf(e)[0])]
+    const lineage = [...known, ...older].slice(0, ancestorsMax)
+    while (lineage.length > 0 && !fits([normal, ...lineage])) lineage.pop()
+    planner.overwrite(path, tags.opaque, [normal, ...lineage])
   }
 }
 
@@ -236,6 +258,7 @@ const plans: ReadonlyMap<string, Plan> = new Map<string, Plan>([
   ['bigCounter.increment', bigIncrementPlan],
   ['lww.set', setting(tags.lww)],
   ['register.set', setting(tags.register)],
+  ['opaque.set', opaquePlan],
   ['min.update', extreme(tags.min, 1)],
   ['max.update', extreme(tags.max, -1)],
   [

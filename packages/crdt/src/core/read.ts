@@ -5,6 +5,7 @@ import { counterValue } from './planner.ts'
 import { orderOf } from './positions.ts'
 import type { FieldType, Schema } from './schema.ts'
 import type { State } from './state.ts'
+import { sharedAncestor, versionOf } from './opaque.ts'
 import { copyValue } from './values.ts'
 
 /** Fields by their path, so that maps can be read in one pass. */
@@ -53,6 +54,8 @@ function readLeaf(state: State, type: FieldType, path: readonly string[]): unkno
         : undefined
     case 'register':
       return field?.shape === 'entries' ? readRegister(field, state) : []
+    case 'opaque':
+      return field?.shape === 'entries' ? readOpaque(field, state, type) : undefined
     case 'set':
       return field?.shape === 'set' ? readSet(field) : []
     case 'list':
@@ -71,6 +74,24 @@ function readLeaf(state: State, type: FieldType, path: readonly string[]): unkno
 function readRegister(field: EntriesField, state: State): unknown[] {
   const entries = field.entries.slice().sort((a, b) => state.context.compare(a.dot, b.dot))
   return entries.map(({ value }) => copyValue(value))
+}
+
+function readOpaque(field: EntriesField, state: State, type: FieldType): unknown {
+  const { entries } = field
+  const shown = latest(entries, state.context)
+  if (shown === undefined) return undefined
+  if (type.onConflict === undefined || entries.length === 1) return copyValue(versionOf(shown)[0])
+  const [first = [], ...others] = entries
+    .slice()
+    .sort((a, b) => state.context.compare(a.dot, b.dot))
+    .map((entry) => versionOf(entry).map(copyValue))
+  let merged = first
+  for (const other of others) {
+    const ancestor = sharedAncestor(merged, other)
+    const value = type.onConflict(merged[0], other[0], copyValue(ancestor))
+    merged = ancestor === undefined ? [value] : [value, ancestor]
+  }
+  return merged[0]
 }
 
 function readSet(field: SetField): unknown[] {
@@ -140,6 +161,7 @@ export function readDocument(state: State, schema: Schema): Record<string, unkno
 const kinds = new Map<Tag, Exclude<FieldType['kind'], 'map'>>([
   [tags.lww, 'lww'],
   [tags.register, 'register'],
+  [tags.opaque, 'opaque'],
   [tags.min, 'min'],
   [tags.max, 'max'],
   [tags.flag, 'flag'],

@@ -8,6 +8,7 @@ import type {
   ListDraft,
   LwwDraft,
   MapDraft,
+  OpaqueDraft,
   RegisterDraft,
   SetDraft
 } from './draft-types.ts'
@@ -18,6 +19,7 @@ export type FieldKind =
   | 'bigCounter'
   | 'lww'
   | 'register'
+  | 'opaque'
   | 'set'
   | 'map'
   | 'list'
@@ -30,9 +32,18 @@ export interface FieldType<V = unknown, D = unknown> {
   readonly kind: FieldKind
   /** Of the values of a map. */
   readonly inner?: FieldType
+  /** Of an opaque value: decides between concurrent ones. */
+  onConflict?(a: unknown, b: unknown, ancestor: unknown): unknown
   /** Exists for type inference only. */
   readonly '~types'?: { readonly value: V; readonly draft: D }
 }
+
+/**
+ * Makes one value of two concurrent ones. Pure and equal on all peers: every reader runs it, with
+ * the two in the same order. `ancestor` is the newest value that both descend from; undefined where
+ * there was none, or where it is more than three writes ago on one side.
+ */
+export type OnConflict<T> = (a: T, b: T, ancestor: T | undefined) => T
 
 /** The fields of a document by name. Documents do not store it: they describe themselves. */
 export type Schema = Readonly<Record<string, FieldType>>
@@ -65,6 +76,15 @@ export function lww<T>(): FieldType<T | undefined, LwwDraft<T>> {
 /** All writes that no later one has seen: an array, longer than one only after concurrent writes. */
 export function register<T>(): FieldType<readonly T[], RegisterDraft<T>> {
   return { kind: 'register' }
+}
+
+/**
+ * A value that only its owner can merge. Concurrent writes stay beside each other until a write has
+ * seen them; readers see what `onConflict` makes of them, or the latest if there is none.
+ */
+export function opaque<T>(onConflict?: OnConflict<T>): FieldType<T | undefined, OpaqueDraft<T>> {
+  // It is given values of its own field only, which is what binds `T`.
+  return onConflict === undefined ? { kind: 'opaque' } : { kind: 'opaque', onConflict }
 }
 
 /** Values without order or repetition; an addition survives a concurrent removal. */

@@ -9,6 +9,7 @@ import {
   foldExtras,
   isEmpty
 } from './fields.ts'
+import { mutants } from './mutants.ts'
 import { insertElement } from './positions.ts'
 import { removeAnywhere, removeDots } from './remove.ts'
 
@@ -144,12 +145,17 @@ export function applyUpdate(state: State, update: Update): boolean {
   for (const effect of effects) {
     const field = state.forWrite(effect.key, effect.path, effect.tag)
     if (removeFrom(field, effect.removed, context, effect.element)) changed = true
-    if (effect.kind !== 0 && !known?.has(effect.dot)) write(field, effect, update, context)
+    const isNew = known?.has(effect.dot) !== true
+    if (effect.kind !== 0 && (isNew || countsTwice(field))) write(field, effect, update, context)
     state.settle(field)
   }
   if (filled) foldCounters(state)
   if (state.pending.size > 0) purgePending(state)
   return changed
+}
+
+function countsTwice(field: Field): boolean {
+  return mutants.countsTwice && field.shape === 'counter'
 }
 
 /** Removes dots here, now or when their updates arrive. True if that changed anything. */
@@ -164,6 +170,7 @@ function removeFrom(
   let changed = removeDots(field, dots, context, element, missing)
   for (const dot of missing) {
     if (context.has(dot) || field.pending?.has(dot) === true) continue
+    if (mutants.forgetsEarlyRemovals) continue
     field.pending ??= new Set()
     field.pending.add(dot)
     changed = true

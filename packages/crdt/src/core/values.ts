@@ -191,6 +191,13 @@ export function normalize(value: unknown): unknown {
   return typeof value === 'object' ? decodeValue(new ByteReader(scratch.finish())) : value
 }
 
+/** Whether a value that was normalized is small enough to be stored. */
+export function fits(value: unknown): boolean {
+  scratch.reset(Infinity)
+  encodeValue(scratch, value)
+  return scratch.length <= limits.valueBytesMax
+}
+
 /** A copy of a stored value for a caller, who may change it. */
 export function copyValue(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value

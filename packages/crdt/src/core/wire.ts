@@ -1,9 +1,11 @@
 import { limits } from '../defaults.ts'
 import { ByteReader, ByteWriter, malformed } from './bytes.ts'
+import { FLOOR_WRITER, floorOf } from './collection.ts'
 import type { Context } from './context.ts'
 import { dotOf, writerOf } from './context.ts'
 import type { Sum, Tag } from './fields.ts'
 import { fieldKey, tags, topPath, toSum } from './fields.ts'
+import { isVersion } from './opaque.ts'
 import { isOrdered } from './order.ts'
 import { digitMax } from './positions.ts'
 import { stampTickMax, stampTimeMax } from './stamp.ts'
@@ -11,8 +13,8 @@ import type { Effect, EffectKind, State, Update } from './state.ts'
 import { decodeValue, encodeValue, forbiddenKeys } from './values.ts'
 
 /*
- * A delta: one byte 0xD0 | stamped | single << 1; the writers it mentions, its own first; its first
- * counter; unless single the number of dots and of effects; if stamped time and tick; the effects.
+ * A delta: one byte 0xD0 | stamped | single << 1 | floored << 2; the writers it mentions, its own
+ * first; if floored the floor of the document it was made on; its first counter; unless single the number of dots and of effects; if stamped time and tick; the effects.
  * An effect: shared << 4 | fresh path segments and the fresh ones; removal << 6 | tag << 2 | kind;
  * if it writes, unless single which dot, then its data; the removed dots by the removal: none, how
  * far back the one of the own writer is, or a list.
@@ -20,6 +22,7 @@ import { decodeValue, encodeValue, forbiddenKeys } from './values.ts'
 const DELTA = 0xd0
 const STAMPED = 1
 const SINGLE = 2
+const FLOORED = 4
 const REMOVES_NONE = 0
 const REMOVES_OWN = 1
 const REMOVES_LIST = 2
@@ -33,7 +36,7 @@ export interface WriterTable {
 }
 
 export function isTag(tag: number): tag is Tag {
-  return tag >= tags.lww && tag <= tags.list
+  return tag >= tags.lww && tag <= tags.opaque
 }
 
 /** Whether entries of a type carry a value, and a stamp. */
@@ -42,7 +45,7 @@ export function hasValue(tag: Tag): boolean {
 }
 
 export function isStamped(tag: Tag): boolean {
-  return tag === tags.lww || tag === tags.baseline
+  return tag === tags.lww || tag === tags.baseline || tag === tags.opaque
 }
 
 export function writePath(
@@ -90,6 +93,7 @@ export function readTyped(reader: ByteReader, tag: Tag): unknown {
     if (!isOrdered(value)) malformed('value has no order')
     return value
   }
+  if (tag === tags.opaque && !isVersion(value)) malformed('not a value with its ancestors')
   const isSum = tag === tags.counter || tag === tags.bigCounter || tag === tags.baseline
   return isSum ? readSum(value) : value
 }
@@ -170,9 +174,11 @@ export function encodeDelta(update: Update, context: Context): Uint8Array {
     writeEffect(effect, update, single, table)
   }
   head.reset(limits.deltaBytesMax)
-  head.byte(DELTA | (stamped ? STAMPED : 0) | (single ? SINGLE : 0))
+  const floor = floorOf(context)
+  head.byte(DELTA | (stamped ? STAMPED : 0) | (single ? SINGLE : 0) | (floor > 0 ? FLOORED : 0))
   head.varint(places.length)
   for (const place of places) head.text(context.writers[place] ?? '')
+  if (floor > 0) head.varint(floor)
   head.varint(update.first)
   if (!single) {
     head.varint(count)
@@ -210,6 +216,10 @@ function writeEffect(effect: Effect, update: Update, single: boolean, table: Wri
 /** An update from bytes, in the numbering of a state, with the writers that are new to it. */
 export interface DecodedUpdate extends Update {
   readonly newcomers: readonly string[]
+  /** The floor of the document on which it was made. */
+  readonly floor: number
+  /** Places of all writers that it mentions, its own first. */
+  readonly places: readonly number[]
 }
 
 /** Decodes and checks a delta completely; the state is only read. */
@@ -217,9 +227,12 @@ export function decodeDelta(bytes: Uint8Array, state: State): DecodedUpdate {
   if (bytes.length > limits.deltaBytesMax) malformed(`delta over ${limits.deltaBytesMax} bytes`)
   const reader = new ByteReader(bytes)
   const flags = reader.byte()
-  if ((flags & ~(STAMPED | SINGLE)) !== DELTA) malformed('not a delta of a known version')
+  if ((flags & ~(STAMPED | SINGLE | FLOORED)) !== DELTA) malformed('not a delta of a known version')
   const { places, newcomers } = readTable(reader, state.context)
   const [writer = 0] = places
+  const floored = (flags & FLOORED) !== 0
+  const floor = floored ? reader.varint(limits.counterMax) : 0
+  if (floored && floor === 0) malformed('floors start at 1')
   const first = reader.varint(limits.counterMax)
   const single = (flags & SINGLE) !== 0
   const count = single ? 1 : reader.varint(limits.counterMax)
@@ -237,7 +250,7 @@ export function decodeDelta(bytes: Uint8Array, state: State): DecodedUpdate {
   }
   reader.end()
   if (effects.length > 1) checkWrites(effects)
-  return { writer, first, count, time, tick, effects, newcomers }
+  return { writer, first, count, time, tick, effects, newcomers, floor, places }
 }
 
 /**
@@ -268,6 +281,7 @@ function readTable(
   const newcomers: string[] = []
   for (let left = reader.count(limits.writersMax); left > 0; left--) {
     const writer = readWriter(reader)
+    if (writer === FLOOR_WRITER) malformed('the floor writes nothing')
     let place = context.place(writer)
     if (place === undefined) {
       place = context.writers.length + newcomers.length

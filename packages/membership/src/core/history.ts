@@ -1,6 +1,7 @@
 import type { View } from '@murmuration/interface'
 import { pageMembersMax, pageViewsMax } from '../defaults.ts'
 import { memberOf, positionOf } from './lookup.ts'
+import { placesOf } from './moves.ts'
 import type { ChainHead, Decision } from './records.ts'
 
 /** The adopted views of one lineage, from the oldest unsettled one to the newest. */
@@ -69,7 +70,8 @@ export class History {
       if (decision.view.number <= after) {
         continue
       }
-      members += decision.view.members.length
+      // Four moved agents take about as much room as one member.
+      members += decision.view.members.length + placesOf(decision.view.moved).size / 4
       if (page.length > 0 && (page.length >= pageViewsMax || members > pageMembersMax)) {
         break
       }

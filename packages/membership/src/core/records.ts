@@ -13,6 +13,7 @@ import type { Message, Shape } from '@murmuration/codec'
 import type {
   ForcedMark,
   Member,
+  MovedAgents,
   PlacementParameters,
   ProtocolRange,
   Revocations,
@@ -26,6 +27,8 @@ import {
   forcedMax,
   labelsMax,
   membersMax,
+  movedKeyMax,
+  movedMax,
   revokedMax,
   textMax,
   weightMax
@@ -107,12 +110,18 @@ export const forcedMark: Shape<ForcedMark> = object({
   reason: name
 })
 
+const movedAgents: Shape<MovedAgents> = object({
+  peer: name,
+  keys: list(text({ max: movedKeyMax }), { max: movedMax })
+})
+
 /** What a view has beside its members. */
 export const viewFields = {
   cluster: name,
   number: integer({ min: 1 }),
   tieBreaker: name,
   placement,
+  moved: optional(list(movedAgents, { max: membersMax })),
   leaseMs: optional(count),
   protocols: optional(protocols),
   revoked: optional(revocations),
