@@ -29,7 +29,7 @@ export async function drain(
       clock,
       random,
       store: createMemoryStore(),
-      ...(discovery === undefined ? {} : { discovery })
+      discovery
     },
     { cluster: settings.name, contacts: () => others.map(({ peer }) => peer) }
   )

@@ -2,7 +2,6 @@ import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
 import { AbortedError } from '@murmuration/interface'
 import type {
-  AgentRecord,
   Discovery,
   LogSink,
   Member,
@@ -15,12 +14,13 @@ import type {
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
-import { systemClock as clock } from '@murmuration/system'
+import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
 import type { Cluster, ClusterPlacement } from './index.ts'
 import type { Node } from './node.ts'
+import { Placing } from './placing.ts'
 import type { Settings } from './settings.ts'
 
 /** The started parts of a peer. */
@@ -35,7 +35,7 @@ export interface PeerParts {
   readonly partition: Partition
   readonly agents: Agents
   readonly registry: Registry
-  readonly discovery: Discovery | undefined
+  readonly discovery: Discovery
   readonly log: LogSink
 }
 
@@ -48,15 +48,7 @@ export class Peer implements Cluster {
   constructor(parts: PeerParts, closers: Closers) {
     this.#parts = parts
     this.#closers = closers
-    const recordOf = (agent: string | AgentRecord): AgentRecord =>
-      typeof agent === 'string' ? parts.agents.recordOf(agent) : agent
-    this.placement = {
-      homeOf: (agent) => {
-        const home = parts.state.placement()?.homeOf(recordOf(agent)) ?? []
-        return home.map(({ peer }) => peer)
-      },
-      ownerOf: (agent) => parts.state.placement()?.ownerOf(recordOf(agent))?.peer
-    }
+    this.placement = new Placing({ ...parts, clock, random })
   }
 
   get name(): string {
@@ -103,7 +95,7 @@ export class Peer implements Cluster {
     return this.#parts.partition
   }
 
-  get discovery(): Discovery | undefined {
+  get discovery(): Discovery {
     return this.#parts.discovery
   }
 
@@ -134,7 +126,7 @@ export class Peer implements Cluster {
     if (view === undefined) return false
     const { discovery, settings } = this.#parts
     const others = view.members.filter(({ peer }) => peer !== this.peerId)
-    const connected = new Set(discovery?.connected())
+    const connected = new Set(discovery.connected())
     if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
     if (others.length === view.members.length) return false
     // A member that is down must not keep this one from being ready.

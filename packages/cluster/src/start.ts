@@ -2,16 +2,13 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
 import type { ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { createAgents } from '@murmuration/agent'
-import type { AgentComponents, Agents } from '@murmuration/agent'
 import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
+import type { Libp2pParts } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
-import type { LogSink, Registry, Rpc, Store } from '@murmuration/interface'
+import type { LogSink, Rpc, Store } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership, MembershipComponents } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
-import { createRegistry } from '@murmuration/registry'
-import type { RegistryComponents } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignals, createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -21,13 +18,16 @@ import { createMemoryStore, openLevelStore } from '@murmuration/storage'
 import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
+import { openAgents } from './agents.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
 import { defaults } from './defaults.ts'
 import type { Cluster, ClusterInit } from './index.ts'
+import { isolatedParts } from './isolated.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
 import { startNode } from './node.ts'
 import type { Node } from './node.ts'
+import { MachineWatch } from './machine-load.ts'
 import { offersOf } from './offers.ts'
 import { Peer } from './peer.ts'
 import type { PeerParts } from './peer.ts'
@@ -61,7 +61,13 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   if (settings.dataDir === undefined)
     log('no dataDir: keys and state are lost when this process ends')
   const rpc = node?.rpc ?? createLocalRpc({ peer })
-  const discovery = node === undefined ? undefined : openDiscovery(settings, node, rpc)
+  const discovery = openDiscovery(
+    settings,
+    node === undefined
+      ? isolatedParts(peerIdFromPrivateKey(privateKey), logger)
+      : componentsOf(node.libp2p),
+    rpc
+  )
   const shared = { rpc, clock, random, logger, ...metricsOf(node) }
   const membership = openMembership(settings, { ...shared, store }, node, discovery)
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
@@ -86,17 +92,25 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     }
   )
   const partition = createPartition({ membership, log: sink('partition') })
-  const agentParts = { ...shared, membership, state, signals, partition, log: sink('agent') }
-  const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
+  const watch = new MachineWatch(clock)
+  const { agents, registry } = openAgents(settings, {
+    ...shared,
+    store,
+    membership,
+    state,
+    signals,
+    partition,
+    machine: () => watch.load(),
+    sink
+  })
+  await start(closers, watch)
   await start(closers, partition)
   await start(closers, state)
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
-  if (discovery !== undefined) {
-    await start(closers, discovery)
-    discovery.offer(offersOf(settings.agents), settings.labels)
-  }
+  await start(closers, discovery)
+  discovery.offer(offersOf(settings.agents), settings.labels)
   return {
     settings,
     peer,
@@ -165,11 +179,11 @@ function sweepRegularly(node: Node): () => void {
 
 function openDiscovery(
   settings: Settings,
-  node: Node,
+  network: Libp2pParts,
   rpc: Rpc
 ): ReturnType<typeof createDiscovery> {
   return createDiscovery(
-    { ...componentsOf(node.libp2p), rpc, clock, random },
+    { ...network, rpc, clock, random },
     {
       strategies: [
         ...(settings.bootstrap.length === 0 ? [] : [bootstrap({ addresses: settings.bootstrap })]),
@@ -183,13 +197,13 @@ function openMembership(
   settings: Settings,
   parts: MembershipComponents,
   node: Node | undefined,
-  discovery: ReturnType<typeof createDiscovery> | undefined
+  discovery: ReturnType<typeof createDiscovery>
 ): JoiningMembership {
-  const components = discovery === undefined ? parts : { ...parts, discovery }
+  const components = node === undefined ? parts : { ...parts, discovery }
   if (settings.role !== 'member') {
     const follower = createViewFollower(components, { cluster: settings.name })
     // Members are told of each other by their membership; who follows from outside must know them too.
-    follower.addEventListener('view', ({ detail }) => discovery?.keep(detail.view.members))
+    follower.addEventListener('view', ({ detail }) => discovery.keep(detail.view.members))
     return follower
   }
   return createMembership(components, {
@@ -200,37 +214,6 @@ function openMembership(
     found: settings.bootstrap.length === 0,
     rolesOf: (peer) => (node === undefined ? ['member'] : (node.admitted.rolesOf(peer) ?? []))
   })
-}
-
-/** Each needs the other: agents leave the registry, and the registry begins and ends agents. */
-function openAgents(
-  settings: Settings,
-  parts: AgentComponents & Pick<RegistryComponents, 'signals'>,
-  log: LogSink
-): { readonly agents: Agents; readonly registry: Registry } {
-  const { rpc, membership, state, signals } = parts
-  const agents = createAgents(
-    { ...parts, registry: { unregister: (id, options) => registry.unregister(id, options) } },
-    { types: settings.agents }
-  )
-  const registry = createRegistry(
-    {
-      rpc,
-      membership,
-      placement: () => state.placement(),
-      clock,
-      signals,
-      log,
-      tenure: {
-        begin: (agent, options) => agents.begin(agent, options),
-        end: async (id) => agents.end(id),
-        running: (id) => agents.epochOf(id),
-        held: (id) => state.records().some((record) => record.id === id)
-      }
-    },
-    { recordOf: (id) => agents.recordOf(id) }
-  )
-  return { agents, registry }
 }
 
 function gossipOf(

@@ -175,7 +175,7 @@ describe('a cluster of peers', () => {
     const found = await Promise.all(peers.map((each) => each.registry.find(station.id('cairo'))))
     expect(found.filter(({ status }) => status === 'local')).toHaveLength(1)
     expect(found.filter(({ status }) => status === 'remote')).toHaveLength(2)
-    const { answers, silent } = (await peers[1]?.discovery?.actions()) ?? {
+    const { answers, silent } = (await peers[1]?.discovery.actions()) ?? {
       answers: [],
       silent: []
     }
@@ -213,14 +213,14 @@ describe('the door of a cluster', () => {
     const late = AbortSignal.timeout(1_500)
     await expect(stranger.ready({ signal: late })).rejects.toMatchObject({ name: 'AbortedError' })
     expect(first.members()).toHaveLength(1)
-    expect(first.discovery?.connected()).toEqual([])
+    expect(first.discovery.connected()).toEqual([])
   })
 
   it('is closed to a peer of another cluster with the same secret', async () => {
     const first = await peer()
     const stranger = await peer({ name: 'traffic', bootstrap: first.addresses })
     await expect(stranger.ready({ signal: AbortSignal.timeout(1_500) })).rejects.toThrow()
-    expect(first.discovery?.connected()).toEqual([])
+    expect(first.discovery.connected()).toEqual([])
   })
 })
 

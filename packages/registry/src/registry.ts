@@ -20,6 +20,7 @@ import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
 import { registrationOf, registrationToWire } from './registration-store.ts'
+import { Unregistered } from './unregistered.ts'
 import { watchChanges } from './watching.ts'
 
 const WHERE = 'registry.where'
@@ -33,6 +34,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   readonly #questionTimeoutMs: number
   readonly #cache: LocationCache
   readonly #registrations = new Map<string, Registration>()
+  readonly #unregistered = new Unregistered()
   #subscription: Subscription | undefined
 
   constructor(components: RegistryComponents, init: RegistryInit) {
@@ -82,6 +84,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { tenure } = this.#components
     const wasRunning = tenure.running(agent.id) !== undefined
     const result = await claimOutcomeOf(tenure.begin(agent, options))
+    if (result.status === 'claimed') this.#unregistered.delete(agent.id)
     if (result.status === 'claimed' && !wasRunning) {
       this.#announce('registered', agent.id, 'claimed')
     }
@@ -101,10 +104,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const owner = this.#components.placement()?.ownerOf(agent)
     if (owner === undefined) return false
     if (owner.peer === rpc.peer) {
-      const ended = await tenure.end(id)
-      this.#registrations.delete(id)
-      if (ended) this.#announce('unregistered', id, 'unregister')
-      return ended
+      return this.#removeHere(id, 'unregister')
     }
     const reply = await rpc.call(owner.peer, REMOVE, RemoveRequest.encode({ agent }), {
       ...options,
@@ -123,7 +123,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const owner = this.#components.placement()?.ownerOf(agent)
     if (owner === undefined) return { status: 'not-found', freshness: 'fresh' }
     if (owner.peer === rpc.peer) {
-      return tenure.held(id)
+      return this.#isHeld(id)
         ? { status: 'local', freshness: 'fresh' }
         : { status: 'not-found', freshness: 'fresh' }
     }
@@ -185,7 +185,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { agent } = WhereRequest.decode(request)
     const { tenure } = this.#components
     const epoch = tenure.running(agent.id)
-    const held = tenure.held(agent.id)
+    const held = this.#isHeld(agent.id)
     const registration = this.#registrations.get(agent.id)
     return WhereReply.encode({
       running: epoch !== undefined,
@@ -197,10 +197,21 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
   async #onRemove(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
     const { agent } = RemoveRequest.decode(request)
-    const removed = await this.#components.tenure.end(agent.id)
-    this.#registrations.delete(agent.id)
-    if (removed) this.#announce('unregistered', agent.id, `unregister by ${context.peer}`)
+    const removed = await this.#removeHere(agent.id, `unregister by ${context.peer}`)
     return RemoveReply.encode({ removed })
+  }
+
+  async #removeHere(id: string, reason: string): Promise<boolean> {
+    const ended = await this.#components.tenure.end(id)
+    const known = this.#registrations.delete(id) || ended
+    this.#unregistered.add(id)
+    if (known) this.#announce('unregistered', id, reason)
+    return known
+  }
+
+  /** Its state alone does not make an agent found that was taken out of the registry. */
+  #isHeld(id: string): boolean {
+    return !this.#unregistered.has(id) && this.#components.tenure.held(id)
   }
 
   #announce(type: 'registered' | 'unregistered', id: string, reason: string): void {
