@@ -133,7 +133,9 @@ for (const [mode, start] of Object.entries(modes)) {
       await on().agent(station, 'oslo').signal({ type: 'weather.rain' })
       expect([...(await on().agent(station, 'oslo').state()).value.tags]).toEqual(['weather.rain'])
       const routed: unknown[] = []
-      const listening = on().signals.subscribe('routed.*', ({ data }) => void routed.push(data))
+      const listening = peers.map(({ signals }) =>
+        signals.subscribe('routed.*', ({ type }) => void routed.push(type))
+      )
       for (const route of [
         'local',
         'cluster',
@@ -144,7 +146,7 @@ for (const [mode, start] of Object.entries(modes)) {
         expect(result.dropped).toEqual([])
       }
       await until(() => routed.length > 0)
-      listening.close()
+      for (const each of listening) each.close()
     })
 
     it('tells what can be called, and by whom', async () => {

@@ -87,17 +87,17 @@ describe('a move of agents that are called all the time', () => {
     const peers = await mesh(4)
     const [first, second] = peers
     if (first === undefined || second === undefined) throw new Error('no mesh')
-    const keys = Array.from({ length: 30 }, (_, at) => `k${at}`)
+    const keys = Array.from({ length: 20 }, (_, at) => `k${at}`)
     const callers = new Callers()
     callers.start(peers, keys)
     await wait(300)
     const ids = keys.map((key) => station.id(key))
     const { moved, refused } = await first.placement.move(ids, second.peerId, {
-      perView: 12,
+      perView: 10,
       pauseMs: 50
     })
-    expect([moved.length, refused]).toEqual([30, []])
-    await until(() => second.agents.running().length === 30)
+    expect([moved.length, refused]).toEqual([20, []])
+    await until(() => second.agents.running().length === 20)
     const back = await second.placement.rebalance()
     expect(back.refused).toEqual([])
     await wait(300)
