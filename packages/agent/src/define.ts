@@ -50,6 +50,8 @@ export interface ActionDefinition<
   readonly description?: string
   /** @default '1.0.0' */
   readonly version?: string
+  /** Milliseconds for a call that does not say otherwise, retries included: minutes for slow work. @default 10000 */
+  readonly timeoutMs?: number
   /**
    * Runs on the agent's owner, one at a time. If it throws, nothing is changed and the caller gets
    * the error. With a changed state, a repeated call (same idempotency key) is answered from the

@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 import type {
+  CallGuard,
   Clock,
   Epoch,
   LogSink,
@@ -59,6 +60,8 @@ export interface AgentComponents {
   readonly machine?: (() => MachineLoad) | undefined
   readonly signals?: Signals | undefined
   readonly partition?: Partition | undefined
+  /** Circuit breakers and bulkheads of calls to other peers. @default none */
+  readonly guard?: CallGuard | undefined
   readonly metrics?: Metrics | undefined
   readonly log?: LogSink | undefined
 }

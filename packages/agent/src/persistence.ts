@@ -1,5 +1,5 @@
 import { AbortedError, DeadlineExceededError, UnavailableError } from '@murmuration/interface'
-import type { Clock, MurmurationError, Random } from '@murmuration/interface'
+import type { CallGuard, Clock, MurmurationError, Random } from '@murmuration/interface'
 import { defaults } from './defaults.ts'
 import { HandlerFailure, isFactual, withUnknownOutcome } from './failure.ts'
 
@@ -13,6 +13,7 @@ export interface PersistenceInit {
   readonly keyed: boolean
   /** Nothing can take effect. */
   readonly reading?: boolean
+  readonly guard?: CallGuard | undefined
   /** Waits for as long as it takes, also while the agent is paused. */
   readonly patient?: boolean
 }
@@ -87,6 +88,10 @@ export class Persistence {
   #mayRepeat(error: MurmurationError): boolean {
     // A peer that starts or stops has no handlers; `NotOwnerError` may come without its facts.
     if (error.name === 'UnknownMethodError' || error.name === 'NotOwnerError') return true
+    const { guard } = this.#init
+    if (guard?.isOpenCircuit(error) === true) return false
+    // Everybody who is shed asking again would keep the other side down.
+    if (error.overloaded && guard !== undefined) return guard.mayRepeat()
     if (error.retryable) return true
     // Another peer that starts or stops; on this one it is for the caller to know.
     if (error.name === 'NotStartedError') return error.peer !== undefined

@@ -27,7 +27,7 @@ import type { BegunHere, Routed, Router } from './router.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
-  /** Milliseconds for everything, retries included. @default 10000 */
+  /** Milliseconds for everything, retries included. @default what the action says, else 10000 */
   readonly timeoutMs?: number
   /** @default a new one of this peer's session */
   readonly idempotencyKey?: IdempotencyKey
@@ -129,7 +129,9 @@ class Reference implements AgentRef<AgentType> {
     const begun = isPlain(options) ? this.#beginHere(action, input) : undefined
     if (begun !== undefined && 'output' in begun) return begun.output
     const work = { kind: 'call', action, ...(input === undefined ? {} : { input }) } as const
-    const { output } = await this.#work(work, options, begun)
+    const timeoutMs = options.timeoutMs ?? this.#type.actions[action]?.timeoutMs
+    const limits = timeoutMs === undefined ? options : { ...options, timeoutMs }
+    const { output } = await this.#work(work, limits, begun)
     return output
   }
 

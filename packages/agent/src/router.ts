@@ -154,9 +154,9 @@ export class Router {
     kind: { readonly keyed: boolean; readonly reading?: boolean },
     attempt: (remainingMs: number) => Promise<T>
   ): Promise<T> {
-    const { membership, clock, random } = this.#components
+    const { membership, clock, random, guard } = this.#components
     const { timeoutMs, signal, onRetry } = options
-    const persistence = new Persistence({ id: agent.id, timeoutMs, clock, random, ...kind })
+    const persistence = new Persistence({ id: agent.id, timeoutMs, clock, random, guard, ...kind })
     for (;;) {
       if (!this.#isRunning) throw persistence.stopped(new NotStartedError('agents do not run'))
       if (signal?.aborted === true) throw persistence.aborted()
@@ -182,7 +182,7 @@ export class Router {
     remainingMs: number,
     options: AbortOptions
   ): Promise<Routed> {
-    const { membership, rpc, clock } = this.#components
+    const { membership, rpc, clock, guard } = this.#components
     const owner = this.ownerOf(agent)
     if (owner === undefined) {
       throw new UnavailableError(`no member of the view may own ${request.agent}`)
@@ -195,7 +195,8 @@ export class Router {
       const perform = (limits: WorkOptions): Promise<Done> => this.#host.perform(work, limits)
       return this.#here(sent, remainingMs, options, { caller: new LocalCaller(), perform })
     }
-    const reply = WorkReply.decode(await this.#ask(owner, sent, remainingMs, options))
+    const ask = (): Promise<Uint8Array> => this.#ask(owner, sent, remainingMs, options)
+    const reply = WorkReply.decode(await (guard?.run(owner, agent.id, ask) ?? ask()))
     switch (reply.status) {
       case 'done':
         return { ...reply, owner }

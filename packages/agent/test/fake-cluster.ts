@@ -25,6 +25,7 @@ import type {
   RpcHandler,
   RpcStreamHandler,
   Signal,
+  SignalEvents,
   SignalHandler,
   SignalInput,
   Signals,
@@ -214,6 +215,10 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
   }
 }
 
+const unused = (): never => {
+  throw new Error('not used')
+}
+
 export class FakeSignals implements Signals {
   readonly #cluster: FakeCluster
   readonly subscriptions: { pattern: string; handler: SignalHandler }[] = []
@@ -234,9 +239,14 @@ export class FakeSignals implements Signals {
     }
     return { pattern, dropped: 0, close }
   }
-  iterate(): never {
-    throw new Error('not used')
-  }
+  readonly iterate = unused
+  readonly subscribeDurably = unused
+  readonly replay = unused
+  readonly snapshot = unused
+  readonly causes = unused
+  readonly effects = unused
+  readonly deadLetters = { list: unused, redrive: unused, discard: unused }
+  readonly events = new TypedEventEmitter<SignalEvents>()
   /** As the bus would: each subscription whose pattern matches gets it once. */
   bring(signal: Signal, matches: (pattern: string) => boolean): void {
     for (const { pattern, handler } of this.subscriptions) {

@@ -1,6 +1,6 @@
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents } from '@murmuration/agent'
-import type { LogSink, Registry, Store } from '@murmuration/interface'
+import type { LogSink, Registers, Registry, Store } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createLocalRegistry, createRegistry } from '@murmuration/registry'
 import type { Tenure } from '@murmuration/registry'
@@ -9,6 +9,8 @@ import type { Settings } from './settings.ts'
 export interface AgentParts extends Omit<AgentComponents, 'membership' | 'registry' | 'log'> {
   readonly membership: JoiningMembership
   readonly store: Store
+  /** Undefined on a peer that is no member. */
+  readonly registers: Registers | undefined
   readonly sink: (component: string) => LogSink
 }
 
@@ -45,7 +47,7 @@ export function openAgents(
 
 function openRegistry(
   settings: Settings,
-  { rpc, membership, state, clock, signals, store, sink }: AgentParts,
+  { rpc, membership, state, clock, registers, signals, store, sink }: AgentParts,
   { agents, tenure }: { readonly agents: Agents; readonly tenure: Tenure }
 ): Registry {
   const init = { recordOf: (id: string) => agents.recordOf(id) }
@@ -54,5 +56,9 @@ function openRegistry(
   }
   const placement = (): ReturnType<typeof state.placement> => state.placement()
   const log = sink('registry')
-  return createRegistry({ rpc, membership, placement, clock, signals, log, tenure }, init)
+  const control = settings.role === 'member' ? membership : undefined
+  return createRegistry(
+    { rpc, membership, placement, clock, registers, control, signals, log, tenure },
+    init
+  )
 }

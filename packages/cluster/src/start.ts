@@ -2,6 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
 import type { ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { createRegisters } from '@murmuration/consensus'
 import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
 import type { Libp2pParts } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
@@ -9,6 +10,7 @@ import type { LogSink, Rpc, Store } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership, MembershipComponents } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
+import { createCallGuard } from '@murmuration/resilience'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignals, createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -81,7 +83,9 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
       clock,
       random,
       logger,
-      boot: membership.self.boot,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
       ownerOf: (key) => ownerOfShard(key, state),
       ...metricsOf(node),
       ...(node === undefined ? {} : gossipOf(node, rpc, privateKey))
@@ -92,20 +96,31 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     }
   )
   const partition = createPartition({ membership, log: sink('partition') })
+  const guard = createCallGuard({
+    clock,
+    isAlive: async (other) => (await discovery.probe(other)) === 'alive'
+  })
+  const registers =
+    settings.role === 'member' && settings.distributed
+      ? createRegisters({ ...shared, membership, store })
+      : undefined
   const watch = new MachineWatch(clock)
   const { agents, registry } = openAgents(settings, {
     ...shared,
     store,
     membership,
     state,
+    registers,
     signals,
     partition,
+    guard,
     machine: () => watch.load(),
     sink
   })
   await start(closers, watch)
   await start(closers, partition)
   await start(closers, state)
+  if (registers !== undefined) await start(closers, registers)
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
@@ -212,6 +227,8 @@ function openMembership(
     weight: settings.weight,
     addresses: () => node?.libp2p.getMultiaddrs().map(String) ?? [],
     found: settings.bootstrap.length === 0,
+    // A view is settled when the data of both is where it belongs.
+    reporters: settings.distributed ? ['state', 'registers'] : ['state'],
     rolesOf: (peer) => (node === undefined ? ['member'] : (node.admitted.rolesOf(peer) ?? []))
   })
 }

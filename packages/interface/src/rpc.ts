@@ -29,6 +29,11 @@ export type RpcStreamHandler = (
 export interface RpcHandlerOptions {
   /** Requests of this method that may run at once; more are answered `OverloadedError`. @default 1024 */
   readonly concurrencyMax?: number
+  /**
+   * Begins before whatever waits, however busy this peer is: for short work on which the judgement of
+   * others depends, such as heartbeats. @default false
+   */
+  readonly urgent?: boolean
 }
 
 /**

@@ -234,8 +234,12 @@ export interface Membership extends TypedEventTarget<MembershipEvents>, Service 
   unsettledViews(): readonly View[]
   /** Resolves when this peer has adopted view `number` or a later one; asks `from` for it. */
   catchUp(number: number, from: string, options?: AbortOptions): Promise<View>
-  /** Says that all data this peer is responsible for in view `number` is on enough of its replicas. */
-  reportSettled(number: number): void
+  /**
+   * Says that all data this peer is responsible for in view `number` is on enough of its replicas.
+   * Where several layers keep data, each reports by its own name, and this peer has reported when
+   * all of them have. @default reporter 'state'
+   */
+  reportSettled(number: number, reporter?: string): void
   reachability(peer: string): Reachability
   /** Asks the cluster to go on without this peer; resolves when a view without it is decided. */
   leave(options?: AbortOptions): Promise<void>

@@ -22,6 +22,7 @@ import { checkForced, checkProposal, checkTaken, highestView } from './control.t
 import { Machine } from './core/machine.ts'
 import type { RefusalReason } from './core/messages.ts'
 import type { Answered, Effect, Sent } from './core/outbox.ts'
+import { Reports } from './core/reports.ts'
 import type { Rules } from './core/rules.ts'
 import { isProposalIn } from './core/view-change.ts'
 import { backlogMax, catchUpTimeoutMs } from './defaults.ts'
@@ -46,6 +47,7 @@ export class MembershipService
   readonly #rules: Rules
   readonly #ledger: Ledger
   readonly #engine: Engine
+  readonly #reports: Reports
   readonly #log: Logger | undefined
   readonly #count: ReturnType<typeof registerMetrics>
   readonly #waiters: Waiters
@@ -64,6 +66,7 @@ export class MembershipService
     this.#components = components
     this.#settings = settingsOf(components, init)
     this.#rules = rules
+    this.#reports = new Reports(init.reporters)
     this.#ledger = new Ledger(components.store)
     this.#log = components.logger?.forComponent('murmuration:membership')
     this.#waiters = new Waiters(components.clock)
@@ -131,28 +134,24 @@ export class MembershipService
     return this.#engine.machine?.reachability(peer, now) ?? 'unreachable'
   }
 
-  reportSettled(number: number): void {
+  reportSettled(number: number, reporter = 'state'): void {
     if (!Number.isSafeInteger(number) || number > (this.view?.number ?? 0)) {
       throw new InvalidParametersError(`view ${number} is not adopted here`)
     }
-    this.#engine.enter((machine, now) => machine.report(number, now))
+    if (this.#reports.add(reporter, number)) {
+      this.#engine.enter((machine, now) => machine.report(number, now))
+    }
   }
 
-  async catchUp(number: number, from: string, options: AbortOptions = {}): Promise<View> {
-    const { signal } = options
+  async catchUp(number: number, from: string, { signal }: AbortOptions = {}): Promise<View> {
     const what = `view ${number}`
     const isThere = (): View | undefined =>
       this.view !== undefined && this.view.number >= number ? this.view : undefined
     const ask = (): void => this.#engine.enter((machine) => machine.pull(from))
     const failure = new UnavailableError(`${what} was not learned from ${from} in time`)
     this.#assertStarted()
-    return await this.#waiters.until(isThere, {
-      what,
-      signal,
-      ask,
-      failure,
-      timeoutMs: catchUpTimeoutMs
-    })
+    const timeoutMs = catchUpTimeoutMs
+    return await this.#waiters.until(isThere, { what, signal, ask, failure, timeoutMs })
   }
 
   mayReplace(owner: Owner): boolean {
@@ -201,8 +200,7 @@ export class MembershipService
     return await this.#waiters.until(isForced, { what: 'a forced view', signal: options.signal })
   }
 
-  async joined(options: AbortOptions = {}): Promise<View> {
-    const { signal } = options
+  async joined({ signal }: AbortOptions = {}): Promise<View> {
     this.#assertStarted()
     const isThere = (): View | undefined =>
       this.view?.members.some(({ peer, incarnation }) => {
@@ -213,8 +211,7 @@ export class MembershipService
     return await this.#waiters.until(isThere, { what: 'joining', signal })
   }
 
-  async leave(options: AbortOptions = {}): Promise<void> {
-    const { signal } = options
+  async leave({ signal }: AbortOptions = {}): Promise<void> {
     this.#assertStarted()
     this.#engine.enter((machine, now) => machine.leave(now))
     try {

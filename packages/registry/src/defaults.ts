@@ -7,6 +7,10 @@ export const defaults = Object.freeze({
   locationsMax: 100_000,
   /** Milliseconds that one question to another peer may take. */
   questionTimeoutMs: 2_000,
+  /** Milliseconds that a ballot on an agent's register may take, and the view that brings it here. */
+  ballotTimeoutMs: 5_000,
+  /** Ballots for one claim, as long as it is not known what came of them. */
+  ballotsMax: 3,
   /** Changes kept for one slow watcher; older ones are dropped. */
   watchQueueMax: 1_024,
   /**

@@ -13,10 +13,12 @@ import type {
   LogSink,
   Membership,
   Random,
+  Registers,
   Registry,
   Rpc,
   Signals,
-  Store
+  Store,
+  ViewControl
 } from '@murmuration/interface'
 import type { AbortOptions, PrivateKey } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
@@ -50,6 +52,10 @@ export interface RegistryComponents {
   readonly placement: () => Placement | undefined
   readonly tenure: Tenure
   readonly clock: Clock
+  /** Where claims are decided. Without them ownership follows from the view alone, and is not kept. */
+  readonly registers?: Registers | undefined
+  /** Moves agents that are claimed against placement. Without it such claims are redirected. */
+  readonly control?: Pick<ViewControl, 'propose'> | undefined
   /** Carries changes to watchers on other peers. Without it `watch` sees this peer's changes. */
   readonly signals?: Signals | undefined
   readonly log?: LogSink | undefined

@@ -1,7 +1,6 @@
 import { boolean, integer, message, object, optional } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
-import { placedAgent } from './core/shapes.ts'
-import { registrationShape } from './registration-store.ts'
+import { placedAgent, registrationShape } from './core/shapes.ts'
 
 /** Asks a peer whether it runs or holds an agent. */
 export const WhereRequest = message({ agent: placedAgent })

@@ -13,7 +13,9 @@ import type {
   Subscription,
   UnavailableReason
 } from '@murmuration/interface'
+import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
+import { Claims } from './claims.ts'
 import { LocationCache } from './core/location-cache.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
@@ -33,14 +35,18 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   readonly #recordOf: (id: string) => AgentRecord
   readonly #questionTimeoutMs: number
   readonly #cache: LocationCache
+  readonly #claims: Claims | undefined
   readonly #registrations = new Map<string, Registration>()
   readonly #unregistered = new Unregistered()
+  readonly #claiming = new Map<string, Promise<ClaimResult>>()
   #subscription: Subscription | undefined
 
   constructor(components: RegistryComponents, init: RegistryInit) {
     super()
     this.#components = components
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
+    const { registers, membership } = components
+    this.#claims = registers === undefined ? undefined : new Claims(registers, membership)
     this.#questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
     this.#cache = new LocationCache(init.locationsMax ?? defaults.locationsMax)
   }
@@ -67,20 +73,82 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     agent: AgentRecord,
     options: AbortOptions & { readonly here?: boolean } = {}
   ): Promise<ClaimResult> {
-    const placement = this.#components.placement()
-    if (placement === undefined) return unavailable('no-view')
-    const owner = placement.ownerOf(agent)
-    if (owner === undefined) return unavailable('pinned-peer-absent')
-    if (owner.peer === this.#components.rpc.peer) return this.#claimHere(agent, options)
-    const answer = await this.#where(owner.peer, agent, options)
-    if (answer === undefined) return { status: 'unknown' }
-    if (answer.running && answer.epoch !== undefined) {
-      return { status: 'conflict', owner: owner.peer, epoch: answer.epoch }
+    if (options.signal !== undefined) return this.#claim(agent, undefined, options)
+    // Those who ask the same at the same time on this peer share one ballot.
+    const name = `${options.here === true} ${agent.id}`
+    let claiming = this.#claiming.get(name)
+    if (claiming === undefined) {
+      claiming = this.#claim(agent, undefined, options).finally(() => this.#claiming.delete(name))
+      this.#claiming.set(name, claiming)
     }
-    return { status: 'redirect', peer: owner.peer }
+    return claiming
   }
 
-  async #claimHere(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult> {
+  async #claim(
+    agent: AgentRecord,
+    registration: Registration | undefined,
+    options: AbortOptions & { readonly here?: boolean }
+  ): Promise<ClaimResult> {
+    const placement = this.#components.placement()
+    if (placement === undefined) return unavailable('no-view')
+    const owner = placement.ownerOf(agent)?.peer
+    if (owner === undefined) return unavailable('pinned-peer-absent')
+    if (owner !== this.#components.rpc.peer) {
+      const answer = await this.#where(owner, agent, options)
+      if (answer === undefined) return { status: 'unknown' }
+      if (answer.running && answer.epoch !== undefined) {
+        return { status: 'conflict', owner, epoch: answer.epoch }
+      }
+      const { control } = this.#components
+      const mayMove = options.here === true && agent.placement !== 'pinned'
+      if (!mayMove || control === undefined || this.#claims === undefined) {
+        return { status: 'redirect', peer: owner }
+      }
+    }
+    const refused = await this.#ballot(agent, owner, registration, options)
+    if (refused !== undefined) return refused
+    if (owner !== this.#components.rpc.peer) {
+      const failed = await this.#bringHere(agent, options)
+      if (failed !== undefined) return failed
+    }
+    return this.#begin(agent, options)
+  }
+
+  /** Claims in the agent's register; gives the result where that did not succeed. */
+  async #ballot(
+    agent: AgentRecord,
+    placed: string,
+    registration: Registration | undefined,
+    options: AbortOptions
+  ): Promise<ClaimResult | undefined> {
+    if (this.#claims === undefined) return undefined
+    const result = await this.#claims.claim(agent, placed, registration, options)
+    if (result.status === 'unavailable') return unavailable('no-quorum')
+    if (result.status === 'unknown' || result.register === undefined) return { status: 'unknown' }
+    const { owner, incarnation, epoch, status } = result.register
+    const { self } = this.#components.membership
+    if (owner === self.peer && incarnation === self.incarnation) return undefined
+    // Released under a view that this peer does not have yet: it may ask again when it has.
+    if (status === 'released') return { status: 'unknown' }
+    return { status: 'conflict', owner, epoch }
+  }
+
+  /** Has the claimed agent moved to this peer, by a view; gives the result where that failed. */
+  async #bringHere(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult | undefined> {
+    const { control, rpc, log } = this.#components
+    const move = [{ peer: rpc.peer, keys: [agent.shardKey ?? agent.id] }]
+    try {
+      await control?.propose({ move }, { ...options, timeoutMs: defaults.ballotTimeoutMs })
+    } catch (error) {
+      log?.(`${agent.id} was claimed and could not be moved here: ${String(error)}`)
+      await this.#claims?.release(agent, {})
+      if (options.signal?.aborted === true) throw error
+      return unavailable('no-quorum')
+    }
+    return undefined
+  }
+
+  async #begin(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult> {
     const { tenure } = this.#components
     const wasRunning = tenure.running(agent.id) !== undefined
     const result = await claimOutcomeOf(tenure.begin(agent, options))
@@ -92,13 +160,13 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async register(agent: Registration, options: AbortOptions = {}): Promise<ClaimResult> {
-    const result = await this.claim(agent, { ...options, here: true })
+    const result = await this.#claim(agent, agent, { ...options, here: true })
     if (result.status === 'claimed') this.#registrations.set(agent.id, agent)
     return result
   }
 
   async unregister(id: string, options: AbortOptions = {}): Promise<boolean> {
-    const { rpc, tenure } = this.#components
+    const { rpc } = this.#components
     const agent = this.#recordOf(id)
     this.#cache.forget(id)
     const owner = this.#components.placement()?.ownerOf(agent)
@@ -123,14 +191,15 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const owner = this.#components.placement()?.ownerOf(agent)
     if (owner === undefined) return { status: 'not-found', freshness: 'fresh' }
     if (owner.peer === rpc.peer) {
-      return this.#isHeld(id)
-        ? { status: 'local', freshness: 'fresh' }
-        : { status: 'not-found', freshness: 'fresh' }
+      const isKnown = this.#isHeld(id) || (await this.#registered(agent, options)) !== undefined
+      return { status: isKnown ? 'local' : 'not-found', freshness: 'fresh' }
     }
     const answer = await this.#where(owner.peer, agent, options)
     // The owner is silent: the agreed view still says where the agent belongs.
     if (answer === undefined) return { status: 'remote', peer: owner.peer, freshness: 'cached' }
-    if (!answer.running && !answer.held) return { status: 'not-found', freshness: 'fresh' }
+    if (!answer.running && !answer.held && (await this.#registered(agent, options)) === undefined) {
+      return { status: 'not-found', freshness: 'fresh' }
+    }
     const found = { status: 'remote', peer: owner.peer } as const
     this.#cache.set(id, view, { ...found, freshness: 'cached' })
     return { ...found, freshness: 'fresh' }
@@ -144,14 +213,18 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     if (owner === undefined || owner.peer === rpc.peer) {
       const location = await this.find(id, options)
       if (location.status === 'not-found') return undefined
-      const registered = this.#registrations.get(id) ?? agent
-      return describeAgent(registered, { location, epoch: tenure.running(id), home })
+      const registered = this.#registrations.get(id) ?? (await this.#registered(agent, options))
+      return describeAgent(registered ?? agent, { location, epoch: tenure.running(id), home })
     }
     const answer = await this.#where(owner.peer, agent, options)
-    if (answer !== undefined && !answer.running && !answer.held) return undefined
+    const told = answer?.registered
+    const registered =
+      told === undefined ? await this.#registered(agent, options) : registrationOf(told)
+    if (answer !== undefined && !answer.running && !answer.held && registered === undefined) {
+      return undefined
+    }
     const freshness = answer === undefined ? 'cached' : 'fresh'
-    const registered = answer?.registered
-    return describeAgent(registered === undefined ? agent : registrationOf(registered), {
+    return describeAgent(registered ?? agent, {
       location: { status: 'remote', peer: owner.peer, freshness },
       epoch: answer?.epoch,
       home
@@ -160,6 +233,14 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
   watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {
     return watchChanges(this, pattern, options.signal)
+  }
+
+  /** What was registered of an agent, by its register: it outlives every owner. */
+  async #registered(agent: AgentRecord, options: AbortOptions): Promise<Registration | undefined> {
+    const result = await this.#claims?.read(agent, options)
+    if (result?.status !== 'committed' || result.register?.status !== 'claimed') return undefined
+    const { registration } = result.register
+    return registration === undefined ? agent : registrationOf(registration)
   }
 
   async #where(
@@ -203,7 +284,13 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
   async #removeHere(id: string, reason: string): Promise<boolean> {
     const ended = await this.#components.tenure.end(id)
-    const known = this.#registrations.delete(id) || ended
+    const released = await this.#claims?.release(this.#recordOf(id), {})
+    if (released !== undefined && released.status !== 'committed') {
+      throw new UnavailableError(`${id} was stopped, but its register could not be released`)
+    }
+    const wasClaimed = released?.status === 'committed' && released.register !== undefined
+    const known =
+      this.#registrations.delete(id) || ended || (wasClaimed && !this.#unregistered.has(id))
     this.#unregistered.add(id)
     if (known) this.#announce('unregistered', id, reason)
     return known

@@ -107,6 +107,18 @@ export const fixed = {
   /** Milliseconds; a longer time-out counts as none, it would not fit a timer. */
   timeoutMsMax: 2_147_483_647,
 
+  /**
+   * Milliseconds of work per turn of the event loop; what does not fit waits for the next one. Larger
+   * reads what arrives less often, smaller spends more time between turns.
+   */
+  sliceMs: 10,
+
+  /** Requests begun in one turn, at first; the number then follows the length of turns. */
+  startsStart: 64,
+
+  /** Requests begun in one turn, where they cost next to nothing. */
+  startsMax: 4_096,
+
   /** Bytes of one buffer into which frames are gathered; a batch larger than that takes several. */
   slabBytes: 32_768
 } as const

@@ -3,6 +3,7 @@ import type { Deadlines } from './core/deadlines.ts'
 import type { Limits } from './core/limits.ts'
 import type { Methods } from './core/methods.ts'
 import { Outbox } from './core/outbox.ts'
+import type { RunQueue } from './core/run-queue.ts'
 import { Serving } from './core/serving.ts'
 import type { PeerLoad } from './core/serving.ts'
 import type { Defer } from './end-of-turn.ts'
@@ -12,6 +13,7 @@ export interface InboundInit {
   readonly methods: Methods
   readonly deadlines: Deadlines
   readonly limits: Limits
+  readonly runs: RunQueue
   readonly defer: Defer
   readonly log: Logger
 }

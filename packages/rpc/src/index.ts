@@ -11,11 +11,13 @@ import { Deadlines } from './core/deadlines.ts'
 import { checkLimits } from './core/limits.ts'
 import type { LimitOptions } from './core/limits.ts'
 import { Methods } from './core/methods.ts'
-import { defaults } from './defaults.ts'
+import { RunQueue } from './core/run-queue.ts'
+import { defaults, fixed } from './defaults.ts'
 import { endOfTurn } from './end-of-turn.ts'
 import { Inbound } from './inbound.ts'
 import { Loopback } from './loopback.ts'
 import { registerMetrics } from './metrics.ts'
+import { nextTurn } from './next-turn.ts'
 import { Outbound } from './outbound.ts'
 import type { RpcConnectionManager } from './outbound.ts'
 import type { RpcRegistrar } from './registrar.ts'
@@ -97,7 +99,10 @@ export function rpc(init: RpcInit = {}): (components: RpcComponents) => Rpc {
     const methods = new Methods(limits.concurrencyMax)
     const peer = components.peerId.toString()
     const shared = { limits, methods, deadlines, defer: endOfTurn, log }
-    const inbound = new Inbound(shared)
+    const now = (): number => (clock ?? systemClock).monotonic()
+    const { sliceMs, startsStart, startsMax } = fixed
+    const runs = new RunQueue({ now, nextTurn, sliceMs, startsStart, startsMax })
+    const inbound = new Inbound({ ...shared, runs })
     const observer =
       components.metrics &&
       registerMetrics(components.metrics, {

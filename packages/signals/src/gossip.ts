@@ -14,6 +14,11 @@ export interface GossipMessage {
  * `@libp2p/gossipsub` is {@link gossipsubGossip}.
  */
 export interface Gossip {
+  /**
+   * Whether `publish` hands a message to all known subscribers itself, so that who is missing in its
+   * answer does not get it. @default true
+   */
+  readonly direct?: boolean
   /** Sends to those who subscribe; returns the PeerIds (text) it was handed to, maybe none. */
   publish(topic: string, bytes: Uint8Array): Promise<readonly string[]>
   /** Idempotent. */

@@ -81,7 +81,7 @@ const Body = shape({
 export function fakeSigner(signer: string, clock: Pick<Clock, 'now'>): SignalSigner {
   return {
     seal: (payload, sequence) => {
-      const body = Body.encode({ signer, sequence, time: clock.now(), payload })
+      const body = Body.encode({ signer, sequence, time: Math.trunc(clock.now()), payload })
       return Envelope.encode({ body, signature: sha256(body) })
     },
     open: (bytes) => {

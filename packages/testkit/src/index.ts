@@ -5,11 +5,35 @@
  * @packageDocumentation
  */
 import type { Clock, Random, Rpc, Store } from '@murmuration/interface'
+import type { History } from './checkers/history.ts'
+import { RecordedHistory } from './checkers/history.ts'
 import type { NetworkConditions } from './network.ts'
 import type { ProbeResult, SimulatedLinks } from './simulated-links.ts'
 import type { UnsyncedFate } from './simulated-disk.ts'
 import { DeterministicSimulation } from './simulation.ts'
 
+export { checkAppendLists } from './checkers/append-lists.ts'
+export { checkConvergence } from './checkers/convergence.ts'
+export type { ReplicaState, SetHistory } from './checkers/convergence.ts'
+export { checkFencing } from './checkers/fencing.ts'
+export type { ClaimEvent, EffectEvent } from './checkers/fencing.ts'
+export type { History, Operation, Outcome, PendingOperation } from './checkers/history.ts'
+export { assertLinearizable, checkLinearizable } from './checkers/linearizability.ts'
+export type { LinearizabilityOptions, LinearizabilityResult } from './checkers/linearizability.ts'
+export { listModel, registerModel } from './checkers/models.ts'
+export type {
+  ListInput,
+  ListOutput,
+  Model,
+  RegisterInput,
+  RegisterOutput,
+  RegisterValue
+} from './checkers/models.ts'
+export { toKeyValueLog, toRegisterLog } from './checkers/porcupine.ts'
+export { checkSessions } from './checkers/sessions.ts'
+export type { SessionOperation, Versions } from './checkers/sessions.ts'
+export { assertHolds, ViolationError } from './checkers/violation.ts'
+export type { Violation } from './checkers/violation.ts'
 export type { NetworkConditions } from './network.ts'
 export { createRandom, integerBetween, pick } from './random.ts'
 export { registryCases } from './registry-compliance.ts'
@@ -117,4 +141,20 @@ export interface Simulation {
  */
 export function createSimulation(init: SimulationInit): Simulation {
   return new DeterministicSimulation(init)
+}
+
+/**
+ * Makes an empty history of what clients do, for the checkers. `nowMs` stamps the lines that people
+ * read; the order of events is the order of the calls.
+ *
+ * @example
+ * ```ts
+ * const history = createHistory<RegisterInput, RegisterOutput>(() => simulation.now)
+ * const operation = history.invoke('client 1', 'x', { kind: 'read' })
+ * operation.ok({ value: 7 })
+ * assertLinearizable(history.operations, registerModel)
+ * ```
+ */
+export function createHistory<I, O>(nowMs: () => number = () => 0): History<I, O> {
+  return new RecordedHistory<I, O>(nowMs)
 }

@@ -1,7 +1,8 @@
 import type { Bench } from './bench.ts'
 import { budgets } from './benches/budgets.ts'
 import { calls } from './benches/calls.ts'
+import { crdt } from './benches/crdt.ts'
 import { local } from './benches/local.ts'
 
 /** All benches, in the order in which they run. */
-export const benches: readonly Bench[] = [calls, budgets, local]
+export const benches: readonly Bench[] = [calls, budgets, crdt, local]

@@ -4,9 +4,9 @@ import type { Problem, SourceFile } from './source-files.ts'
 const ROWS: readonly (readonly string[])[] = [
   ['interface'],
   ['system'],
-  ['codec', 'storage'],
+  ['codec', 'storage', 'resilience'],
   ['placement', 'crdt'],
-  ['identity'],
+  ['identity', 'crdt-text'],
   ['rpc'],
   ['discovery'],
   ['membership'],

@@ -6,6 +6,7 @@ import { fixed } from '../defaults.ts'
 export type Method = {
   readonly name: string
   readonly concurrencyMax: number
+  readonly urgent: boolean
   running: number
 } & (
   | { readonly kind: 'unary'; readonly handler: RpcHandler }
@@ -36,12 +37,14 @@ export class Methods {
 
   addUnary(name: string, handler: RpcHandler, options: RpcHandlerOptions = {}): void {
     const concurrencyMax = this.#check(name, handler, options)
-    this.#methods.set(name, { name, concurrencyMax, running: 0, kind: 'unary', handler })
+    const { urgent = false } = options
+    this.#methods.set(name, { name, concurrencyMax, urgent, running: 0, kind: 'unary', handler })
   }
 
   addStream(name: string, handler: RpcStreamHandler, options: RpcHandlerOptions = {}): void {
     const concurrencyMax = this.#check(name, handler, options)
-    this.#methods.set(name, { name, concurrencyMax, running: 0, kind: 'stream', handler })
+    const { urgent = false } = options
+    this.#methods.set(name, { name, concurrencyMax, urgent, running: 0, kind: 'stream', handler })
   }
 
   /** Requests that are under way run on. */

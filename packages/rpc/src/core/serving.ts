@@ -16,6 +16,10 @@ import type { Method, Methods } from './methods.ts'
 import type { Outbox } from './outbox.ts'
 import { failureFrame } from './remote-error.ts'
 import { Request, StreamRequest } from './request.ts'
+import type { Run, RunQueue } from './run-queue.ts'
+
+/** One for all: making an error costs more than many a handler, and there may be thousands a second. */
+const tooLate = new OverloadedError('the request waited for half of its time and was not begun')
 
 /** Requests of one peer that run here, over all its streams. */
 export interface PeerLoad {
@@ -30,6 +34,8 @@ export interface ServingInit {
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   readonly limits: Limits
+  /** When requests begin. @default at once */
+  readonly runs?: RunQueue | undefined
   /** Something was appended to the outbox: send it soon. */
   wake(): void
   /** The stream is of no use: end it, with `flush` after what is queued has left. */
@@ -137,12 +143,42 @@ export class Serving {
     method.running++
     load.running++
     if (frame.remainingMs < fixed.timeoutMsMax) deadlines.add(request, frame.remainingMs)
+    const { runs } = this.#init
+    if (runs === undefined || method.urgent || runs.begins()) this.#begin(request, method, frame)
+    else runs.add(peer, this.#waiting(request, method, frame))
+  }
+
+  #begin(request: Request, method: Method, frame: RequestFrame | StreamRequestFrame): void {
     if (method.kind === 'unary') {
       this.#run(request, method, frame.payload)
     } else if (request instanceof StreamRequest && frame.type === 'stream') {
       request.grant(frame.items, frame.bytes)
       // Never rejects: what the handler throws is sent to the caller.
       void this.#pump(request, method, frame.payload)
+    }
+  }
+
+  /** A request that begins when there is time for it. */
+  #waiting(request: Request, method: Method, frame: RequestFrame | StreamRequestFrame): Run {
+    const { load } = this.#init
+    let isOver = false
+    // What was cancelled while it waited will never run; its place is free at once.
+    request.onCancel(() => {
+      isOver = true
+      method.running--
+      load.running--
+    })
+    return {
+      get cancelled() {
+        return isOver
+      },
+      // The other half is for the work, and for both ways.
+      patienceMs: frame.remainingMs / 2,
+      begin: () => {
+        request.onCancel(() => {})
+        this.#begin(request, method, frame)
+      },
+      shed: () => this.#fail(request, method, tooLate)
     }
   }
 

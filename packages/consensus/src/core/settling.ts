@@ -1,0 +1,53 @@
+import type { Chain } from './chain.ts'
+import { isErasable } from './acceptor.ts'
+import type { AcceptorSituation, RegisterRecord } from './acceptor.ts'
+import { isVoter } from './home-set.ts'
+import type { Group, Voter } from './home-set.ts'
+import { groupOf } from './register-name.ts'
+import type { RegisterName } from './register-name.ts'
+import { isMajorityOf } from './tally.ts'
+
+/**
+ * What a peer owes a register of which it holds a record, before it may report the newest view as
+ * settled (rule 7). Every peer does this for what it holds, after it has adopted that view and so
+ * fenced what it holds: together they go through the union of the keys of all of them.
+ *
+ * - `agree`: have the value agreed anew, until the own record is of this view. A replica that came
+ *   back may otherwise keep something that was deleted while it was away.
+ * - `check`: see that a majority of the newest home set holds it in this view, and else have it agreed.
+ */
+export function dutyFor(
+  name: RegisterName,
+  record: RegisterRecord,
+  situation: AcceptorSituation
+): 'agree' | 'check' | undefined {
+  const { chain, mutants, self } = situation
+  const { accepted, damagedIn } = record
+  const group = groupOf(name)
+  const isHome = isVoter(chain.home(group), self)
+  if (damagedIn !== undefined) {
+    return isHome && damagedIn < chain.number ? 'agree' : undefined
+  }
+  if (
+    accepted === undefined ||
+    mutants.settleUnmoved === true ||
+    isErasable(name, record, situation)
+  ) {
+    return undefined
+  }
+  if (chain.homesSince(chain.settled, group).length === 1) {
+    return undefined
+  }
+  if (!isHome) {
+    return 'check'
+  }
+  return accepted.ballot.view === chain.number ? undefined : 'agree'
+}
+
+/**
+ * Whether these peers hold, together, everything that was agreed in the group: majorities of all
+ * unsettled home sets. If not, keys may exist of which nobody here knows.
+ */
+export function isCovered(chain: Chain, group: Group, has: (voter: Voter) => boolean): boolean {
+  return chain.homesSince(chain.settled, group).every((set) => isMajorityOf(set, has))
+}
