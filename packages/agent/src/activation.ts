@@ -1,5 +1,6 @@
 import {
   AbortedError,
+  isFactual,
   KeyExpiredError,
   NotOwnerError,
   SchemaError,
@@ -20,7 +21,7 @@ import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'
 import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
 import type { AgentType, SignalReaction } from './define.ts'
-import { HandlerFailure, isFactual } from './failure.ts'
+import { HandlerFailure } from './failure.ts'
 import { actionWork, handle, isThenable, reactionWork } from './handling.ts'
 import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'

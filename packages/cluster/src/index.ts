@@ -11,6 +11,7 @@ import type {
   Member,
   Membership,
   Partition,
+  PartitionPolicy,
   Registry,
   Role,
   SignalRoute,
@@ -19,9 +20,11 @@ import type {
 } from '@murmuration/interface'
 import type { RebalancePlan } from '@murmuration/placement'
 import type { State } from '@murmuration/state'
-import { startCluster } from './start.ts'
+import type { Platform } from './platform.ts'
+import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
+export type { Platform } from './platform.ts'
 
 /** Membership by certificate: the root key stays offline. */
 export interface CertificateIdentity {
@@ -59,6 +62,8 @@ export interface ClusterInit {
   readonly dataDir?: string
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
   readonly role?: Role
+  /** What agents whose type does not say do in a split. @default 'pause-minority' */
+  readonly onPartition?: PartitionPolicy
   /** Route of signals by type pattern, where a publication names none. @default all: `cluster` */
   readonly routes?: Readonly<Record<string, SignalRoute>>
   /** Shown to other members; the label `zone` keeps replicas apart. @default {} */
@@ -77,6 +82,9 @@ export interface ClusterInit {
   readonly metrics?: (components: { logger: ComponentLogger }) => Metrics
 }
 
+/** What a peer is about. */
+export type ClusterStatus = 'starting' | 'ready' | 'draining' | 'stopped'
+
 /** A running peer. */
 export interface Cluster extends AsyncDisposable {
   readonly name: string
@@ -88,6 +96,11 @@ export interface Cluster extends AsyncDisposable {
   /** The newest agreed view; undefined until this peer has one. */
   readonly view: View | undefined
   members(): readonly Member[]
+  /**
+   * `starting` until this peer can serve, `ready` while it can, `draining` as soon as it is asked to
+   * leave: give it no new work then. What a readiness probe should show.
+   */
+  readonly status: ClusterStatus
   /** Resolves when this peer can serve: it is in the view, or follows one (edge). */
   ready(options?: AbortOptions): Promise<void>
   /** A reference; nothing is sent. */
@@ -100,9 +113,14 @@ export interface Cluster extends AsyncDisposable {
   readonly state: State
   readonly membership: Membership
   readonly partition: Partition
-  readonly discovery: Discovery
+  /** In single mode it knows this peer only; undefined on a platform without one. */
+  readonly discovery: Discovery | undefined
   readonly placement: ClusterPlacement
-  /** Leaves the view, hands everything over, then stops. */
+  /**
+   * Says `draining`, leaves the view (as one that left, not one that failed), waits until the others
+   * have taken over everything, at most `timeoutMs`, then disconnects and stops. It does not come
+   * back by itself. @default 10000 ms
+   */
   drain(options?: AbortOptions & { readonly timeoutMs?: number }): Promise<void>
   /** Stops without leaving: the peer may come back with its data directory. */
   stop(): Promise<void>
@@ -163,4 +181,20 @@ export interface MoveReport {
  */
 export function createCluster(init: ClusterInit): Promise<Cluster> {
   return startCluster(init)
+}
+
+/** Options that do not depend on what a peer stands on. */
+export type PlatformClusterInit = Pick<
+  ClusterInit,
+  'name' | 'agents' | 'role' | 'routes' | 'labels' | 'weight' | 'capacity' | 'agentsMax'
+>
+
+/**
+ * Starts a peer on parts that the caller made and closes itself: a simulation, other transports. The
+ * peer is the same as one of {@link createCluster}; who may connect is for the platform to decide.
+ *
+ * @throws InvalidParametersError when an option is wrong
+ */
+export function createClusterOn(platform: Platform, init: PlatformClusterInit): Promise<Cluster> {
+  return startClusterOn(platform, init)
 }

@@ -8,34 +8,29 @@ import type {
   Membership,
   Partition,
   Registry,
-  Rpc,
   Signals,
   View
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
-import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterPlacement } from './index.ts'
-import type { Node } from './node.ts'
+import type { Cluster, ClusterPlacement, ClusterStatus } from './index.ts'
 import { Placing } from './placing.ts'
+import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
 /** The started parts of a peer. */
 export interface PeerParts {
   readonly settings: Settings
-  readonly peer: string
-  readonly node: Node | undefined
-  readonly rpc: Rpc
+  readonly platform: Platform
   readonly membership: JoiningMembership
   readonly state: State
   readonly signals: Signals
   readonly partition: Partition
   readonly agents: Agents
   readonly registry: Registry
-  readonly discovery: Discovery
   readonly log: LogSink
 }
 
@@ -44,11 +39,12 @@ export class Peer implements Cluster {
   readonly #closers: Closers
   readonly placement: ClusterPlacement
   #stopped = false
+  #isDraining = false
 
   constructor(parts: PeerParts, closers: Closers) {
     this.#parts = parts
     this.#closers = closers
-    this.placement = new Placing({ ...parts, clock, random })
+    this.placement = new Placing({ ...parts, ...parts.platform })
   }
 
   get name(): string {
@@ -56,15 +52,21 @@ export class Peer implements Cluster {
   }
 
   get mode(): 'single' | 'distributed' {
-    return this.#parts.node === undefined ? 'single' : 'distributed'
+    return this.#parts.settings.distributed ? 'distributed' : 'single'
+  }
+
+  get status(): ClusterStatus {
+    if (this.#stopped) return 'stopped'
+    if (this.#isDraining) return 'draining'
+    return this.#isReady() ? 'ready' : 'starting'
   }
 
   get peerId(): string {
-    return this.#parts.peer
+    return this.#parts.platform.peer
   }
 
   get addresses(): readonly string[] {
-    return this.#parts.node?.libp2p.getMultiaddrs().map(String) ?? []
+    return this.#parts.platform.addresses?.() ?? []
   }
 
   get view(): View | undefined {
@@ -95,8 +97,8 @@ export class Peer implements Cluster {
     return this.#parts.partition
   }
 
-  get discovery(): Discovery {
-    return this.#parts.discovery
+  get discovery(): Discovery | undefined {
+    return this.#parts.platform.discovery
   }
 
   members(): readonly Member[] {
@@ -113,10 +115,11 @@ export class Peer implements Cluster {
 
   async ready(options: AbortOptions = {}): Promise<void> {
     await this.#parts.membership.joined(options)
+    const { clock } = this.#parts.platform
     while (!this.#isReady()) {
       if (options.signal?.aborted === true)
         throw new AbortedError('this peer was not ready in time')
-      if (this.#stopped) throw new AbortedError('this peer has stopped')
+      if (this.#stopped || this.#isDraining) throw new AbortedError('this peer stops')
       await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
     }
   }
@@ -124,9 +127,9 @@ export class Peer implements Cluster {
   #isReady(): boolean {
     const { view } = this
     if (view === undefined) return false
-    const { discovery, settings } = this.#parts
+    const { settings } = this.#parts
     const others = view.members.filter(({ peer }) => peer !== this.peerId)
-    const connected = new Set(discovery.connected())
+    const connected = new Set(this.discovery?.connected())
     if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
     if (others.length === view.members.length) return false
     // A member that is down must not keep this one from being ready.
@@ -138,6 +141,7 @@ export class Peer implements Cluster {
   }
 
   async drain(options: AbortOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#isDraining = true
     try {
       await drain(this.#parts, options)
     } finally {

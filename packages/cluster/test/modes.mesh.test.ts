@@ -7,7 +7,7 @@ import { defineAgent } from '@murmuration/agent'
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster, ClusterInit } from '@murmuration/cluster'
 import { counter, set } from '@murmuration/crdt'
-import type { Signal } from '@murmuration/interface'
+import type { Discovery, Signal } from '@murmuration/interface'
 import { registryCases } from '@murmuration/testkit'
 
 const station = defineAgent({
@@ -73,6 +73,7 @@ for (const [mode, start] of Object.entries(modes)) {
   describe(`a program in ${mode} mode`, () => {
     let peers: Cluster[] = []
     const on = (): Cluster => peers.at(-1) ?? peers[0]!
+    const discovery = (): Discovery => on().discovery!
     beforeAll(async () => {
       peers = await start()
       await on().ready()
@@ -150,13 +151,13 @@ for (const [mode, start] of Object.entries(modes)) {
     })
 
     it('tells what can be called, and by whom', async () => {
-      const { answers, silent } = await on().discovery.actions()
+      const { answers, silent } = await discovery().actions()
       expect(silent).toEqual([])
       const add = answers.find(({ name }) => name === 'station.add')
       expect(add?.peers).toHaveLength(peers.length)
-      const capable = await on().discovery.findCapablePeers(['station.add', 'clock.tick'])
+      const capable = await discovery().findCapablePeers(['station.add', 'clock.tick'])
       expect(capable.answers).toHaveLength(peers.length)
-      expect(peers.map(({ peerId }) => peerId)).toContain(await on().discovery.selectPeer())
+      expect(peers.map(({ peerId }) => peerId)).toContain(await discovery().selectPeer())
     })
 
     it('places agents, plans and moves them', async () => {

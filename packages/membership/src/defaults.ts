@@ -111,7 +111,10 @@ export const writeRetryMs = 1000
 /** Requests that wait for the store; more are answered `OverloadedError`. */
 export const backlogMax = 4096
 
-/** How much higher the number of a forced view is; each view decided elsewhere meanwhile costs one. */
+/**
+ * How much higher the number of a forced view is, at least; each view that others decide meanwhile
+ * costs one. By chance it is up to twice as much.
+ */
 export const forcedStep = 1000
 
 /** Revoked PeerIds in a view, and revoked serials. Expired serials can be taken back. */
@@ -134,6 +137,9 @@ export const forcedMax = 16
 
 /** Deadline of one peer's answer before a view is forced. */
 export const forceAskTimeoutMs = 3000
+
+/** Heartbeats that are remembered decoded: one request and one answer of each peer that is met. */
+export const decodedMax = 4096
 
 /** Members of a view. */
 export const membersMax = 4096

@@ -74,7 +74,7 @@ export class SimulatedProcess implements EventOwner {
   /** The clock of this process; `skewMs` moves its wall clock only. */
   clock(skewMs: () => number): Clock {
     return {
-      now: () => 1_700_000_000_000 + this.#scheduler.now + skewMs(),
+      now: () => Math.floor(1_700_000_000_000 + this.#scheduler.now + skewMs()),
       monotonic: () => this.#scheduler.now,
       schedule: (delayMs, task) => this.post(delayMs, 'timer', task)
     }

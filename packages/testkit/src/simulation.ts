@@ -232,7 +232,7 @@ export class DeterministicSimulation implements Simulation {
 /** The clock of a test itself: it dies with no node. */
 export function testClock(simulation: Simulation): Clock {
   return {
-    now: () => 1_700_000_000_000 + simulation.now,
+    now: () => Math.floor(1_700_000_000_000 + simulation.now),
     monotonic: () => simulation.now,
     schedule: (delayMs, task) => simulation.after(delayMs, task)
   }

@@ -3,6 +3,8 @@ import { budgets } from './benches/budgets.ts'
 import { calls } from './benches/calls.ts'
 import { crdt } from './benches/crdt.ts'
 import { local } from './benches/local.ts'
+import { registry } from './benches/registry.ts'
+import { scaling } from './benches/scaling.ts'
 
 /** All benches, in the order in which they run. */
-export const benches: readonly Bench[] = [calls, budgets, crdt, local]
+export const benches: readonly Bench[] = [calls, budgets, crdt, local, registry, scaling]

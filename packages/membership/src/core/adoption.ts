@@ -2,6 +2,7 @@ import type { ForcedMark, View } from '@murmuration/interface'
 import type { Context } from './context.ts'
 import type { HistoryChange, StoredHistory } from './history.ts'
 import type { Chain, Decided } from './messages.ts'
+import { packAll, unpack } from './packing.ts'
 import type { Replacing } from './replacing.ts'
 import { isVerifiedChain } from './verifying.ts'
 
@@ -65,13 +66,14 @@ export class Adoption {
   onDecided(from: string, { standing, decision }: Decided, now: number): void {
     const { config, history } = this.#context
     const { lineage, settled } = standing
-    const { number } = decision.view
     if (standing.cluster !== config.cluster) {
       return
     }
+    const unpacked = unpack(history.view, decision)
+    const number = unpacked?.view.number ?? decision.delta?.number ?? 0
     const isNext = number === history.number + 1 || decision.forced !== undefined
-    if (lineage === history.lineage && isNext && number > history.number) {
-      this.#context.adopt({ lineage, settled, decisions: [decision] }, now)
+    if (lineage === history.lineage && unpacked && isNext && number > history.number) {
+      this.#context.adopt({ lineage, settled, decisions: [unpacked] }, now)
     } else if (number > history.number) {
       this.#context.pull(from)
     }
@@ -81,7 +83,10 @@ export class Adoption {
   chain(lineage: string, after: number): Chain {
     const { history } = this.#context
     const isAll = lineage !== history.lineage && after !== Number.MAX_SAFE_INTEGER
-    return { standing: this.#context.standing(), decisions: history.page(isAll ? 0 : after) }
+    const page = history.page(isAll ? 0 : after)
+    // Who asks for what follows a view has that view; no other one has its number.
+    const base = isAll ? undefined : history.views.find(({ number }) => number === after)
+    return { standing: this.#context.standing(), decisions: packAll(base, page) }
   }
 
   /** Into another lineage only with nobody left behind, and only upwards in numbers. */

@@ -1,7 +1,9 @@
+import { equals } from 'uint8arrays/equals'
 import { beatTimeoutMs } from '../defaults.ts'
 import type { Admission } from './admission.ts'
 import type { Context } from './context.ts'
 import type { ProbeResult } from './detector.ts'
+import { memberOf } from './lookup.ts'
 import type { Beat } from './messages.ts'
 import { paceOf } from './pace.ts'
 import { isRecordedAs } from './view-change.ts'
@@ -15,6 +17,9 @@ export class Heartbeat {
   readonly #context: Context
   readonly #admission: Admission
   readonly #voting: Voting
+  /** The last one that accused nobody: as long as it stays true it is sent again, as it is. */
+  #quiet: Beat | undefined
+  #quietGrant: Beat | undefined
   /** When the acceptors were last asked for the lease. */
   #renewedAt = Number.NEGATIVE_INFINITY
 
@@ -49,7 +54,7 @@ export class Heartbeat {
           return
         }
         const { grants, standing } = answer
-        const granter = view.members.find((other) => other.peer === peer)
+        const granter = memberOf(view, peer)
         const isSame = granter?.incarnation === standing.incarnation
         if (grants === true && isSame && standing.number === view.number) {
           this.#granted(lease.granted(round, peer, later), later)
@@ -71,23 +76,34 @@ export class Heartbeat {
 
   beat(now: number): Beat {
     const { detector, history } = this.#context
-    const reports = history.reports.slice()
     const standing = this.#context.standing()
     const accusations = detector.accusations(now)
-    const beat = { standing, reports, accusations }
-    return detector.isLagging(now) ? { ...beat, isLagging: true } : beat
+    const isLagging = detector.isLagging(now)
+    const isQuiet = accusations.length === 0 && !isLagging
+    const last = this.#quiet
+    if (isQuiet && last?.standing === standing && equals(last.reports, history.reports)) {
+      return last
+    }
+    const reports = history.reports.slice()
+    const beat = { standing, reports, accusations, ...(isLagging && { isLagging }) }
+    this.#quiet = isQuiet ? beat : undefined
+    this.#quietGrant = isQuiet ? { ...beat, grants: true } : undefined
+    return beat
   }
 
   /** The answer to a heartbeat: the own one, and whether the lease of the sender is granted. */
   answer(from: string, { standing }: Beat, now: number): Beat {
     const { history } = this.#context
-    const sender = history.view?.members.find(({ peer }) => peer === from)
+    const sender = memberOf(history.view, from)
     const isHere =
       standing.lineage === history.lineage &&
       standing.number === history.number &&
       sender?.incarnation === standing.incarnation
     const beat = this.beat(now)
-    return isHere && this.#voting.grants(from, now) ? { ...beat, grants: true } : beat
+    if (!isHere || !this.#voting.grants(from, now)) {
+      return beat
+    }
+    return beat === this.#quiet ? (this.#quietGrant ?? beat) : { ...beat, grants: true }
   }
 
   onBeat(from: string, beat: Beat, now: number): void {
@@ -98,7 +114,7 @@ export class Heartbeat {
       this.#context.pull(from)
       return
     }
-    const sender = history.view?.members.find(({ peer }) => peer === from)
+    const sender = memberOf(history.view, from)
     if (standing.lineage !== history.lineage || sender?.incarnation !== standing.incarnation) {
       return
     }

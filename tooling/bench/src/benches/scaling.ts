@@ -29,7 +29,7 @@ async function measureSize(context: BenchContext, size: number): Promise<SizeRes
   const remotes: Remote[] = []
   let bootstrap: readonly string[] = []
   for (let at = 0; at < size; at++) {
-    const init: ScalingPeerArguments = { bootstrap, members: size }
+    const init: ScalingPeerArguments = { bootstrap }
     const started = await context.start(new URL('../scaling/peer.ts', import.meta.url), [
       JSON.stringify(init)
     ])
@@ -50,8 +50,7 @@ async function measureSize(context: BenchContext, size: number): Promise<SizeRes
     }
     return { size, idle: idleUsPerMs / 1_000 / size, operations }
   } finally {
-    for (const remote of remotes) remote.close()
-    context.endAll()
+    for (const remote of remotes) remote.stop()
   }
 }
 
@@ -103,7 +102,11 @@ async function run(context: BenchContext): Promise<BenchResult> {
     const costs = results.map(({ operations }) => operations[operation]?.us ?? Number.NaN)
     return [operation, ...costs.map(Math.round), ratioOf(costs)]
   })
-  rows.push(['idle, % of a processor per peer', ...results.map(({ idle }) => round(idle * 100)), ''])
+  rows.push([
+    'idle, % of a processor per peer',
+    ...results.map(({ idle }) => round(idle * 100)),
+    ''
+  ])
   const promises = OPERATIONS.map((operation): Promised => {
     const measured = results.map(({ operations }) => operations[operation])
     const ratio = ratioOf(measured.map((one) => one?.us ?? Number.NaN))

@@ -5,14 +5,32 @@ import { createInterface } from 'node:readline'
 /** What the bench asks of a peer process. */
 export type Command =
   | { readonly kind: 'cpu' }
-  | { readonly kind: 'load'; readonly operation: string; readonly perSecond: number; readonly seconds: number }
+  | { readonly kind: 'stop' }
+  /** Claims those of so many agents that belong to the asked peer; `prefix` makes them new. */
+  | {
+      readonly kind: 'claims'
+      readonly prefix: string
+      readonly count: number
+      readonly width: number
+    }
+  /** Finds agents that others have claimed: once each, and one of them again and again. */
+  | { readonly kind: 'finds'; readonly prefix: string; readonly count: number }
+  | {
+      readonly kind: 'load'
+      readonly operation: string
+      readonly perSecond: number
+      readonly seconds: number
+    }
 
 /** What it answers: microseconds of CPU so far, or what came of a load. */
 export interface Answer {
   readonly cpuUs: number
   readonly done: number
   readonly failed: number
+  /** Milliseconds. */
   readonly p95: number
+  /** Of the finds: from the cache, per second. */
+  readonly cachedPerSecond?: number
 }
 
 /** Serves commands, one line of JSON each, one after the other; gives the port. */
@@ -44,7 +62,9 @@ export class Remote {
     return JSON.parse(String(value)) as Answer // written by `serveCommands`
   }
 
-  close(): void {
-    this.#socket.destroy()
+  /** Ends the process at the other end. */
+  stop(): void {
+    const command: Command = { kind: 'stop' }
+    this.#socket.end(`${JSON.stringify(command)}\n`)
   }
 }

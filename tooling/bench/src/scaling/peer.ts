@@ -4,11 +4,12 @@ import { counter } from '@murmuration/crdt'
 import { z } from 'zod'
 import { openLoop } from '../budgets/open-loop.ts'
 import { serveCommands } from './control.ts'
+import type { Answer, Command } from './control.ts'
 
-/** One member of the measured cluster, in memory: what is counted is time of the processor. */
+/** One member of a measured cluster; without a folder it keeps everything in memory. */
 export interface ScalingPeerArguments {
   readonly bootstrap: readonly string[]
-  readonly members: number
+  readonly dataDir?: string
 }
 
 export interface ScalingPeerReady {
@@ -38,7 +39,8 @@ const cluster = await createCluster({
   secret: 'a secret for this bench alone',
   agents: [meter],
   listen: ['/ip4/127.0.0.1/tcp/0'],
-  bootstrap: init.bootstrap
+  bootstrap: init.bootstrap,
+  ...(init.dataDir === undefined ? {} : { dataDir: init.dataDir })
 })
 await cluster.ready()
 cluster.signals.subscribe('scaled.*', () => undefined)
@@ -80,16 +82,79 @@ function operationOf(name: string): (index: number) => Promise<unknown> {
   }
 }
 
-const cpuUs = (): number => {
-  const { user, system } = process.cpuUsage()
-  return user + system
+function p95Of(times: readonly number[]): number {
+  return Float64Array.from(times).toSorted()[Math.floor(times.length * 0.95)] ?? 0
+}
+
+/** Claims, so many at a time, each timed by itself. */
+async function claims(
+  prefix: string,
+  count: number,
+  width: number
+): Promise<Omit<Answer, 'cpuUs'>> {
+  const keys = Array.from({ length: count }, (_, at) => `${prefix}${at}`).filter(
+    (key) => cluster.placement.ownerOf(meter.id(key)) === cluster.peerId
+  )
+  const times: number[] = []
+  let failed = 0
+  const work = async (): Promise<void> => {
+    for (let key = keys.pop(); key !== undefined; key = keys.pop()) {
+      const began = performance.now()
+      const { status } = await cluster.registry.claim(meter.record(key))
+      if (status === 'claimed') times.push(performance.now() - began)
+      else failed++
+    }
+  }
+  await Promise.all(Array.from({ length: width }, work))
+  return { done: times.length, failed, p95: p95Of(times) }
+}
+
+async function finds(prefix: string, count: number): Promise<Omit<Answer, 'cpuUs'>> {
+  const ids = Array.from({ length: count }, (_, at) => meter.id(`${prefix}${at}`)).filter(
+    (id) => cluster.placement.ownerOf(id) !== cluster.peerId
+  )
+  const times: number[] = []
+  let failed = 0
+  for (const id of ids) {
+    const began = performance.now()
+    const { status } = await cluster.registry.find(id)
+    times.push(performance.now() - began)
+    if (status !== 'remote') failed++
+  }
+  const [id = ''] = ids
+  const rounds = 300_000
+  const rates: number[] = []
+  for (let pass = 0; pass < 5; pass++) {
+    const began = process.threadCpuUsage()
+    for (let round = 0; round < rounds; round++) await cluster.registry.find(id)
+    const { user, system } = process.threadCpuUsage(began)
+    rates.push((rounds * 1e6) / (user + system))
+  }
+  return { done: times.length, failed, p95: p95Of(times), cachedPerSecond: Math.max(...rates) }
+}
+
+async function serve(command: Command): Promise<Omit<Answer, 'cpuUs'>> {
+  switch (command.kind) {
+    case 'cpu':
+      return { done: 0, failed: 0, p95: 0 }
+    case 'claims':
+      return claims(command.prefix, command.count, command.width)
+    case 'finds':
+      return finds(command.prefix, command.count)
+    case 'load': {
+      const { operation, perSecond, seconds } = command
+      const { count, failed, p95 } = await openLoop(operationOf(operation), perSecond, seconds)
+      return { done: count, failed, p95 }
+    }
+    case 'stop':
+      process.exit(0)
+  }
 }
 
 const controlPort = await serveCommands(async (command) => {
-  if (command.kind === 'cpu') return { cpuUs: cpuUs(), done: 0, failed: 0, p95: 0 }
-  const { operation, perSecond, seconds } = command
-  const { count, failed, p95 } = await openLoop(operationOf(operation), perSecond, seconds)
-  return { cpuUs: cpuUs(), done: count, failed, p95 }
+  const answer = await serve(command)
+  const { user, system } = process.cpuUsage()
+  return { ...answer, cpuUs: user + system }
 })
 const ready: ScalingPeerReady = { addresses: cluster.addresses, controlPort }
 process.send?.(ready)
