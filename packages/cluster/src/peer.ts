@@ -116,10 +116,11 @@ export class Peer implements Cluster {
   async ready(options: AbortOptions = {}): Promise<void> {
     await this.#parts.membership.joined(options)
     const { clock } = this.#parts.platform
-    while (!this.#isReady()) {
+    for (;;) {
+      if (this.#stopped || this.#isDraining) throw new AbortedError('this peer stops')
+      if (this.#isReady()) return
       if (options.signal?.aborted === true)
         throw new AbortedError('this peer was not ready in time')
-      if (this.#stopped || this.#isDraining) throw new AbortedError('this peer stops')
       await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
     }
   }
