@@ -29,5 +29,9 @@ export const defaults = Object.freeze({
   /** Milliseconds that one walk through the DHT may take: without a bound kad-dht takes up to 180 s. */
   walkTimeoutMs: 10_000,
   /** Peers that must have stored a location, the own one included, before a claim is granted. */
-  locationCopiesMin: 2
+  locationCopiesMin: 2,
+  /** Bytes of a summary of a view that a peer outside accepts: about 2000 members. */
+  viewSummaryBytesMax: 1_048_576,
+  /** Members that a peer outside asks for their view, so that one that is behind does not decide. */
+  viewsProven: 2
 })

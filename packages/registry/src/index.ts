@@ -16,6 +16,7 @@ import type {
   Registers,
   Registry,
   Rpc,
+  Service,
   Signals,
   Store,
   ViewControl
@@ -24,12 +25,26 @@ import type { AbortOptions, PrivateKey } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import type { Placement } from '@murmuration/placement'
 import { DhtRegistry } from './dht/dht-registry.ts'
+import { DhtHomeFinder, HomeHints } from './dht/hints.ts'
+import type {
+  HomeFinder,
+  HomeFinderComponents,
+  HomeFinderInit,
+  HomeHintsComponents
+} from './dht/hints.ts'
 import type { LocationRecords } from './dht/location-records.ts'
 import { LocalRegistry } from './local-registry.ts'
 import { PlacementRegistry } from './registry.ts'
 
 export { compilePattern } from './core/pattern.ts'
 export { defaults } from './defaults.ts'
+export type {
+  FoundHome,
+  HomeFinder,
+  HomeFinderComponents,
+  HomeFinderInit,
+  HomeHintsComponents
+} from './dht/hints.ts'
 export { locationRecords } from './dht/location-records.ts'
 export type { LocationRecords, LocationRecordsInit } from './dht/location-records.ts'
 
@@ -123,4 +138,24 @@ export function createDhtRegistry(
   init: DhtRegistryInit = {}
 ): Registry {
   return new DhtRegistry(components, init)
+}
+
+/**
+ * Publishes, for a member, hints for peers without the view: provider records in the DHT that say
+ * which groups of slots it serves, and a signed summary of its view for who asks it. Start it after
+ * the membership; nothing waits for it.
+ */
+export function createHomeHints(components: HomeHintsComponents): Service {
+  return new HomeHints(components)
+}
+
+/**
+ * Finds the home of agents for a peer without the view: providers of the agent's group are hints,
+ * until one of them proves its view. Lower views than the highest one seen are refused.
+ */
+export function createHomeFinder(
+  components: HomeFinderComponents,
+  init: HomeFinderInit
+): HomeFinder {
+  return new DhtHomeFinder(components, init)
 }
