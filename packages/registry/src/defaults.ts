@@ -11,6 +11,8 @@ export const defaults = Object.freeze({
   ballotTimeoutMs: 5_000,
   /** Ballots for one claim, as long as it is not known what came of them. */
   ballotsMax: 3,
+  /** Hops to an owner that is known further on, for a peer whose view is older. */
+  redirectsMax: 3,
   /** Changes kept for one slow watcher; older ones are dropped. */
   watchQueueMax: 1_024,
   /**

@@ -5,6 +5,7 @@ import type {
   AgentRecord,
   ClaimResult,
   FindResult,
+  MembershipEvents,
   Registration,
   Registry,
   RegistryChange,
@@ -17,6 +18,7 @@ import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
 import { Claims } from './claims.ts'
 import { LocationCache } from './core/location-cache.ts'
+import { movesBetween } from './core/moves.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
@@ -30,6 +32,9 @@ const REMOVE = 'registry.remove'
 /** Signals of this type carry changes to the watchers of other peers. */
 const CHANGE_TYPE = 'murmuration.registry.change'
 
+/** What a peer said of an agent, and which one. */
+type Found = WhereReply & { readonly peer: string }
+
 export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> implements Registry {
   readonly #components: RegistryComponents
   readonly #recordOf: (id: string) => AgentRecord
@@ -40,6 +45,12 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   readonly #unregistered = new Unregistered()
   readonly #claiming = new Map<string, Promise<ClaimResult>>()
   #subscription: Subscription | undefined
+
+  readonly #onView = ({ detail }: MembershipEvents['view']): void => {
+    for (const move of movesBetween(detail.previous, detail.view)) {
+      this.safeDispatchEvent('change', { detail: move })
+    }
+  }
 
   constructor(components: RegistryComponents, init: RegistryInit) {
     super()
@@ -52,7 +63,8 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   start(): void {
-    const { rpc, signals } = this.#components
+    const { rpc, signals, membership } = this.#components
+    membership.addEventListener('view', this.#onView)
     rpc.handle(WHERE, (request) => this.#onWhere(request))
     rpc.handle(REMOVE, async (request, context) => this.#onRemove(request, context))
     this.#subscription = signals?.subscribe(CHANGE_TYPE, (signal, { author }) => {
@@ -64,6 +76,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   stop(): void {
+    this.#components.membership.removeEventListener('view', this.#onView)
     this.#subscription?.close()
     this.#components.rpc.unhandle(WHERE)
     this.#components.rpc.unhandle(REMOVE)
@@ -97,7 +110,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
       const answer = await this.#where(owner, agent, options)
       if (answer === undefined) return { status: 'unknown' }
       if (answer.running && answer.epoch !== undefined) {
-        return { status: 'conflict', owner, epoch: answer.epoch }
+        return { status: 'conflict', owner: answer.peer, epoch: answer.epoch }
       }
       const { control } = this.#components
       const mayMove = options.here === true && agent.placement !== 'pinned'
@@ -200,7 +213,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     if (!answer.running && !answer.held && (await this.#registered(agent, options)) === undefined) {
       return { status: 'not-found', freshness: 'fresh' }
     }
-    const found = { status: 'remote', peer: owner.peer } as const
+    const found = { status: 'remote', peer: answer.peer } as const
     this.#cache.set(id, view, { ...found, freshness: 'cached' })
     return { ...found, freshness: 'fresh' }
   }
@@ -225,7 +238,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     }
     const freshness = answer === undefined ? 'cached' : 'fresh'
     return describeAgent(registered ?? agent, {
-      location: { status: 'remote', peer: owner.peer, freshness },
+      location: { status: 'remote', peer: answer?.peer ?? owner.peer, freshness },
       epoch: answer?.epoch,
       home
     })
@@ -243,13 +256,31 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     return registration === undefined ? agent : registrationOf(registration)
   }
 
+  /** Asks the owner, and follows those who know of a later one; undefined where somebody is silent. */
   async #where(
     peer: string,
     agent: AgentRecord,
     options: AbortOptions
+  ): Promise<Found | undefined> {
+    let at = peer
+    for (let hop = 0; ; hop++) {
+      const answer = await this.#ask(at, agent, options)
+      const { owner = at, running, held } = answer ?? {}
+      const isThere = running === true || held === true || owner === at
+      if (answer === undefined) return undefined
+      if (isThere || hop >= defaults.redirectsMax) return { ...answer, peer: at }
+      at = owner
+    }
+  }
+
+  async #ask(
+    peer: string,
+    agent: AgentRecord,
+    options: AbortOptions
   ): Promise<WhereReply | undefined> {
+    const { rpc, log } = this.#components
     try {
-      const reply = await this.#components.rpc.call(peer, WHERE, WhereRequest.encode({ agent }), {
+      const reply = await rpc.call(peer, WHERE, WhereRequest.encode({ agent }), {
         ...options,
         timeoutMs: this.#questionTimeoutMs
       })
@@ -257,7 +288,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     } catch (error) {
       if (options.signal?.aborted === true) throw error
       // A silent owner is an outcome of its own (`unknown`), not a failure of the question.
-      this.#components.log?.(`owner ${peer} did not answer for ${agent.id}: ${String(error)}`)
+      log?.(`owner ${peer} did not answer for ${agent.id}: ${String(error)}`)
       return undefined
     }
   }
@@ -268,10 +299,12 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const epoch = tenure.running(agent.id)
     const held = this.#isHeld(agent.id)
     const registration = this.#registrations.get(agent.id)
+    const owner = this.#components.placement()?.ownerOf(agent)?.peer
     return WhereReply.encode({
       running: epoch !== undefined,
       held,
       ...(epoch === undefined ? {} : { epoch }),
+      ...(owner === undefined ? {} : { owner }),
       ...(registration === undefined ? {} : { registered: registrationToWire(registration) })
     })
   }
