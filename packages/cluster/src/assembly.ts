@@ -1,6 +1,6 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink } from '@murmuration/interface'
+import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
@@ -22,7 +22,7 @@ export async function assemble(
   settings: Settings,
   closers: Closers
 ): Promise<PeerParts> {
-  const { peer, clock, random, store, rpc, discovery, logger } = platform
+  const { clock, random, store, rpc, discovery, logger } = platform
   const metrics = platform.metrics === undefined ? {} : { metrics: platform.metrics }
   const shared = { rpc, clock, random, logger, ...metrics }
   const membership = openMembership(platform, settings)
@@ -30,24 +30,7 @@ export async function assemble(
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   await start(closers, membership)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
-  const signals = createSignals(
-    {
-      peer,
-      clock,
-      random,
-      logger,
-      store: store.sub('signals/'),
-      // Boots of membership begin anew with a lost disk; those of signals must not.
-      view: () => membership.view?.members.map((member) => member.peer) ?? [],
-      ownerOf: (key) => ownerOfShard(key, state),
-      ...metrics,
-      ...gossipOf(platform)
-    },
-    {
-      cluster: settings.name,
-      ...(settings.routes === undefined ? {} : { routes: settings.routes })
-    }
-  )
+  const signals = openSignals(platform, settings, { membership, state })
   const partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
@@ -93,6 +76,31 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** The bus, over gossip where there is some. */
+function openSignals(
+  platform: Platform,
+  settings: Settings,
+  { membership, state }: { readonly membership: JoiningMembership; readonly state: State }
+): Signals {
+  const { peer, clock, random, store, logger, metrics } = platform
+  const { name: cluster, routes } = settings
+  return createSignals(
+    {
+      peer,
+      clock,
+      random,
+      logger,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
+      ownerOf: (key) => ownerOfShard(key, state),
+      ...(metrics === undefined ? {} : { metrics }),
+      ...gossipOf(platform)
+    },
+    { cluster, ...(routes === undefined ? {} : { routes }) }
+  )
 }
 
 function openMembership(platform: Platform, settings: Settings): JoiningMembership {

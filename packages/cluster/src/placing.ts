@@ -1,4 +1,3 @@
-import type { AbortOptions } from '@libp2p/interface'
 import type { Agents, PeerLoad } from '@murmuration/agent'
 import { InvalidParametersError } from '@murmuration/interface'
 import type { AgentRecord, Clock, Member, Random, View, ViewControl } from '@murmuration/interface'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { TypedEventEmitter } from 'main-event'
-import type { AgentRecord, Membership, MembershipEvents, Rpc, View } from '@murmuration/interface'
+import type { AgentRecord, Membership, MembershipEvents, View } from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import { createHomeFinder, createHomeHints } from '@murmuration/registry'
 import type { HomeFinder } from '@murmuration/registry'
@@ -9,7 +9,7 @@ import type { DhtNode } from './dht-nodes.ts'
 
 const agent: AgentRecord = { id: 'default/station/berlin', placement: 'hash', replicas: 3 }
 
-let running: (() => Promise<void> | void)[] = []
+let running: (() => Promise<void>)[] = []
 afterEach(async () => {
   await Promise.all(running.splice(0).map((stop) => stop()))
   running = []
@@ -50,7 +50,7 @@ async function member(): Promise<DhtNode & { membership: FakeMembership }> {
     privateKey: node.privateKey
   })
   await hints.start()
-  running.unshift(() => hints.stop())
+  running.unshift(async () => hints.stop())
   return { ...node, membership }
 }
 
