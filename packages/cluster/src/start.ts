@@ -24,7 +24,9 @@ import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
 import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit, PlatformClusterInit } from './index.ts'
+import { isolatedParts } from './isolated.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
+import { MachineWatch } from './machine-load.ts'
 import { startNode } from './node.ts'
 import type { Node } from './node.ts'
 import { Peer } from './peer.ts'
@@ -44,7 +46,7 @@ export async function startClusterOn(
   platform: Platform,
   init: PlatformClusterInit
 ): Promise<Cluster> {
-  const distributed = platform.discovery !== undefined
+  const distributed = platform.discovery !== undefined && platform.isAlone !== true
   // What bootstrap addresses are for, the platform does itself.
   const settings = { ...settingsOf({ ...init, distributed: false }), distributed }
   return await startPeer(settings, () => platform)
@@ -76,8 +78,16 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
   }
   if (settings.dataDir === undefined)
     log('no dataDir: keys and state are lost when this process ends')
-  const machine = { peer, clock, random, store, logger }
-  if (!settings.distributed) return { ...machine, rpc: createLocalRpc({ peer }) }
+  const watch = new MachineWatch(clock)
+  watch.start()
+  closers.add(() => watch.stop())
+  const machine = { peer, clock, random, store, logger, machine: () => watch.load() }
+  if (!settings.distributed) {
+    const rpc = createLocalRpc({ peer })
+    const network = isolatedParts(peerIdFromPrivateKey(privateKey), logger)
+    const discovery = createDiscovery({ ...network, rpc, clock, random })
+    return { ...machine, rpc, discovery, isAlone: true }
+  }
   const node = await openNetwork(settings, privateKey, store, closers)
   const { libp2p, rpc, admitted } = node
   return {
