@@ -96,7 +96,7 @@ export interface AgentDefinition<
   readonly consistency?: Exclude<Consistency, 'strong'>
   /** Copies of the state, 1 to 7. @default 3 */
   readonly replicas?: number
-  /** @default 'pause-minority' */
+  /** What to do in a split of the network. @default that of the cluster, `pause-minority` */
   readonly onPartition?: PartitionPolicy
   /**
    * `pinned`: the key is the PeerId of the peer that runs it. `load`: a new agent goes to the least
@@ -134,7 +134,8 @@ export interface AgentType<
   readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
-  readonly onPartition: PartitionPolicy
+  /** Undefined: the default of the peer. */
+  readonly onPartition: PartitionPolicy | undefined
   readonly schedules: Readonly<Record<string, ScheduleDefinition>>
   readonly needs: AgentNeeds
   readonly supervision: SupervisionLimits | undefined
@@ -183,7 +184,9 @@ export function defineAgent<
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
     )
   }
-  oneOf('onPartition', definition.onPartition, policies)
+  if (typeof definition.onPartition !== 'object') {
+    oneOf('onPartition', definition.onPartition, policies)
+  }
   oneOf('placement', definition.placement, ['hash', 'pinned', 'load'])
   oneOf('consistency', definition.consistency, ['eventual', 'session'])
   for (const name of Object.keys(actions)) {
@@ -202,7 +205,7 @@ export function defineAgent<
     actions,
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
-    onPartition: definition.onPartition ?? 'pause-minority',
+    onPartition: definition.onPartition,
     schedules,
     needs: needsOf(definition),
     supervision: definition.supervision,
@@ -239,7 +242,7 @@ function needsOf(definition: {
 /** Characters of the name of an action, as messages carry it. */
 const ACTION_NAME_MAX = 128
 
-const policies = ['pause-minority', 'continue-all', 'leader-election']
+const policies = ['pause-minority', 'continue-all', 'leader-election', 'keep-oldest', 'down-all']
 
 function oneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.includes(value)) return

@@ -146,9 +146,10 @@ export class AgentHost {
 
   /** @throws PausedError when the type pauses on this side of a split */
   refusePaused(type: AgentType, id: string): void {
-    if (this.#isPaused(type)) {
-      throw new PausedError(`${id} is paused: this side of the split has no majority`)
-    }
+    if (!this.#isPaused(type)) return
+    const { partition, rpc } = this.#components
+    const reason = partition?.decide(type.onPartition).reason ?? ''
+    throw new PausedError(`${id} is paused on ${rpc.peer} until the split is over: ${reason}`)
   }
 
   /** Lets all running agents of a type react to a signal of the bus by one of its reactions. */

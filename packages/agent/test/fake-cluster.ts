@@ -21,6 +21,8 @@ import type {
   Operation,
   Partition,
   PartitionEvents,
+  PartitionPolicy,
+  SplitDecision,
   Rpc,
   RpcHandler,
   RpcStreamHandler,
@@ -204,8 +206,17 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
   paused = false
   start(): void {}
   stop(): void {}
-  verdict(policy: string): 'run' | 'pause' {
-    return this.paused && policy === 'pause-minority' ? 'pause' : 'run'
+  kind = 'whole' as const
+  reasons = []
+  verdict(policy?: PartitionPolicy): 'run' | 'pause' {
+    return this.decide(policy).verdict
+  }
+  decide(policy: PartitionPolicy = 'pause-minority'): SplitDecision {
+    const pauses = this.paused && policy === 'pause-minority'
+    return { verdict: pauses ? 'pause' : 'run', reason: pauses ? 'no majority' : 'a majority' }
+  }
+  simulate(): [] {
+    return []
   }
   set(paused: boolean): void {
     this.paused = paused

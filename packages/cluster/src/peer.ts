@@ -9,33 +9,28 @@ import type {
   Membership,
   Partition,
   Registry,
-  Rpc,
   Signals,
   View
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
-import { systemClock as clock } from '@murmuration/system'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterPlacement } from './index.ts'
-import type { Node } from './node.ts'
+import type { Cluster, ClusterIdentity, ClusterPlacement } from './index.ts'
+import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
 /** The started parts of a peer. */
 export interface PeerParts {
   readonly settings: Settings
-  readonly peer: string
-  readonly node: Node | undefined
-  readonly rpc: Rpc
+  readonly platform: Platform
   readonly membership: JoiningMembership
   readonly state: State
   readonly signals: Signals
   readonly partition: Partition
   readonly agents: Agents
   readonly registry: Registry
-  readonly discovery: Discovery | undefined
   readonly log: LogSink
 }
 
@@ -64,15 +59,15 @@ export class Peer implements Cluster {
   }
 
   get mode(): 'single' | 'distributed' {
-    return this.#parts.node === undefined ? 'single' : 'distributed'
+    return this.discovery === undefined ? 'single' : 'distributed'
   }
 
   get peerId(): string {
-    return this.#parts.peer
+    return this.#parts.platform.peer
   }
 
   get addresses(): readonly string[] {
-    return this.#parts.node?.libp2p.getMultiaddrs().map(String) ?? []
+    return this.#parts.platform.addresses?.() ?? []
   }
 
   get view(): View | undefined {
@@ -104,7 +99,11 @@ export class Peer implements Cluster {
   }
 
   get discovery(): Discovery | undefined {
-    return this.#parts.discovery
+    return this.#parts.platform.discovery
+  }
+
+  get identity(): ClusterIdentity | undefined {
+    return this.#parts.platform.identity
   }
 
   members(): readonly Member[] {
@@ -121,6 +120,7 @@ export class Peer implements Cluster {
 
   async ready(options: AbortOptions = {}): Promise<void> {
     await this.#parts.membership.joined(options)
+    const { clock } = this.#parts.platform
     while (!this.#isReady()) {
       if (options.signal?.aborted === true)
         throw new AbortedError('this peer was not ready in time')
@@ -132,9 +132,9 @@ export class Peer implements Cluster {
   #isReady(): boolean {
     const { view } = this
     if (view === undefined) return false
-    const { discovery, settings } = this.#parts
+    const { settings } = this.#parts
     const others = view.members.filter(({ peer }) => peer !== this.peerId)
-    const connected = new Set(discovery?.connected())
+    const connected = new Set(this.discovery?.connected())
     if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
     if (others.length === view.members.length) return false
     // A member that is down must not keep this one from being ready.

@@ -160,8 +160,8 @@ export interface ViewControl {
    * Makes a view without a majority, where that is lost for good. **Unsafe**: what only the lost
    * members knew is gone, and if they were only cut off, what they acknowledged meanwhile is
    * overruled. It is logged, counted, recorded in the view and all later ones (`unsafe`), and its
-   * number is a thousand higher, so that it wins over whatever the others decided; when they come
-   * back they join anew.
+   * number is one to two thousand higher, so that it wins over whatever the others decided; when they
+   * come back they join anew.
    *
    * Rejects with `InvalidParametersError` where a majority can be reached or the members are not of
    * this view, and with `UnavailableError` where one of the listed members does not answer.

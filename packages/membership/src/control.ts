@@ -1,5 +1,5 @@
 import { InvalidParametersError, OverloadedError, UnavailableError } from '@murmuration/interface'
-import type { ForcedView, Rpc, View, ViewProposal } from '@murmuration/interface'
+import type { ForcedView, View, ViewProposal } from '@murmuration/interface'
 import { isMajority } from './core/quorum.ts'
 import { placesOf, withMoves } from './core/moves.ts'
 import { withProposal } from './core/view-change.ts'
@@ -14,7 +14,7 @@ import {
   revokedMax,
   textMax
 } from './defaults.ts'
-import { callPeer } from './wire.ts'
+import type { Wire } from './wire.ts'
 
 /** Throws where a proposal is not well formed or would grow a list over its bound. */
 export function checkProposal(view: View, proposal: ViewProposal): void {
@@ -98,17 +98,18 @@ export function checkForced(machine: Machine, { members, reason }: ForcedView, n
  * where one does not answer: whoever is listed must be there, or the next view has no majority again.
  */
 export async function highestView(
-  rpc: Rpc,
+  wire: Wire,
   machine: Machine,
   members: readonly string[]
 ): Promise<{ readonly number: number; readonly peer: string }> {
   const message = { standing: machine.standing(), after: Number.MAX_SAFE_INTEGER }
-  const others = members.filter((peer) => peer !== rpc.peer)
+  const own = machine.self.peer
+  const others = members.filter((peer) => peer !== own)
   const answers = await Promise.all(
     others.map(async (peer) => {
       try {
         const sent = { method: 'view', message } as const
-        const { standing } = (await callPeer(rpc, peer, sent, forceAskTimeoutMs)).message
+        const { standing } = (await wire.call(peer, sent, forceAskTimeoutMs)).message
         const isSame = standing.lineage === machine.history.lineage
         return { peer, number: isSame ? standing.number : undefined }
       } catch {
@@ -117,7 +118,7 @@ export async function highestView(
       }
     })
   )
-  let highest = { number: machine.history.number, peer: rpc.peer }
+  let highest = { number: machine.history.number, peer: own }
   const silent: string[] = []
   for (const { peer, number } of answers) {
     if (number === undefined) {

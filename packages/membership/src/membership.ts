@@ -35,7 +35,7 @@ import { registerMetrics } from './metrics.ts'
 import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
 import { Waiters, waitOf } from './waiters.ts'
-import { callPeer, handleAll, unhandleAll } from './wire.ts'
+import { Wire } from './wire.ts'
 
 /** The machine with a network, a store, a clock and events around it. */
 export class MembershipService
@@ -46,6 +46,7 @@ export class MembershipService
   readonly #settings: Settings
   readonly #rules: Rules
   readonly #ledger: Ledger
+  readonly #wire: Wire
   readonly #engine: Engine
   readonly #reports: Reports
   readonly #log: Logger | undefined
@@ -68,6 +69,7 @@ export class MembershipService
     this.#rules = rules
     this.#reports = new Reports(init.reporters)
     this.#ledger = new Ledger(components.store)
+    this.#wire = new Wire(components.rpc)
     this.#log = components.logger?.forComponent('murmuration:membership')
     this.#waiters = new Waiters(components.clock)
     this.#engine = new Engine({
@@ -122,10 +124,10 @@ export class MembershipService
     this.#starting = undefined
     this.#engine.stop()
     this.#answers.clear()
-    const { discovery, rpc } = this.#components
+    const { discovery } = this.#components
     discovery?.removeEventListener('connected', this.#onConnected)
     discovery?.removeEventListener('disconnected', this.#onDisconnected)
-    unhandleAll(rpc)
+    this.#wire.unhandleAll()
     this.#waiters.failAll(new NotStartedError('membership was stopped'))
   }
 
@@ -185,12 +187,12 @@ export class MembershipService
 
   async forceView(forced: ForcedView, options: AbortOptions = {}): Promise<View> {
     const { machine } = this.#engine
-    const { clock, rpc } = this.#components
+    const { clock } = this.#components
     if (machine === undefined) {
       throw new NotStartedError('membership is not started')
     }
     checkForced(machine, forced, clock.monotonic())
-    const { number, peer } = await highestView(rpc, machine, forced.members)
+    const { number, peer } = await highestView(this.#wire, machine, forced.members)
     await this.catchUp(number, peer, options)
     // The others may have come back meanwhile, or the view have changed.
     checkForced(machine, forced, clock.monotonic())
@@ -249,7 +251,7 @@ export class MembershipService
     }
     const config = { ...this.#settings, self, random, rules: this.#rules }
     const machine = new Machine(config, stored, clock.monotonic())
-    handleAll(rpc, (from, sent, signal) => this.#serve(from, sent, signal))
+    this.#wire.handleAll((from, sent, signal) => this.#serve(from, sent, signal))
     discovery?.addEventListener('connected', this.#onConnected)
     discovery?.addEventListener('disconnected', this.#onDisconnected)
     this.#engine.begin(machine)
@@ -366,7 +368,7 @@ export class MembershipService
   async #call({ id, to, sent, timeoutMs }: Effect & { readonly type: 'request' }): Promise<void> {
     let answered: Answered | undefined
     try {
-      answered = await callPeer(this.#components.rpc, to, sent, timeoutMs)
+      answered = await this.#wire.call(to, sent, timeoutMs)
     } catch (error) {
       // Every failure means the same to the protocol: no answer. It asks again by itself.
       this.#log?.trace('%s of %s failed: %e', sent.method, to, error)

@@ -28,7 +28,7 @@ export interface Round {
   readonly came: number
   /** Sequences of which everybody who was asked said that it does not have them. */
   readonly absent: readonly Range[]
-  /** Whether all who might have them were asked and answered. */
+  /** Whether all members were asked and answered. */
   readonly complete: boolean
   /** Whether the author itself answered. */
   readonly author: boolean
@@ -56,7 +56,7 @@ export class Asking {
       // oxlint-disable-next-line no-await-in-loop
       const reply = await this.#pull(peer, name, range, options.since)
       if (reply === undefined) {
-        complete = false
+        complete &&= !this.#init.peers.isMember(peer)
         continue
       }
       answers += 1

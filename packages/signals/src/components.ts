@@ -53,7 +53,7 @@ export interface SignalsComponents {
   readonly store?: Store | undefined
   /**
    * Members of the view (PeerIds, text): they hold copies, and know of durable subscriptions.
-   * @default whoever gossips
+   * @default whoever is connected and gossips
    */
   readonly view?: (() => readonly string[]) | undefined
   /**

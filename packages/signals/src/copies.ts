@@ -61,7 +61,7 @@ export class Copies {
     have: readonly string[],
     listening: readonly string[]
   ): Promise<Secured> {
-    const { clock, mutants, peers } = this.#init
+    const { mutants, peers } = this.#init
     if (mutants.acceptBeforeLog === true) {
       own.catch(() => undefined)
       return { accepted: true, copies: 1, holders: [], failed: [] }
@@ -69,32 +69,11 @@ export class Copies {
     const members = peers.members()
     const wanted = Math.min(this.#init.copiesWanted, members.length + 1) - 1
     const holders = have.filter((peer) => members.includes(peer))
-    const failed: { peer: string; reason: string }[] = []
     const candidates = [
       ...members.filter((peer) => listening.includes(peer)),
       ...members.filter((peer) => !listening.includes(peer))
     ].filter((peer) => !have.includes(peer))
-    while (holders.length < wanted && candidates.length > 0) {
-      const timeoutMs = deadline - clock.monotonic()
-      if (timeoutMs <= 0) {
-        break
-      }
-      const asked = candidates.splice(0, wanted - holders.length)
-      const patience = Math.min(timeoutMs, defaults.askTimeoutMs)
-      // The next ones are asked only where these fail.
-      // oxlint-disable-next-line no-await-in-loop
-      const words = await Promise.all(
-        asked.map((peer) => this.push(peer, original, true, patience))
-      )
-      for (const [index, peer] of asked.entries()) {
-        const word = words[index] ?? ''
-        if (word === 'logged') {
-          holders.push(peer)
-        } else {
-          failed.push({ peer, reason: word })
-        }
-      }
-    }
+    const failed = await this.#ask(original, deadline, wanted, holders, candidates)
     try {
       await own
     } catch (error) {
@@ -102,5 +81,52 @@ export class Copies {
       return { accepted: false, copies: holders.length, holders, failed: [{ peer: '', reason }] }
     }
     return { accepted: holders.length >= wanted, copies: holders.length + 1, holders, failed }
+  }
+
+  /**
+   * Asks as many as are needed, and one more whenever nothing has come for a moment: one that is
+   * silent must not hold up what another could confirm. Adds to `holders`; returns who failed.
+   */
+  async #ask(
+    original: Uint8Array,
+    deadline: number,
+    wanted: number,
+    holders: string[],
+    candidates: string[]
+  ): Promise<Secured['failed']> {
+    const { clock } = this.#init
+    const failed: { peer: string; reason: string }[] = []
+    let asked = 0
+    let more = 0
+    let news = Promise.withResolvers<void>()
+    const ask = async (peer: string, timeoutMs: number): Promise<void> => {
+      asked += 1
+      const word = await this.push(peer, original, true, timeoutMs)
+      asked -= 1
+      if (word === 'logged') {
+        holders.push(peer)
+      } else {
+        failed.push({ peer, reason: word })
+      }
+      news.resolve()
+    }
+    for (;;) {
+      const timeoutMs = Math.min(deadline - clock.monotonic(), defaults.askTimeoutMs)
+      while (asked < wanted - holders.length + more && candidates.length > 0 && timeoutMs > 0) {
+        void ask(candidates.shift() ?? '', timeoutMs)
+      }
+      if (holders.length >= wanted || asked === 0 || timeoutMs <= 0) {
+        return failed
+      }
+      news = Promise.withResolvers<void>()
+      const cancel = clock.schedule(Math.min(defaults.hedgeMs, timeoutMs), () => {
+        more += 1
+        news.resolve()
+      })
+      // Each look depends on what has come since the last one.
+      // oxlint-disable-next-line no-await-in-loop
+      await news.promise
+      cancel()
+    }
   }
 }

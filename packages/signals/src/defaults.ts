@@ -316,3 +316,9 @@ export const groupSettleMs = 1000
 
 /** Batches for a peer that is away, which are tried again without being asked for. Unit: batches. */
 export const unconfirmedMax = 64
+
+/**
+ * How long a member may take to log a copy before another one is asked as well. Unit: milliseconds.
+ * Lower is faster past one that is down, higher saves copies where disks are slow.
+ */
+export const hedgeMs = 150

@@ -10,7 +10,7 @@ import type {
 import { InvalidParametersError } from '@murmuration/interface'
 import type { LogRow } from './core/log-index.ts'
 import { Progress as ProgressMessage } from './core/messages.ts'
-import type { ExchangeReply, ProgressNote } from './core/messages.ts'
+import type { Notes, ProgressNote, Version } from './core/messages.ts'
 import type { Mutants } from './core/mutants.ts'
 import { patternSegments, typeSegments } from './core/pattern.ts'
 import type { Range } from './core/ranges.ts'
@@ -47,6 +47,7 @@ export interface DurableSubscriptionsInit {
   readonly clock: Clock
   readonly counters: Counters
   readonly mutants: Mutants
+  readonly boot: () => number
   /** Joins or leaves the topics of a pattern. */
   readonly need: (pattern: readonly string[], needed: boolean) => void
   readonly onHole: (name: StreamName) => void
@@ -199,16 +200,23 @@ export class DurableSubscriptions {
     return operations
   }
 
-  /** What others should know of, the latest first. */
-  notes(): Pick<ExchangeReply, 'registrations' | 'progress'> {
-    const { progress, registrations } = this.#init
+  /** What is new to whoever has seen a version of what this peer knows. */
+  notes(seen: Version | undefined): Notes {
+    const { boot, progress, registrations } = this.#init
+    const told = seen?.boot === boot() ? seen : { boot: boot(), progress: 0, registrations: 0 }
+    const changed = progress.after(told.progress, defaults.notesMax)
     return {
-      registrations: registrations.list().slice(-defaults.notesMax),
-      progress: progress.notes(defaults.notesMax)
+      version: {
+        boot: boot(),
+        progress: changed.version,
+        registrations: registrations.version
+      },
+      registrations: registrations.after(told.registrations),
+      progress: changed.notes
     }
   }
 
-  async takeNotes(notes: Pick<ExchangeReply, 'registrations' | 'progress'>): Promise<void> {
+  async takeNotes(notes: Notes): Promise<void> {
     const { progress, registrations } = this.#init
     for (const registration of notes.registrations) {
       // Seldom any of them is new.
@@ -264,11 +272,7 @@ export class DurableSubscriptions {
   }
 
   /** Goes on where it was, by what is known here or elsewhere; else begins now. */
-  async #begin(
-    id: string,
-    channels: readonly string[],
-    replies: readonly Reply[]
-  ): Promise<void> {
+  async #begin(id: string, channels: readonly string[], replies: readonly Reply[]): Promise<void> {
     const { progress, registering } = this.#init
     this.#merge(replies.flatMap(({ reply }) => reply.progress))
     if (!progress.begun(id)) {

@@ -1,5 +1,6 @@
 import type { Clock, Random, Rpc } from '@murmuration/interface'
 import { Exchange, ExchangeReply } from './core/messages.ts'
+import type { Notes, Version } from './core/messages.ts'
 import type { StreamName } from './core/streams.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
@@ -7,7 +8,6 @@ import type { Peers } from './peers.ts'
 
 /** A stream of one of the channels that were asked about. */
 type Head = ExchangeReply['heads'][number]
-type Notes = Pick<ExchangeReply, 'registrations' | 'progress'>
 
 export interface ExchangesInit {
   readonly rpc: Rpc
@@ -19,7 +19,8 @@ export interface ExchangesInit {
   readonly channels: () => readonly string[]
   /** Others have more of a stream. */
   readonly onHead: (name: StreamName, head: number) => void
-  readonly notes: () => Notes
+  /** What is new to whoever has seen a version. */
+  readonly notes: (seen: Version | undefined) => Notes
   readonly onNotes: (notes: Notes) => Promise<void>
   readonly stopped: () => AbortSignal
 }
@@ -32,6 +33,8 @@ export interface ExchangesInit {
 export class Exchanges {
   readonly #init: ExchangesInit
   readonly #due = new Set<string>()
+  /** What each peer has told of durable subscriptions, by its own count. */
+  readonly #seen = new Map<string, Version>()
   #cancel: (() => void) | undefined
 
   constructor(init: ExchangesInit) {
@@ -64,19 +67,26 @@ export class Exchanges {
 
   /** Whether the peer answered. */
   async exchange(peer: string): Promise<boolean> {
-    const { channels, notes, rpc, stopped } = this.#init
+    const { channels, rpc, stopped } = this.#init
     if (stopped().aborted) {
       return false
     }
     const wanted = channels().slice(0, 64)
-    const request = Exchange.encode({ channels: wanted, heads: this.#heads(wanted), ...notes() })
+    const seen = this.#seen.get(peer)
+    const request = Exchange.encode({
+      channels: wanted,
+      heads: this.#heads(wanted),
+      ...(seen === undefined ? {} : { seen })
+    })
     try {
       const reply = ExchangeReply.decode(
         await rpc.call(peer, defaults.exchangeMethod, request, {
           timeoutMs: defaults.askTimeoutMs
         })
       )
-      await this.#take(wanted, reply)
+      await this.#init.onNotes(reply)
+      this.#remember(peer, reply.version)
+      this.#take(wanted, reply.heads)
       return true
     } catch {
       // Another one, or the same a moment later, will do as well.
@@ -96,8 +106,8 @@ export class Exchanges {
     })
   }
 
-  async #answer(request: Uint8Array): Promise<Uint8Array> {
-    const { channels, heads, progress, registrations } = Exchange.decode(request)
+  #answer(request: Uint8Array): Uint8Array {
+    const { channels, heads, seen } = Exchange.decode(request)
     const theirs = new Map(
       heads.map(({ author, boot, channel, high }) => [`${author}\n${boot}\n${channel}`, high])
     )
@@ -107,8 +117,8 @@ export class Exchanges {
     )
     const listened = new Set(this.#init.channels())
     const mine = heads.filter(({ channel }) => listened.has(channels[channel] ?? ''))
-    await this.#take(channels, { heads: mine, progress, registrations })
-    return ExchangeReply.encode({ heads: more, ...this.#init.notes() })
+    this.#take(channels, mine)
+    return ExchangeReply.encode({ heads: more, ...this.#init.notes(seen) })
   }
 
   /** What this log holds of these channels, the newest streams first where there are too many. */
@@ -125,10 +135,20 @@ export class Exchanges {
     return heads.slice(-defaults.headsMax)
   }
 
-  async #take(channels: readonly string[], reply: ExchangeReply): Promise<void> {
-    const { log, onHead, onNotes } = this.#init
-    await onNotes(reply)
-    for (const { author, boot, channel: place, high } of reply.heads) {
+  #remember(peer: string, version: Version): void {
+    this.#seen.delete(peer)
+    this.#seen.set(peer, version)
+    if (this.#seen.size > defaults.exchangesMax) {
+      for (const oldest of this.#seen.keys()) {
+        this.#seen.delete(oldest)
+        break
+      }
+    }
+  }
+
+  #take(channels: readonly string[], heads: readonly Head[]): void {
+    const { log, onHead } = this.#init
+    for (const { author, boot, channel: place, high } of heads) {
       const channel = channels[place]
       const name = channel === undefined ? undefined : { author, boot, channel }
       const held = name && log.index.find(name)?.held.list().at(-1)?.to

@@ -34,6 +34,8 @@ export interface Gossip {
   onMessage(judge: (message: GossipMessage) => Promise<Verdict>): () => void
   /** Tells when another peer subscribes to a topic. Returns a function that takes it back. */
   onSubscribed(listener: (peer: string, topic: string) => void): () => void
-  /** Connected peers (text) that speak the protocol, but to which no stream is open. */
+  /** Connected peers (text) that speak the protocol. */
+  peers(): readonly string[]
+  /** Those of them to which no stream is open. */
   silent(): readonly string[]
 }

@@ -77,6 +77,7 @@ export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
       pubsub.addEventListener('subscription-change', forward)
       return () => pubsub.removeEventListener('subscription-change', forward)
     },
+    peers: () => texts(pubsub.getPeers()),
     silent: () => texts(pubsub.getPeers().filter((peer) => isSilent(pubsub, connections(peer))))
   }
 }

@@ -6,7 +6,7 @@ import { BatchSeal } from './batches.ts'
 import type { SignalsComponents, SignalsInit } from './components.ts'
 import { Budget } from './core/budget.ts'
 import type { Mutants } from './core/mutants.ts'
-import { checkCluster, targetName, topicNames } from './core/pattern.ts'
+import { checkCluster, targetName } from './core/pattern.ts'
 import { Counters } from './counters.ts'
 import * as defaults from './defaults.ts'
 import { Events } from './events.ts'
@@ -70,7 +70,7 @@ export function groundOf(
     random,
     counters,
     events,
-    peers: new Peers({ self, gossip, view: components.view, topics: topicNames(cluster) }),
+    peers: new Peers({ self, gossip, view: components.view }),
     seal: newSeal(components, cluster, clock, running),
     budget: new Budget({
       messagesPerSecond: positive(

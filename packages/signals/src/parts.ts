@@ -76,13 +76,14 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     onLoss: (loss, reason) => ground.events.loss(loss, reason)
   })
   const shared = { ...ground, ...kept, dispatcher, copies, intake }
-  wires.durable = newDurable(shared, rpc, wires)
+  const durable = newDurable(shared, rpc, wires)
+  wires.durable = durable
   const asking = rpc && new Asking({ ...shared, rpc })
   if (asking !== undefined) {
     wires.liveRepair = new LiveRepair({ ...shared, asking })
-    wires.mending = newMending(shared, asking, wires.durable)
+    wires.mending = newMending(shared, asking, durable)
   }
-  const exchanges = rpc && newExchanges(shared, rpc, wires)
+  const exchanges = rpc && newExchanges({ ...shared, durable }, rpc, wires)
   wires.cluster =
     gossip &&
     new ClusterRoute({
@@ -94,9 +95,9 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
   wires.targeted = new TargetedRoute({
     ...shared,
     rpc,
-    wanted: (type) => wires.durable?.wanted(type, ground.self) === true
+    wanted: (type) => durable.wanted(type, ground.self)
   })
-  const { cluster, durable, targeted } = wires
+  const { cluster, targeted } = wires
   return {
     ...kept,
     dispatcher,
@@ -191,8 +192,12 @@ function newMending(shared: Shared, asking: Asking, durable: DurableSubscription
   })
 }
 
-function newExchanges(shared: Shared, rpc: Rpc, wires: Wires): Exchanges {
-  const { mutants, own, self } = shared
+function newExchanges(
+  shared: Shared & { readonly durable: DurableSubscriptions },
+  rpc: Rpc,
+  wires: Wires
+): Exchanges {
+  const { durable, mutants, own, self } = shared
   return new Exchanges({
     ...shared,
     rpc,
@@ -205,9 +210,9 @@ function newExchanges(shared: Shared, rpc: Rpc, wires: Wires): Exchanges {
       if (name.author !== self && since !== undefined) {
         wires.liveRepair?.announced(name, head, since)
       }
-      wires.durable?.kick(name)
+      durable.kick(name)
     },
-    notes: () => wires.durable?.notes() ?? { registrations: [], progress: [] },
-    onNotes: async (notes) => wires.durable?.takeNotes(notes)
+    notes: (seen) => durable.notes(seen),
+    onNotes: (notes) => durable.takeNotes(notes)
   })
 }

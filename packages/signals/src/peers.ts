@@ -4,8 +4,6 @@ export interface PeersInit {
   readonly self: string
   readonly gossip: Gossip | undefined
   readonly view: (() => readonly string[]) | undefined
-  /** Names of all topics. */
-  readonly topics: readonly string[]
 }
 
 /** The other peers that this one works with. */
@@ -22,12 +20,17 @@ export class Peers {
     return view === undefined ? this.#gossiping() : view().filter((peer) => peer !== self)
   }
 
-  /** These and whoever is known to listen to something. */
+  /** These and whoever is connected. */
   known(): readonly string[] {
     const { view } = this.#init
     return view === undefined
       ? this.#gossiping()
       : [...new Set([...this.members(), ...this.#gossiping()])]
+  }
+
+  /** Whether members are told of, and not only met: then each of them has to answer. */
+  get areTold(): boolean {
+    return this.#init.view !== undefined
   }
 
   /** Whether a peer is one of those that hold copies, this one included. */
@@ -36,10 +39,6 @@ export class Peers {
   }
 
   #gossiping(): readonly string[] {
-    const { gossip, topics } = this.#init
-    if (gossip === undefined) {
-      return []
-    }
-    return [...new Set(topics.flatMap((topic) => gossip.subscribers(topic)))]
+    return this.#init.gossip?.peers() ?? []
   }
 }

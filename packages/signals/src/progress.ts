@@ -22,6 +22,8 @@ interface Handled {
   readonly id: string
   readonly stream: StreamName
   readonly ranges: Ranges
+  /** Rising with each change of any. */
+  version: number
 }
 
 /** No stream, but a mark that the start of a subscription has been found out. */
@@ -57,6 +59,7 @@ export class Progress {
   #chunk = 1
   #chunks: Chunk[] = []
   #failed = false
+  #version = 0
   /** Something came while a write was under way. */
   #again = false
   #writing: Promise<void> | undefined
@@ -73,7 +76,7 @@ export class Progress {
       try {
         if (name !== undefined) {
           const { handled } = openRecord(key, sealed, ProgressRecord)
-          this.#handled.set(key, { id, stream: name, ranges: new Ranges(handled) })
+          this.#handled.set(key, { id, stream: name, ranges: new Ranges(handled), version: 0 })
         }
       } catch (error) {
         onCorrupt(key, error)
@@ -100,7 +103,7 @@ export class Progress {
     const key = keyOf(id, stream)
     let handled = this.#handled.get(key)
     if (handled === undefined) {
-      handled = { id, stream, ranges: new Ranges() }
+      handled = { id, stream, ranges: new Ranges(), version: 0 }
       this.#handled.set(key, handled)
     }
     return handled.ranges
@@ -167,18 +170,23 @@ export class Progress {
     return news
   }
 
-  /** What changed last, for others. */
-  notes(max: number, ids?: ReadonlySet<string>): readonly ProgressNote[] {
-    const notes: ProgressNote[] = []
-    for (const { id, ranges, stream } of [...this.#handled.values()].toReversed()) {
-      if (notes.length >= max) {
-        break
-      }
-      if (ids === undefined || ids.has(id)) {
-        notes.push({ id, stream, handled: ranges.list().slice(0, 64) })
-      }
+  /** What is known of one subscription, for others. */
+  notesOf(id: string, max: number): readonly ProgressNote[] {
+    return [...this.#handled.values()]
+      .filter((handled) => handled.id === id)
+      .slice(-max)
+      .map(toNote)
+  }
+
+  /** What has changed after a version, the oldest change first, and the version after that. */
+  after(version: number, max: number): { notes: readonly ProgressNote[]; version: number } {
+    const changed = [...this.#handled.values()]
+      .filter((handled) => handled.version > version)
+      .slice(0, max)
+    return {
+      notes: changed.map(toNote),
+      version: changed.at(-1)?.version ?? version
     }
-    return notes
   }
 
   async forget(id: string): Promise<void> {
@@ -232,6 +240,8 @@ export class Progress {
   #touch(key: string): void {
     const handled = this.#handled.get(key)
     if (handled !== undefined) {
+      this.#version += 1
+      handled.version = this.#version
       this.#handled.delete(key)
       this.#handled.set(key, handled)
     }
@@ -308,6 +318,10 @@ export class Progress {
     }
     onWritten(notes)
   }
+}
+
+function toNote({ id, ranges, stream }: Handled): ProgressNote {
+  return { id, stream, handled: ranges.list().slice(0, 64) }
 }
 
 function keyOf(id: string, stream: StreamName): string {

@@ -1,6 +1,7 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { Clock, Rpc } from '@murmuration/interface'
 import { AbortedError, UnavailableError } from '@murmuration/interface'
+import { codeOf } from './codes.ts'
 import { Progress, Register, RegisterReply } from './core/messages.ts'
 import type { Registration } from './core/records.ts'
 import { streamKey } from './core/streams.ts'
@@ -67,17 +68,13 @@ export class Registering {
 
   /** Tells the members where a subscription begins, so that another consumer begins there too. */
   async tellBeginning(id: string, timeoutMs: number, options: AbortOptions): Promise<void> {
-    const notes = this.#init.progress.notes(defaults.notesMax, new Set([id]))
+    const notes = this.#init.progress.notesOf(id, defaults.notesMax)
     const request = Progress.encode({ progress: notes })
     await this.#everyone(defaults.progressMethod, request, timeoutMs, options)
   }
 
   /** Begins after what was published before the members knew of it. */
-  baseline(
-    id: string,
-    channels: readonly string[],
-    replies: readonly Reply[]
-  ): void {
+  baseline(id: string, channels: readonly string[], replies: readonly Reply[]): void {
     const { progress, self } = this.#init
     const heads = new Map<string, { readonly name: StreamName; readonly head: number }>()
     const own = { peer: self, reply: { heads: this.#heads(channels), progress: [] } }
@@ -145,9 +142,14 @@ export class Registering {
     request: Uint8Array,
     timeoutMs: number
   ): Promise<Uint8Array | undefined> {
+    const { peers, rpc } = this.#init
     try {
-      return await this.#init.rpc?.call(peer, method, request, { timeoutMs })
-    } catch {
+      return await rpc?.call(peer, method, request, { timeoutMs })
+    } catch (error) {
+      // Somebody may gossip and have no bus, which is as good as an empty answer.
+      if (!peers.areTold && codeOf(error) === 'ERR_UNKNOWN_METHOD') {
+        return RegisterReply.encode({ heads: [], progress: [] })
+      }
       // It is tried again; in the end it is said who did not answer.
       return undefined
     }
@@ -165,7 +167,7 @@ export class Registering {
     const heads = this.#heads(channels)
     return RegisterReply.encode({
       heads,
-      progress: progress.notes(defaults.notesMax, new Set([id]))
+      progress: progress.notesOf(id, defaults.notesMax)
     })
   }
 

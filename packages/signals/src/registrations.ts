@@ -16,6 +16,8 @@ export interface Known {
   readonly registration: Registration
   /** When this peer learned of it; what it logged before was not meant for it. */
   readonly since: number
+  /** Rising with each change. */
+  readonly version: number
 }
 
 /** The durable subscriptions of all peers, as far as this one knows, under `d/<id>|<peer>`. */
@@ -23,6 +25,7 @@ export class Registrations {
   readonly #init: RegistrationsInit
   readonly #known = new Map<string, Known>()
   readonly #trie = new PatternTrie<string>()
+  #version = 0
 
   constructor(init: RegistrationsInit) {
     this.#init = init
@@ -46,6 +49,17 @@ export class Registrations {
 
   list(): readonly Registration[] {
     return [...this.#known.values()].map(({ registration }) => registration)
+  }
+
+  get version(): number {
+    return this.#version
+  }
+
+  /** Those that have changed after a version. */
+  after(version: number): readonly Registration[] {
+    return [...this.#known.values()]
+      .filter((known) => known.version > version)
+      .map(({ registration }) => registration)
   }
 
   /** The consumers of a subscription. */
@@ -88,7 +102,8 @@ export class Registrations {
       this.#trie.remove(patternSegments(before.registration.pattern), key)
     }
     const known = before === undefined || before.registration.removed ? since : before.since
-    this.#known.set(key, { registration, since: known })
+    this.#version += 1
+    this.#known.set(key, { registration, since: known, version: this.#version })
     if (!registration.removed) {
       this.#trie.add(patternSegments(registration.pattern), key)
     }

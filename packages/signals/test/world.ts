@@ -134,7 +134,12 @@ export class World {
     const payload: Payload = { author: node.name, life: node.life, number, poison }
     const wanted = this.subscriptions.filter(({ ready }) => ready)
     const subject = `s${integerBetween(this.simulation.random, 0, 3)}`
-    const input = { type, subject, data: payload, id: `${node.name}/${node.life}/${type}/${number}` }
+    const input = {
+      type,
+      subject,
+      data: payload,
+      id: `${node.name}/${node.life}/${type}/${number}`
+    }
     const options = { delivery: 'at-least-once', timeoutMs: 1500 } as const
     for (let attempt = 1; attempt <= 2; attempt += 1) {
       const result = await bus.publish(input, options).catch(() => undefined)
@@ -211,7 +216,11 @@ export class World {
             const { id, type } = signal
             const { life: number, name: peer } = node
             const at = this.simulation.now
-            this.#check({ id, subscription: key, peer, life: number, at, payload, type }, last, early)
+            this.#check(
+              { id, subscription: key, peer, life: number, at, payload, type },
+              last,
+              early
+            )
           },
           { name, group, attemptsMax: 4, timeoutMs: 2000 }
         )

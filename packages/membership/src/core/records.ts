@@ -128,7 +128,7 @@ export const viewFields = {
   unsafe: optional(list(forcedMark, { max: forcedMax }))
 }
 
-const view: Shape<View> = object({
+export const view: Shape<View> = object({
   ...viewFields,
   members: list(member, { max: membersMax })
 })
@@ -148,8 +148,8 @@ export const decisionFields = {
   forced: optional(forcedMark)
 }
 
-export const decision: Shape<Decision> = object({ view, ...decisionFields })
-export const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
+const decision: Shape<Decision> = object({ view, ...decisionFields })
+const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
 
 /** The promise and vote of this peer in one instance, as it is stored. */
 export interface AcceptorState {

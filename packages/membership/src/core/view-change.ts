@@ -8,7 +8,7 @@ import type {
   View,
   ViewProposal
 } from '@murmuration/interface'
-import { forcedStep, protocolVersions } from '../defaults.ts'
+import { protocolVersions } from '../defaults.ts'
 import type { Candidate } from './messages.ts'
 import { movesAmong, withMoves } from './moves.ts'
 import { leaseMsOf, paceOf } from './pace.ts'
@@ -71,11 +71,11 @@ export function nextDecision(view: View, change: Change): Decision {
 /** The view that an operator makes of some of the members, in place of a majority. */
 export function forcedDecision(
   view: View,
+  number: number,
   peers: ReadonlySet<string>,
   by: string,
   reason: string
 ): Decision {
-  const number = view.number + forcedStep
   const mark: ForcedMark = { view: number, base: view.number, by, reason }
   const members = view.members.filter(({ peer }) => peers.has(peer))
   const unsafe = [...(view.unsafe ?? []), mark]

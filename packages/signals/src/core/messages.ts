@@ -52,22 +52,33 @@ const progressShape = object({
 })
 export type ProgressNote = Infer<typeof progressShape>
 
-/** What the asker listens to and has, which subscriptions it knows and how far they are. */
+/** A state of what a peer knows of durable subscriptions; counted anew in each boot. */
+const versionShape = object({
+  boot: integer({ min: 0 }),
+  registrations: integer({ min: 0 }),
+  progress: integer({ min: 0 })
+})
+export type Version = Infer<typeof versionShape>
+
+/** What the asker listens to and has, and what it has been told of subscriptions before. */
 export type Exchange = Infer<typeof Exchange>
 export const Exchange = message({
   channels: list(text({ max: 1024 }), { max: 64 }),
   heads: list(headShape, { max: 8192 }),
+  seen: optional(versionShape)
+})
+
+/** Streams of these channels of which the answerer has more, and what is new of subscriptions. */
+export type ExchangeReply = Infer<typeof ExchangeReply>
+export const ExchangeReply = message({
+  heads: list(headShape, { max: 8192 }),
+  version: versionShape,
   registrations: list(Registration, { max: 4096 }),
   progress: list(progressShape, { max: 4096 })
 })
 
-/** Streams of these channels of which the answerer has more, and the same in return. */
-export type ExchangeReply = Infer<typeof ExchangeReply>
-export const ExchangeReply = message({
-  heads: list(headShape, { max: 8192 }),
-  registrations: list(Registration, { max: 4096 }),
-  progress: list(progressShape, { max: 4096 })
-})
+/** What an exchange tells of durable subscriptions. */
+export type Notes = Pick<ExchangeReply, 'version' | 'registrations' | 'progress'>
 
 /** A subscription that begins, changes or ends. */
 export type Register = Infer<typeof Register>
