@@ -1,6 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
-import type { ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, Logger, Metrics, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents } from '@murmuration/agent'
@@ -32,6 +32,7 @@ import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
+import { watchfulSigner } from './equivocation.ts'
 import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit } from './index.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
@@ -64,11 +65,7 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
   const node = settings.distributed
     ? await openNetwork(settings, privateKey, store, closers)
     : undefined
-  if (settings.distributed && !settings.guarded) {
-    log('no secret and no identity: listening on loopback only, and everybody there may join')
-  }
-  if (settings.dataDir === undefined)
-    log('no dataDir: keys and state are lost when this process ends')
+  warn(settings, log)
   const rpc = node?.rpc ?? createLocalRpc({ peer })
   const discovery = node === undefined ? undefined : openDiscovery(settings, node, rpc)
   const shared = { rpc, clock, random, logger, ...metricsOf(node) }
@@ -90,7 +87,7 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
       boot: membership.self.boot,
       ownerOf: (key) => ownerOfShard(key, state),
       ...metricsOf(node),
-      ...(node === undefined ? {} : gossipOf(node, rpc, privateKey))
+      ...(node === undefined ? {} : gossipOf(node, rpc, privateKey, identity))
     },
     {
       cluster: settings.name,
@@ -128,6 +125,13 @@ async function startParts(settings: Settings, closers: Closers): Promise<PeerPar
     identity,
     log: sink('cluster')
   }
+}
+
+function warn({ distributed, guarded, dataDir }: Settings, log: Logger): void {
+  if (distributed && !guarded) {
+    log('no secret and no identity: listening on loopback only, and everybody there may join')
+  }
+  if (dataDir === undefined) log('no dataDir: keys and state are lost when this process ends')
 }
 
 async function openData(
@@ -279,11 +283,15 @@ function openAgents(
 function gossipOf(
   node: Node,
   rpc: Rpc,
-  privateKey: PrivateKey
+  privateKey: PrivateKey,
+  identity: Identity | undefined
 ): Pick<SignalsComponents, 'rpc' | 'gossip' | 'signer' | 'reconnect'> {
   return {
     rpc,
-    signer: createSignalSigner({ privateKey, clock }),
+    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), (proof) => {
+      // What fails here is in the log, and the peer is refused by this one in any case.
+      identity?.accuse(proof).catch(() => {})
+    }),
     gossip: gossipsubGossip({
       pubsub: node.pubsub,
       connections: (peer) => node.libp2p.getConnections(peer)
