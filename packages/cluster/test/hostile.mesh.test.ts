@@ -57,6 +57,6 @@ describe('a peer under attack', () => {
   })
 
   it('keeps its memory under valid envelopes of unknown keys', async () => {
-    expect((await unknownEnvelopes(20_000)).rssGrowthMb).toBeLessThan(40)
+    expect((await unknownEnvelopes(4_000, 256)).rssGrowthMb).toBeLessThan(40)
   })
 })

@@ -197,8 +197,11 @@ export async function fuzz(
 }
 
 /** Valid envelopes of keys that nobody knows, opened one after the other; the growth of memory in MB. */
-export async function unknownEnvelopes(count: number): Promise<{ rssGrowthMb: number }> {
-  const opener = createOpener()
+export async function unknownEnvelopes(
+  count: number,
+  cacheMax = 4_096
+): Promise<{ rssGrowthMb: number }> {
+  const opener = createOpener({ cacheMax })
   const payload = new Uint8Array(64)
   let before = 0
   for (let index = 0; index < count; index++) {

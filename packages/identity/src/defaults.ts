@@ -123,6 +123,9 @@ export const renewAtShare = 0.5
 export const showAgainShare = 0.1
 export const showAgainMsMax = 10_000
 
+/** Times that a peer is shown new certificates until it has taken them. */
+export const showAttemptsMax = 3
+
 /** Milliseconds before a renewal that failed is tried again, at first and at most; jittered. */
 export const renewRetryMsMin = 250
 export const renewRetryMsMax = 60_000
