@@ -1,25 +1,19 @@
 import {
   AbortedError,
+  isFactual,
   KeyExpiredError,
   NotOwnerError,
   SchemaError,
   UnknownAgentError
 } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
-import type {
-  AckLevel,
-  AgentRecord,
-  IdempotencyKey,
-  LogSink,
-  Operation,
-  Signal,
-  SignalInput
-} from '@murmuration/interface'
+import type { IdempotencyKey, Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'
+import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
 import type { AgentType, SignalReaction } from './define.ts'
-import { isFactual } from './failure.ts'
+import { HandlerFailure } from './failure.ts'
 import { actionWork, handle, isThenable, reactionWork } from './handling.ts'
 import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
@@ -27,36 +21,6 @@ import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
 import { Request } from './request.ts'
 import type { Done } from './request.ts'
-
-/** Limits of one request. */
-export interface WorkOptions {
-  readonly key?: IdempotencyKey | undefined
-  readonly ack?: AckLevel | undefined
-  readonly caller: Caller
-  readonly timeoutMs: number
-  /** Keeps the key and the output even where the handler changed nothing. @default false */
-  readonly recorded?: boolean | undefined
-}
-
-/** An action whose handler has begun, and which now goes on as any other request. */
-export interface Begun {
-  readonly follow: (options: WorkOptions) => Promise<Done>
-}
-
-export interface ActivationInit {
-  readonly type: AgentType
-  readonly record: AgentRecord
-  readonly key: string
-  readonly owned: OwnedDocument
-  readonly mailboxMax: number
-  /** Undefined without a signal bus. */
-  readonly emit: ((signal: SignalInput) => void) | undefined
-  readonly now: () => number
-  /** Holds the activations whose handler has not returned at once. */
-  readonly busy: Set<Activation>
-  readonly onClose: () => void
-  readonly log: LogSink | undefined
-}
 
 /** One running agent: its owned document and its mailbox. */
 export class Activation {
@@ -73,6 +37,7 @@ export class Activation {
   /** When the handler that runs began; undefined when none does. */
   busySinceMs: number | undefined
   calls = 0
+  lastFailure: string | undefined
   #echoesSkipped = 0
 
   constructor(init: ActivationInit) {
@@ -156,7 +121,7 @@ export class Activation {
     const work = this.#workOf(action, input)
     const interest = new Interest(caller, this.#closing.signal)
     this.calls++
-    const handled = handle(this.#parts, interest, work)
+    const handled = this.#handle(interest, work)
     if (!isThenable(handled) && handled.operations.length === 0) {
       interest.end()
       this.#emit(handled.emitted)
@@ -261,10 +226,29 @@ export class Activation {
     this.calls++
     if (typeof work !== 'function') return this.#apply(request, options, work)
     try {
-      return this.#await(request, name, options, handle(this.#parts, request.interest, work))
+      return this.#await(request, name, options, this.#handle(request.interest, work))
     } catch (error) {
       return request.fail(error)
     }
+  }
+
+  #handle(interest: Interest, work: Work): Handled | Promise<Handled> {
+    try {
+      const handled = handle(this.#parts, interest, work)
+      if (!isThenable(handled)) return handled
+      return handled.then(undefined, (error: unknown) => this.#failed(error))
+    } catch (error) {
+      return this.#failed(error)
+    }
+  }
+
+  /** Errors with a code are meant for the caller; others are failures of the agent. */
+  #failed(error: unknown): never {
+    if (error instanceof HandlerFailure && error.error.name === 'RemoteHandlerError') {
+      this.lastFailure = error.error.message
+      this.#init.onFailure(error.error.message)
+    }
+    throw error
   }
 
   /** Until the handler has ended, the turn is taken. */

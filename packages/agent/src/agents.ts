@@ -1,6 +1,8 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
 import { Catalog } from './catalog.ts'
+import type { PeerLoad } from './core/load.ts'
+import type { Mutants } from './core/mutants.ts'
 import { Session } from './core/session.ts'
 import type { AgentType } from './define.ts'
 import { Echoes } from './echoes.ts'
@@ -24,12 +26,16 @@ export class ClusterAgents implements Agents {
   #subscriptions: Subscription[] = []
   #isRunning = false
 
-  constructor(components: AgentComponents, init: AgentsInit) {
+  constructor(components: AgentComponents, init: AgentsInit, mutants: Mutants = {}) {
     this.#components = components
     this.#catalog = new Catalog(init.types)
     this.#host = new AgentHost(components, this.#catalog, init)
     this.#serving = new Serving(components, this.#catalog, this.#host)
-    this.#scheduler = new Scheduler(components, this.#catalog, this.#host)
+    this.#scheduler = new Scheduler(components, {
+      catalog: this.#catalog,
+      host: this.#host,
+      mutants
+    })
     const name = Array.from(components.random.bytes(12), (byte) =>
       byte.toString(16).padStart(2, '0')
     )
@@ -91,6 +97,14 @@ export class ClusterAgents implements Agents {
 
   scheduled(): readonly ScheduledTick[] {
     return this.#scheduler.list()
+  }
+
+  selectPeerForAgent(id: string): Promise<PeerLoad> {
+    return this.#host.select(id)
+  }
+
+  mayMove(id: string, peer: string): boolean {
+    return this.#catalog.find(id).type.mayMove(id, peer)
   }
 
   begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {

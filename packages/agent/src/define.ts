@@ -11,7 +11,9 @@ import type {
   SignalInput
 } from '@murmuration/interface'
 import { agentId } from '@murmuration/identity'
+import type { AgentNeeds } from './core/load.ts'
 import { compilePattern } from './core/pattern.ts'
+import type { SupervisionLimits } from './core/supervision.ts'
 import { checkSchedules } from './schedules.ts'
 import type { ScheduleDefinition, ScheduleOf } from './schedules.ts'
 import { toolOf } from './tool.ts'
@@ -73,7 +75,8 @@ export type SignalReaction<S extends Schema> = {
 export interface AgentDefinition<
   S extends Schema,
   I extends Record<string, StandardSchemaV1>,
-  O extends Record<string, StandardSchemaV1>
+  O extends Record<string, StandardSchemaV1>,
+  G extends StrongFields = NoFields
 > {
   /** Lower-case name; unique in its namespace. */
   readonly type: string
@@ -81,6 +84,11 @@ export interface AgentDefinition<
   readonly namespace?: string
   /** CRDT fields: they merge. */
   readonly state: S
+  /**
+   * Fields that are agreed: linearizable, read and updated with `consistency: 'strong'`. Give each a
+   * default, for before the first update. @default none
+   */
+  readonly strong?: G
   readonly actions?: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   /** Handlers of signals by type pattern; run in the mailbox of each running agent. */
   readonly on?: Readonly<Record<string, SignalReaction<S>>>
@@ -88,10 +96,24 @@ export interface AgentDefinition<
   readonly consistency?: Exclude<Consistency, 'strong'>
   /** Copies of the state, 1 to 7. @default 3 */
   readonly replicas?: number
-  /** @default 'pause-minority' */
+  /** What to do in a split of the network. @default that of the cluster, `pause-minority` */
   readonly onPartition?: PartitionPolicy
-  /** `pinned`: the key is the PeerId of the peer that runs it. @default 'hash' */
-  readonly placement?: Exclude<PlacementPolicy, 'load'>
+  /**
+   * `pinned`: the key is the PeerId of the peer that runs it. `load`: a new agent goes to the least
+   * loaded member that fits, where hashing would put it on one clearly more loaded. @default 'hash'
+   */
+  readonly placement?: PlacementPolicy
+  /** Labels that its peer must have. @default {} */
+  readonly labels?: Readonly<Record<string, string>>
+  /** What each running agent takes of the capacity of its peer. @default {} */
+  readonly resources?: Readonly<Record<string, number>>
+  /** Whether an agent may be moved to a peer now; told to who asks for the move. @default always */
+  readonly mayMove?: (id: string, peer: string) => boolean
+  /**
+   * How often handlers may fail unexpectedly (with errors that have no `code`) before the agent rests
+   * and answers `AgentFailedError`. @default no limit
+   */
+  readonly supervision?: SupervisionLimits
   /** Agents with equal shard keys live on the same peers. @default the id */
   readonly shardKey?: (key: string) => string
   /** What is called when; owned by the cluster, so that it survives every peer. */
@@ -102,16 +124,22 @@ export interface AgentDefinition<
 export interface AgentType<
   S extends Schema = Schema,
   I extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>,
-  O extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>
+  O extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>,
+  G extends StrongFields = StrongFields
 > {
   readonly type: string
   readonly namespace: string
   readonly state: S
+  readonly strong: G
   readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
-  readonly onPartition: PartitionPolicy
+  /** Undefined: the default of the peer. */
+  readonly onPartition: PartitionPolicy | undefined
   readonly schedules: Readonly<Record<string, ScheduleDefinition>>
+  readonly needs: AgentNeeds
+  readonly supervision: SupervisionLimits | undefined
+  mayMove(id: string, peer: string): boolean
   /** The id of the agent with this key. */
   id(key: string): string
   /** What other peers need to know to place it. */
@@ -119,6 +147,12 @@ export interface AgentType<
   /** An action as a tool definition for language models. */
   tool(action: keyof I & keyof O & string): Tool
 }
+
+/** The strong part of an agent type: a schema (Standard Schema) for each field. */
+export type StrongFields = Readonly<Record<string, StandardSchemaV1>>
+
+/** The strong part of a type that has none. */
+export type NoFields = { readonly [K in never]: StandardSchemaV1 }
 
 /** The actions of a type that has none. */
 type NoActions = { readonly [K in never]: StandardSchemaV1 }
@@ -131,21 +165,29 @@ type NoActions = { readonly [K in never]: StandardSchemaV1 }
 export function defineAgent<
   S extends Schema,
   I extends Record<string, StandardSchemaV1> = NoActions,
-  O extends Record<keyof I, StandardSchemaV1> = Record<keyof I, StandardSchemaV1>
->(definition: AgentDefinition<S, I, O>): AgentType<S, I, O> {
+  O extends Record<keyof I, StandardSchemaV1> = Record<keyof I, StandardSchemaV1>,
+  G extends StrongFields = NoFields
+>(definition: AgentDefinition<S, I, O, G>): AgentType<S, I, O, G> {
   const { type, state, shardKey } = definition
   const namespace = definition.namespace ?? 'default'
   const replicas = definition.replicas ?? 3
   const placement = definition.placement ?? 'hash'
   // No action is given for a key that the definition lacks; the empty object is that map.
   const actions = definition.actions ?? ({} as NonNullable<typeof definition.actions>)
+  const strong = definition.strong ?? ({} as G) // the same: `G` has no fields then
+  const both = Object.keys(strong).find((name) => Object.hasOwn(state, name))
+  if (both !== undefined) {
+    throw new InvalidParametersError(`${both} is in the state of ${type} and in its strong part`)
+  }
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
     throw new InvalidParametersError(
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
     )
   }
-  oneOf('onPartition', definition.onPartition, policies)
-  oneOf('placement', definition.placement, ['hash', 'pinned'])
+  if (typeof definition.onPartition !== 'object') {
+    oneOf('onPartition', definition.onPartition, policies)
+  }
+  oneOf('placement', definition.placement, ['hash', 'pinned', 'load'])
   oneOf('consistency', definition.consistency, ['eventual', 'session'])
   for (const name of Object.keys(actions)) {
     if (name.length > 0 && name.length <= ACTION_NAME_MAX) continue
@@ -159,11 +201,15 @@ export function defineAgent<
     type,
     namespace,
     state,
+    strong,
     actions,
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
-    onPartition: definition.onPartition ?? 'pause-minority',
+    onPartition: definition.onPartition,
     schedules,
+    needs: needsOf(definition),
+    supervision: definition.supervision,
+    mayMove: (id, peer) => definition.mayMove?.(id, peer) ?? true,
     id: (key) => agentId(type, key, namespace),
     record: (key) => ({
       id: agentId(type, key, namespace),
@@ -175,10 +221,28 @@ export function defineAgent<
   }
 }
 
+function needsOf(definition: {
+  readonly type: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly resources?: Readonly<Record<string, number>>
+  readonly supervision?: SupervisionLimits
+}): AgentNeeds {
+  const { type, labels = {}, resources = {}, supervision } = definition
+  const bad = Object.entries(resources).find(([, amount]) => !(amount > 0 && amount < Infinity))
+  if (bad !== undefined) {
+    throw new InvalidParametersError(`agent type ${type} must need more than 0 of ${bad[0]}`)
+  }
+  const { failuresMax = 0, withinMs = 1 } = supervision ?? {}
+  if (!Number.isInteger(failuresMax) || failuresMax < 0 || !(withinMs > 0)) {
+    throw new InvalidParametersError(`supervision of agent type ${type} needs positive limits`)
+  }
+  return { labels, resources }
+}
+
 /** Characters of the name of an action, as messages carry it. */
 const ACTION_NAME_MAX = 128
 
-const policies = ['pause-minority', 'continue-all', 'leader-election']
+const policies = ['pause-minority', 'continue-all', 'leader-election', 'keep-oldest', 'down-all']
 
 function oneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.includes(value)) return

@@ -1,4 +1,4 @@
-import { MurmurationError, RemoteHandlerError } from '@murmuration/interface'
+import { isFactual, MurmurationError, RemoteHandlerError } from '@murmuration/interface'
 import type { Failure } from './messages.ts'
 
 /**
@@ -24,21 +24,6 @@ function failureOf(thrown: unknown): MurmurationError {
     return new MurmurationError(name, message, { code: thrown.code, cause: thrown })
   }
   return new RemoteHandlerError(`${name}: ${message}`, { cause: thrown })
-}
-
-/** Whether an error carries the facts of this project, whichever copy of the package made it. */
-export function isFactual(error: unknown): error is MurmurationError {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    'retryable' in error &&
-    typeof error.retryable === 'boolean' &&
-    'overloaded' in error &&
-    typeof error.overloaded === 'boolean' &&
-    'outcomeUnknown' in error &&
-    typeof error.outcomeUnknown === 'boolean'
-  )
 }
 
 /** Longest texts of an error on the wire, in characters. */

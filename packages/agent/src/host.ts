@@ -4,12 +4,11 @@ import {
   AbortedError,
   InvalidParametersError,
   NotOwnerError,
-  OverloadedError,
   PausedError
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
 import { Activation } from './activation.ts'
-import type { Begun, WorkOptions } from './activation.ts'
+import type { Begun, WorkOptions } from './activation-init.ts'
 import type { Catalog } from './catalog.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType, SignalReaction } from './define.ts'
@@ -17,20 +16,28 @@ import type { AgentComponents, AgentsInit, RunningAgent } from './index.ts'
 import { STEADY } from './interest.ts'
 import type { Caller } from './interest.ts'
 import type { WorkRequest } from './messages.ts'
+import type { PeerLoad } from './core/load.ts'
+import type { OwnLoad } from './load-board.ts'
+import { Placer } from './placer.ts'
 import type { Done } from './request.ts'
+import { Supervisor } from './supervisor.ts'
 
 /** Runs the agents that this peer owns. */
 export class AgentHost {
   readonly #components: AgentComponents
   readonly #catalog: Catalog
-  readonly #limits: Required<Omit<AgentsInit, 'types'>>
+  readonly #limits: Required<Omit<AgentsInit, 'types' | 'capacity'>>
   readonly #activations = new Map<string, Activation>()
   /** The same, by type. */
   readonly #ofType = new Map<AgentType, Set<Activation>>()
   readonly #starting = new Map<string, Promise<Activation>>()
+  /** Types of the agents that start here: they take room already. */
+  readonly #reserved = new Map<string, AgentType>()
   readonly #busy = new Set<Activation>()
   /** Of the busy ones, those of which the log has told. */
   readonly #told = new WeakMap<Activation, number>()
+  readonly #supervisor: Supervisor
+  readonly #placer: Placer
   #stopping = new AbortController()
   #timers: (() => void)[] = []
 
@@ -39,6 +46,8 @@ export class AgentHost {
     this.#catalog = catalog
     this.#limits = limitsOf(init)
     for (const { type } of catalog.entries) this.#ofType.set(type, new Set())
+    this.#supervisor = new Supervisor(components.clock, components.log)
+    this.#placer = new Placer(components, () => this.#load(init.capacity ?? {}))
   }
 
   get size(): number {
@@ -47,6 +56,7 @@ export class AgentHost {
 
   start(): void {
     this.#stopping = new AbortController()
+    this.#placer.start()
     this.#every(this.#limits.idleMs / 4, () => this.#passivate())
     this.#every(this.#limits.handlerWarnMs / 2, () => this.#warn())
   }
@@ -54,6 +64,7 @@ export class AgentHost {
   stop(): void {
     for (const cancel of this.#timers) cancel()
     this.#timers = []
+    this.#placer.stop()
     this.#stopping.abort()
     for (const activation of this.#activations.values()) {
       this.#drop(activation, 'the peer stops')
@@ -64,12 +75,13 @@ export class AgentHost {
     const now = this.#components.clock.monotonic()
     return [...this.#activations.values()]
       .filter(({ isOpen }) => isOpen)
-      .map(({ id, owned, calls, waiting, busySinceMs }) => ({
+      .map(({ id, owned, calls, waiting, busySinceMs, lastFailure }) => ({
         id,
         epoch: owned.epoch,
         calls,
         waiting,
-        busyMs: busySinceMs === undefined ? 0 : now - busySinceMs
+        busyMs: busySinceMs === undefined ? 0 : now - busySinceMs,
+        lastFailure
       }))
   }
 
@@ -79,6 +91,7 @@ export class AgentHost {
   }
 
   end(id: string): boolean {
+    this.#supervisor.forget(id)
     const activation = this.#activations.get(id)
     if (activation === undefined) return false
     const isOpen = activation.isOpen
@@ -94,6 +107,7 @@ export class AgentHost {
   /** Starts the agent if it does not run. The caller's signal ends its wait, not the start. */
   async begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
     const { type } = this.#catalog.find(record.id)
+    this.#supervisor.refuse(record.id)
     this.refusePaused(type, record.id)
     const { signal } = options
     const activation = this.#running(record.id) ?? (await this.#activate(record.id, signal))
@@ -119,6 +133,7 @@ export class AgentHost {
       const running = this.#running(request.agent)
       if (running !== undefined) return this.#work(running, request, options)
       const { type } = this.#catalog.find(request.agent)
+      this.#supervisor.refuse(request.agent)
       // Not begun while paused: what a split has moved here may be old.
       this.refusePaused(type, request.agent)
       return this.#activate(request.agent).then((begun) => this.#work(begun, request, options))
@@ -130,9 +145,10 @@ export class AgentHost {
 
   /** @throws PausedError when the type pauses on this side of a split */
   refusePaused(type: AgentType, id: string): void {
-    if (this.#isPaused(type)) {
-      throw new PausedError(`${id} is paused: this side of the split has no majority`)
-    }
+    if (!this.#isPaused(type)) return
+    const { partition, rpc } = this.#components
+    const reason = partition?.decide(type.onPartition).reason ?? ''
+    throw new PausedError(`${id} is paused on ${rpc.peer} until the split is over: ${reason}`)
   }
 
   /** Lets all running agents of a type react to a signal of the bus by one of its reactions. */
@@ -151,6 +167,26 @@ export class AgentHost {
     }
   }
 
+  /** The member on which the agent would be started now. @throws ClusterAtCapacityError */
+  select(id: string): Promise<PeerLoad> {
+    const { type, key } = this.#catalog.find(id)
+    return this.#placer.select(type, type.record(key))
+  }
+
+  #load(capacity: Readonly<Record<string, number>>): ReturnType<OwnLoad> {
+    const free = { ...capacity }
+    const take = ({ needs }: AgentType, count: number): void => {
+      for (const [name, amount] of Object.entries(needs.resources)) {
+        free[name] = Math.max(0, (free[name] ?? 0) - amount * count)
+      }
+    }
+    for (const [type, activations] of this.#ofType) take(type, activations.size)
+    for (const type of this.#reserved.values()) take(type, 1)
+    const machine = this.#components.machine?.() ?? { cpu: 0, memory: 0, lagMs: 0 }
+    const agents = this.#activations.size + this.#reserved.size
+    return { ...machine, agents, agentsMax: this.#limits.activationsMax, free }
+  }
+
   #isPaused(type: AgentType): boolean {
     return this.#components.partition?.verdict(type.onPartition) === 'pause'
   }
@@ -163,10 +199,6 @@ export class AgentHost {
   #activate(id: string, signal?: AbortSignal): Promise<Activation> {
     let starting = this.#starting.get(id)
     if (starting === undefined) {
-      if (this.#activations.size + this.#starting.size >= this.#limits.activationsMax) {
-        const max = this.#limits.activationsMax
-        return Promise.reject(new OverloadedError(`this peer runs ${max} agents already`))
-      }
       starting = this.#start(id).finally(() => this.#starting.delete(id))
       this.#starting.set(id, starting)
     }
@@ -178,7 +210,13 @@ export class AgentHost {
     // The record by this peer's own definition: what others say of an agent does not place it.
     const record = type.record(key)
     const stopping = this.#stopping.signal
-    const owned = await this.#components.state.own(record, { signal: stopping })
+    const { rpc, state } = this.#components
+    const isOwner = state.placement()?.ownerOf(record)?.peer === rpc.peer
+    if (isOwner && !this.#placer.mayStart(type, record)) await this.#placer.place(type, record)
+    this.#reserved.set(id, type)
+    const owned = await state
+      .own(record, { signal: stopping })
+      .finally(() => this.#reserved.delete(id))
     if (stopping.aborted) throw new NotOwnerError(`${id} was not started: the peer stops`)
     if (owned.signal.aborted) throw new NotOwnerError(`${id} moved away while it started`)
     const { clock, signals, log } = this.#components
@@ -195,6 +233,10 @@ export class AgentHost {
       now: () => clock.monotonic(),
       busy: this.#busy,
       onClose: () => this.#forget(activation),
+      onFailure: (reason) => {
+        const rest = this.#supervisor.failed(type, id, reason)
+        if (rest !== undefined) activation.close(rest)
+      },
       log
     })
     this.#activations.set(id, activation)
@@ -282,7 +324,7 @@ export class AgentHost {
   }
 }
 
-function limitsOf(init: AgentsInit): Required<Omit<AgentsInit, 'types'>> {
+function limitsOf(init: AgentsInit): Required<Omit<AgentsInit, 'types' | 'capacity'>> {
   const limits = {
     mailboxMax: init.mailboxMax ?? defaults.mailboxMax,
     activationsMax: init.activationsMax ?? defaults.activationsMax,

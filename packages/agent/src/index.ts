@@ -15,12 +15,14 @@ import type {
   Registry,
   Rpc,
   Service,
-  Signals
+  Signals,
+  ViewControl
 } from '@murmuration/interface'
 import type { AbortOptions, Metrics } from '@libp2p/interface'
 import type { AgentRecord } from '@murmuration/interface'
 import type { State } from '@murmuration/state'
 import { ClusterAgents } from './agents.ts'
+import type { MachineLoad, PeerLoad } from './core/load.ts'
 import type { AgentType } from './define.ts'
 import type { AgentRef } from './reference.ts'
 
@@ -32,14 +34,20 @@ export type {
   AgentType,
   AnyAction,
   HandlerContext,
-  SignalReaction
+  NoFields,
+  SignalReaction,
+  StrongFields
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
+export type { StrongValue } from './strong-reference.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
 export { jsonSchemaOf } from './tool.ts'
 export type { Tool } from './tool.ts'
 export { defaults } from './defaults.ts'
+export { selectPeerForAgent } from './core/load.ts'
+export type { AgentNeeds, MachineLoad, PeerLoad } from './core/load.ts'
+export type { SupervisionLimits } from './core/supervision.ts'
 
 /** What {@link createAgents} needs from the node. */
 export interface AgentComponents {
@@ -49,6 +57,10 @@ export interface AgentComponents {
   readonly clock: Clock
   readonly random: Random
   readonly registry?: Pick<Registry, 'unregister'> | undefined
+  /** Moves agents that have no room here, or are placed by load. Without it they stay. */
+  readonly control?: Pick<ViewControl, 'propose'> | undefined
+  /** How busy this machine is. @default idle */
+  readonly machine?: (() => MachineLoad) | undefined
   readonly signals?: Signals | undefined
   readonly partition?: Partition | undefined
   /** Circuit breakers and bulkheads of calls to other peers. @default none */
@@ -69,6 +81,8 @@ export interface AgentsInit {
   readonly idleMs?: number
   /** Milliseconds a handler may run before the log says so. @default 10000 */
   readonly handlerWarnMs?: number
+  /** What this peer has of the resources that agent types declare, such as `{ gpu: 2 }`. @default {} */
+  readonly capacity?: Readonly<Record<string, number>>
 }
 
 /** An agent that runs on this peer. */
@@ -81,6 +95,8 @@ export interface RunningAgent {
   readonly waiting: number
   /** Milliseconds for which its present handler has run; 0 when none does. */
   readonly busyMs: number
+  /** The last unexpected error of its handlers since it was started here. */
+  readonly lastFailure: string | undefined
 }
 
 /** One schedule of an agent that this peer owns. */
@@ -114,6 +130,13 @@ export interface Agents extends Service {
   end(id: string): boolean
   /** The epoch under which an agent runs here; undefined if it does not. */
   epochOf(id: string): Epoch | undefined
+  /**
+   * The member on which an agent would be started now: the one where hashing puts it, unless that has
+   * no room or, for types placed by load, another is clearly less loaded. @throws ClusterAtCapacityError
+   */
+  selectPeerForAgent(id: string): Promise<PeerLoad>
+  /** Whether the type of an agent lets it be moved to a peer now. */
+  mayMove(id: string, peer: string): boolean
   /** How an agent is placed, by its id. */
   recordOf(id: string): AgentRecord
 }

@@ -1,5 +1,5 @@
+import { isFactual } from '@murmuration/interface'
 import type { Metrics } from '@libp2p/interface'
-import { isFactual } from './failure.ts'
 
 /** Upper bounds in seconds: from a call within the process to one that waits for its deadline. */
 const secondsBuckets = [

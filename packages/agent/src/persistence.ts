@@ -1,7 +1,12 @@
-import { AbortedError, DeadlineExceededError, UnavailableError } from '@murmuration/interface'
+import {
+  AbortedError,
+  DeadlineExceededError,
+  isFactual,
+  UnavailableError
+} from '@murmuration/interface'
 import type { CallGuard, Clock, MurmurationError, Random } from '@murmuration/interface'
 import { defaults } from './defaults.ts'
-import { HandlerFailure, isFactual, withUnknownOutcome } from './failure.ts'
+import { HandlerFailure, withUnknownOutcome } from './failure.ts'
 
 export interface PersistenceInit {
   /** What is asked for, for messages. */

@@ -1,13 +1,15 @@
+import { isFactual } from '@murmuration/interface'
 import type { AgentRecord, IdempotencyKey } from '@murmuration/interface'
 import { slotOf } from '@murmuration/placement'
 import type { OwnedDocument, StateEvents } from '@murmuration/state'
 import type { Catalog } from './catalog.ts'
 import { DueQueue } from './core/due-queue.ts'
+import type { Mutants } from './core/mutants.ts'
 import { ticksOf } from './core/schedule.ts'
 import type { Ticks } from './core/schedule.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
-import { HandlerFailure, isFactual } from './failure.ts'
+import { HandlerFailure } from './failure.ts'
 import type { AgentHost } from './host.ts'
 import type { AgentComponents, ScheduledTick } from './index.ts'
 import { STEADY } from './interest.ts'
@@ -35,6 +37,8 @@ export class Scheduler {
   readonly #components: AgentComponents
   readonly #catalog: Catalog
   readonly #host: AgentHost
+  readonly #mutants: Mutants
+  #calls = 0
   readonly #plans = new Map<string, readonly Plan[]>()
   readonly #queue = new DueQueue<Plan>()
   readonly #onView = (): void => this.#trackAll()
@@ -46,10 +50,14 @@ export class Scheduler {
   #cancel: (() => void) | undefined
   #firing = 0
 
-  constructor(components: AgentComponents, catalog: Catalog, host: AgentHost) {
+  constructor(
+    components: AgentComponents,
+    parts: { readonly catalog: Catalog; readonly host: AgentHost; readonly mutants: Mutants }
+  ) {
     this.#components = components
-    this.#catalog = catalog
-    this.#host = host
+    this.#catalog = parts.catalog
+    this.#host = parts.host
+    this.#mutants = parts.mutants
   }
 
   start(): void {
@@ -169,6 +177,7 @@ export class Scheduler {
     const since = await this.#beginning(plan, owned)
     const now = clock.now()
     const next = plan.ticks.after(now) ?? Number.MAX_SAFE_INTEGER
+    if (this.#mutants.missedNotExamined === true) return next
     const missed = (tick: number | undefined): tick is number =>
       tick !== undefined && tick > since && owned.lookup(checkOf(plan, tick)).status === 'new'
     const latest = plan.ticks.latest(now)
@@ -194,7 +203,7 @@ export class Scheduler {
   async #beginning(plan: Plan, owned: OwnedDocument): Promise<number> {
     const key = keyOf(plan, 0, 0)
     const known = owned.lookup(key)
-    if (known.status === 'expired') return 0
+    if (known.status === 'expired' || this.#mutants.beginningNotKept === true) return 0
     const since = String(Math.floor(this.#components.clock.now() / 1_000))
     const commit =
       known.status === 'known'
@@ -207,6 +216,11 @@ export class Scheduler {
     const { membership, log } = this.#components
     const { record, name, schedule, tick } = plan
     const key = keyOf(plan, tick, tick)
+    if (this.#mutants.tickWithoutKey === true) {
+      Object.assign(key, {
+        session: `${membership.self.peer} ${membership.self.boot} ${this.#calls++}`
+      })
+    }
     const input = schedule.input ?? null
     const request = {
       agent: record.id,

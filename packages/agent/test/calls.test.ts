@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { AgentRef, WorkCallOptions } from '@murmuration/agent'
 import { createAgents, Session } from '@murmuration/agent'
 import { encode } from '@murmuration/codec'
@@ -446,6 +446,26 @@ describe.each(['on the owner', 'from another peer'])('calls %s', (where) => {
   })
 })
 
+describe('calls within one process', () => {
+  it('end in their own turn where the handler does, and leave nothing to clean up', async () => {
+    const cluster = new FakeCluster(['a'], { types })
+    onTestFinished(() => cluster.stop())
+    const local = cluster.on('a').agents.agent(station, 'berlin')
+    outcomeOf(local.call('add', 1))
+    await cluster.clock.advance(20)
+    const timers = cluster.clock.pending
+    let value: unknown
+    void local.call('peek', null).then((got) => {
+      value = got
+    })
+    // Neither a timer nor a message: the promise is settled already.
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(value).toBe(1)
+    expect(cluster.clock.pending).toBe(timers)
+  })
+})
+
 describe('agents of a peer', () => {
   let cluster: FakeCluster
   beforeEach(() => gates.reset())
@@ -499,7 +519,7 @@ describe('agents of a peer', () => {
     await cluster.clock.advance(10)
     const third = outcomeOf(agents.agent(station, '3').call('add', 1, { timeoutMs: 100 }))
     await cluster.clock.advance(200)
-    expect(third.error).toEqual(named('OverloadedError'))
+    expect(third.error).toEqual(named('ClusterAtCapacityError'))
     agents.end('default/station/1')
     const fourth = outcomeOf(agents.agent(station, '4').call('add', 1))
     await cluster.clock.advance(200)

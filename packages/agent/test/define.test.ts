@@ -11,7 +11,7 @@ describe('defineAgent', () => {
   it('makes ids and records, with defaults', () => {
     const type = defineAgent({ type: 'till', state })
     expect(type.record('k')).toEqual({ id: 'default/till/k', placement: 'hash', replicas: 3 })
-    expect([type.consistency, type.onPartition]).toEqual(['eventual', 'pause-minority'])
+    expect([type.consistency, type.onPartition]).toEqual(['eventual', undefined])
     const other = defineAgent({
       type: 'till',
       namespace: 'shop',
@@ -34,7 +34,7 @@ describe('defineAgent', () => {
     ['replicas', { replicas: 0 }],
     ['replicas', { replicas: 2.5 }],
     ['a policy', { onPartition: 'sometimes' }],
-    ['a placement', { placement: 'load' }],
+    ['a placement', { placement: 'anywhere' }],
     ['a consistency', { consistency: 'strong' }],
     ['a pattern', { on: { 'a..b': () => undefined } }],
     ['a name of an action', { actions: { ['a'.repeat(129)]: {} } }]

@@ -21,10 +21,13 @@ import type {
   Operation,
   Partition,
   PartitionEvents,
+  PartitionPolicy,
+  SplitDecision,
   Rpc,
   RpcHandler,
   RpcStreamHandler,
   Signal,
+  SignalEvents,
   SignalHandler,
   SignalInput,
   Signals,
@@ -203,8 +206,17 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
   paused = false
   start(): void {}
   stop(): void {}
-  verdict(policy: string): 'run' | 'pause' {
-    return this.paused && policy === 'pause-minority' ? 'pause' : 'run'
+  kind = 'whole' as const
+  reasons = []
+  verdict(policy?: PartitionPolicy): 'run' | 'pause' {
+    return this.decide(policy).verdict
+  }
+  decide(policy: PartitionPolicy = 'pause-minority'): SplitDecision {
+    const pauses = this.paused && policy === 'pause-minority'
+    return { verdict: pauses ? 'pause' : 'run', reason: pauses ? 'no majority' : 'a majority' }
+  }
+  simulate(): [] {
+    return []
   }
   set(paused: boolean): void {
     this.paused = paused
@@ -212,6 +224,10 @@ class FakePartition extends TypedEventEmitter<PartitionEvents> implements Partit
       detail: { previous: 'whole', status: paused ? 'minority' : 'whole', unreachable: [] }
     })
   }
+}
+
+const unused = (): never => {
+  throw new Error('not used')
 }
 
 export class FakeSignals implements Signals {
@@ -234,9 +250,14 @@ export class FakeSignals implements Signals {
     }
     return { pattern, dropped: 0, close }
   }
-  iterate(): never {
-    throw new Error('not used')
-  }
+  readonly iterate = unused
+  readonly subscribeDurably = unused
+  readonly replay = unused
+  readonly snapshot = unused
+  readonly causes = unused
+  readonly effects = unused
+  readonly deadLetters = { list: unused, redrive: unused, discard: unused }
+  readonly events = new TypedEventEmitter<SignalEvents>()
   /** As the bus would: each subscription whose pattern matches gets it once. */
   bring(signal: Signal, matches: (pattern: string) => boolean): void {
     for (const { pattern, handler } of this.subscriptions) {
@@ -461,8 +482,8 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   records(): AgentRecord[] {
     return [...this.#cluster.records.values()]
   }
-  holds(): boolean {
-    return true
+  holds(id: string): boolean {
+    return this.#cluster.records.has(id)
   }
   stats(): never {
     throw new Error('not used')

@@ -1,7 +1,6 @@
 import type { AbortOptions } from '@libp2p/interface'
 import { createViewFollower } from '@murmuration/membership'
 import { createMemoryStore } from '@murmuration/storage'
-import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { defaults } from './defaults.ts'
 import type { PeerParts } from './peer.ts'
 
@@ -14,7 +13,8 @@ export async function drain(
   parts: PeerParts,
   options: AbortOptions & { readonly timeoutMs?: number }
 ): Promise<void> {
-  const { membership, rpc, discovery, settings, log } = parts
+  const { membership, platform, settings, log } = parts
+  const { rpc, discovery, clock, random } = platform
   const others = (membership.view?.members ?? []).filter(({ peer }) => peer !== rpc.peer)
   if (others.length === 0) return
   const deadline = clock.monotonic() + (options.timeoutMs ?? defaults.drainTimeoutMs)

@@ -2,41 +2,35 @@ import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
 import { AbortedError } from '@murmuration/interface'
 import type {
-  AgentRecord,
   Discovery,
   LogSink,
   Member,
   Membership,
   Partition,
   Registry,
-  Rpc,
   Signals,
   View
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
-import { systemClock as clock } from '@murmuration/system'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterIdentity, ClusterPlacement } from './index.ts'
-import type { Node } from './node.ts'
+import type { Cluster, ClusterIdentity, ClusterPlacement, ClusterStatus } from './index.ts'
+import { Placing } from './placing.ts'
+import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
 /** The started parts of a peer. */
 export interface PeerParts {
   readonly settings: Settings
-  readonly peer: string
-  readonly node: Node | undefined
-  readonly rpc: Rpc
+  readonly platform: Platform
   readonly membership: JoiningMembership
   readonly state: State
   readonly signals: Signals
   readonly partition: Partition
   readonly agents: Agents
   readonly registry: Registry
-  readonly discovery: Discovery | undefined
-  readonly identity: ClusterIdentity | undefined
   readonly log: LogSink
 }
 
@@ -45,19 +39,12 @@ export class Peer implements Cluster {
   readonly #closers: Closers
   readonly placement: ClusterPlacement
   #stopped = false
+  #isDraining = false
 
   constructor(parts: PeerParts, closers: Closers) {
     this.#parts = parts
     this.#closers = closers
-    const recordOf = (agent: string | AgentRecord): AgentRecord =>
-      typeof agent === 'string' ? parts.agents.recordOf(agent) : agent
-    this.placement = {
-      homeOf: (agent) => {
-        const home = parts.state.placement()?.homeOf(recordOf(agent)) ?? []
-        return home.map(({ peer }) => peer)
-      },
-      ownerOf: (agent) => parts.state.placement()?.ownerOf(recordOf(agent))?.peer
-    }
+    this.placement = new Placing({ ...parts, ...parts.platform })
   }
 
   get name(): string {
@@ -65,15 +52,21 @@ export class Peer implements Cluster {
   }
 
   get mode(): 'single' | 'distributed' {
-    return this.#parts.node === undefined ? 'single' : 'distributed'
+    return this.#parts.settings.distributed ? 'distributed' : 'single'
+  }
+
+  get status(): ClusterStatus {
+    if (this.#stopped) return 'stopped'
+    if (this.#isDraining) return 'draining'
+    return this.#isReady() ? 'ready' : 'starting'
   }
 
   get peerId(): string {
-    return this.#parts.peer
+    return this.#parts.platform.peer
   }
 
   get addresses(): readonly string[] {
-    return this.#parts.node?.libp2p.getMultiaddrs().map(String) ?? []
+    return this.#parts.platform.addresses?.() ?? []
   }
 
   get view(): View | undefined {
@@ -105,11 +98,11 @@ export class Peer implements Cluster {
   }
 
   get discovery(): Discovery | undefined {
-    return this.#parts.discovery
+    return this.#parts.platform.discovery
   }
 
   get identity(): ClusterIdentity | undefined {
-    return this.#parts.identity
+    return this.#parts.platform.identity
   }
 
   members(): readonly Member[] {
@@ -126,10 +119,12 @@ export class Peer implements Cluster {
 
   async ready(options: AbortOptions = {}): Promise<void> {
     await this.#parts.membership.joined(options)
-    while (!this.#isReady()) {
+    const { clock } = this.#parts.platform
+    for (;;) {
+      if (this.#stopped || this.#isDraining) throw new AbortedError('this peer stops')
+      if (this.#isReady()) return
       if (options.signal?.aborted === true)
         throw new AbortedError('this peer was not ready in time')
-      if (this.#stopped) throw new AbortedError('this peer has stopped')
       await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
     }
   }
@@ -137,9 +132,9 @@ export class Peer implements Cluster {
   #isReady(): boolean {
     const { view } = this
     if (view === undefined) return false
-    const { discovery, settings } = this.#parts
+    const { settings } = this.#parts
     const others = view.members.filter(({ peer }) => peer !== this.peerId)
-    const connected = new Set(discovery?.connected())
+    const connected = new Set(this.discovery?.connected())
     if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
     if (others.length === view.members.length) return false
     // A member that is down must not keep this one from being ready.
@@ -151,6 +146,7 @@ export class Peer implements Cluster {
   }
 
   async drain(options: AbortOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#isDraining = true
     try {
       await drain(this.#parts, options)
     } finally {

@@ -23,6 +23,7 @@ import type { Admitted, AdmittedPeers } from './admitted.ts'
 import type { Credentials } from './credentials.ts'
 import { admittedMaxDefault, timeoutMsDefault } from './defaults.ts'
 import { createSigner, createVerifier } from './signing.ts'
+import { gatherWrites, sendWhole } from './whole-writes.ts'
 
 /** Prefix of the protocol names: `/murmuration/admit/1/tls/1.0.0`, `/murmuration/admit/1/noise`. */
 export const admissionPrefix = '/murmuration/admit/1'
@@ -141,9 +142,9 @@ function wrap(
     [Symbol.toStringTag]: '@murmuration/identity',
     [serviceCapabilities]: ['@libp2p/connection-encryption'],
     secureInbound: (connection: MessageStream, options: SecureConnectionOptions = {}) =>
-      run('listener', (bounded) => inner.secureInbound(connection, bounded), options),
+      run('listener', (bounded) => inner.secureInbound(sendWhole(connection), bounded), options),
     secureOutbound: (connection: MessageStream, options: SecureConnectionOptions = {}) =>
-      run('dialler', (bounded) => inner.secureOutbound(connection, bounded), options)
+      run('dialler', (bounded) => inner.secureOutbound(sendWhole(connection), bounded), options)
   }
   return encrypter
 }
@@ -200,7 +201,7 @@ async function pass(
   }
   door.admitted.add(certificate, result.shown, result.connection)
   // The rest stays as it is: tls and noise may have agreed on the muxer already.
-  return { ...secured, connection: result.connection }
+  return { ...secured, connection: gatherWrites(result.connection) }
 }
 
 /** The word in parentheses of our messages, which is what survives libp2p's own error. */

@@ -96,6 +96,12 @@ export const verifyParallel = 16
 /** Bytes of a key file that are read at most; ours has 68. */
 export const keyFileBytesMax = 4_096
 
+/**
+ * Bytes that are gathered of one turn before they are encrypted and sent. Larger pieces save nothing
+ * more, and hold back what could be on its way.
+ */
+export const gatherBytesMax = 65_536
+
 /** Milliseconds for which an issued certificate holds, where nobody says otherwise (24 hours). */
 export const issuedTtlMs = 86_400_000
 

@@ -1,8 +1,19 @@
+import type { PartitionStrategy } from './partition.ts'
+
 /** How an agent finds its peer: by hashing, on the peer named by its key, or by load. */
 export type PlacementPolicy = 'hash' | 'pinned' | 'load'
 
-/** What to do with an agent type while the network is split. */
-export type PartitionPolicy = 'pause-minority' | 'continue-all' | 'leader-election'
+/**
+ * What to do with an agent type while the network is split: one of the built-in strategies by its
+ * name, or a strategy with parameters or of one's own.
+ */
+export type PartitionPolicy =
+  | 'pause-minority'
+  | 'continue-all'
+  | 'leader-election'
+  | 'keep-oldest'
+  | 'down-all'
+  | PartitionStrategy
 
 export type Consistency = 'eventual' | 'session' | 'strong'
 

@@ -34,6 +34,24 @@ export class MurmurationError extends Error {
   }
 }
 
+/**
+ * Whether an error carries the facts of this project, whichever copy of the package made it: ask
+ * this, and not `instanceof`.
+ */
+export function isFactual(error: unknown): error is MurmurationError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    'retryable' in error &&
+    typeof error.retryable === 'boolean' &&
+    'overloaded' in error &&
+    typeof error.overloaded === 'boolean' &&
+    'outcomeUnknown' in error &&
+    typeof error.outcomeUnknown === 'boolean'
+  )
+}
+
 /** What a caller may add to an error. */
 export interface ErrorDetail {
   readonly cause?: unknown
@@ -121,6 +139,13 @@ export class ClusterAtCapacityError extends MurmurationError {
       overloaded: true,
       ...detail
     })
+  }
+}
+
+/** The agent failed too often in a row and rests; the message says how, and for how long. */
+export class AgentFailedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('AgentFailedError', message, { code: 'ERR_AGENT_FAILED', ...detail })
   }
 }
 

@@ -62,6 +62,14 @@ export interface PlacementParameters {
   readonly zoneLabel: string
 }
 
+/** Agents that are not where hashing puts them. */
+export interface MovedAgents {
+  /** PeerId (text) of the member that runs them. */
+  readonly peer: string
+  /** Their shard keys, or ids where they have none; in order. */
+  readonly keys: readonly string[]
+}
+
 /** A numbered set of members on which a majority of the previous view agreed. */
 export interface View {
   readonly cluster: string
@@ -72,6 +80,11 @@ export interface View {
   /** The member whose vote weighs 2 where the number of voters is even. */
   readonly tieBreaker: string
   readonly placement: PlacementParameters
+  /**
+   * Agents that were moved by hand or by load, by peer, in order; at most 2048 keys. Who leaves the
+   * view gives them back to hashing. @default none
+   */
+  readonly moved?: readonly MovedAgents[]
   /**
    * Milliseconds for which one renewal of a peer's lease counts. It grows with the cluster and never
    * shrinks again, so that whoever waits for a lease to end knows how long. @default 1500
@@ -123,6 +136,8 @@ export interface ViewProposal {
   readonly reinstate?: Partial<Revocations>
   /** Takes the marks of forced views up to this number away: somebody has looked after the data. */
   readonly acknowledgeForced?: number
+  /** Moves agents to these members; keys under the peer `''` go back to where hashing puts them. */
+  readonly move?: readonly MovedAgents[]
 }
 
 /** An operator's decision in place of a majority that is lost for good. */
@@ -145,8 +160,8 @@ export interface ViewControl {
    * Makes a view without a majority, where that is lost for good. **Unsafe**: what only the lost
    * members knew is gone, and if they were only cut off, what they acknowledged meanwhile is
    * overruled. It is logged, counted, recorded in the view and all later ones (`unsafe`), and its
-   * number is a thousand higher, so that it wins over whatever the others decided; when they come
-   * back they join anew.
+   * number is one to two thousand higher, so that it wins over whatever the others decided; when they
+   * come back they join anew.
    *
    * Rejects with `InvalidParametersError` where a majority can be reached or the members are not of
    * this view, and with `UnavailableError` where one of the listed members does not answer.
@@ -219,8 +234,12 @@ export interface Membership extends TypedEventTarget<MembershipEvents>, Service 
   unsettledViews(): readonly View[]
   /** Resolves when this peer has adopted view `number` or a later one; asks `from` for it. */
   catchUp(number: number, from: string, options?: AbortOptions): Promise<View>
-  /** Says that all data this peer is responsible for in view `number` is on enough of its replicas. */
-  reportSettled(number: number): void
+  /**
+   * Says that all data this peer is responsible for in view `number` is on enough of its replicas.
+   * Where several layers keep data, each reports by its own name, and this peer has reported when
+   * all of them have. @default reporter 'state'
+   */
+  reportSettled(number: number, reporter?: string): void
   reachability(peer: string): Reachability
   /** Asks the cluster to go on without this peer; resolves when a view without it is decided. */
   leave(options?: AbortOptions): Promise<void>

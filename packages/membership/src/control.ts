@@ -1,10 +1,20 @@
 import { InvalidParametersError, OverloadedError, UnavailableError } from '@murmuration/interface'
-import type { ForcedView, Rpc, View, ViewProposal } from '@murmuration/interface'
+import type { ForcedView, View, ViewProposal } from '@murmuration/interface'
 import { isMajority } from './core/quorum.ts'
+import { placesOf, withMoves } from './core/moves.ts'
 import { withProposal } from './core/view-change.ts'
 import type { Machine } from './core/machine.ts'
-import { forceAskTimeoutMs, forcedMax, proposalsMax, revokedMax, textMax } from './defaults.ts'
-import { callPeer } from './wire.ts'
+import {
+  forceAskTimeoutMs,
+  forcedMax,
+  movedKeyMax,
+  movedMax,
+  movedTextMax,
+  proposalsMax,
+  revokedMax,
+  textMax
+} from './defaults.ts'
+import type { Wire } from './wire.ts'
 
 /** Throws where a proposal is not well formed or would grow a list over its bound. */
 export function checkProposal(view: View, proposal: ViewProposal): void {
@@ -19,10 +29,34 @@ export function checkProposal(view: View, proposal: ViewProposal): void {
   if (!Number.isSafeInteger(acknowledgeForced) || acknowledgeForced < 0) {
     throw new InvalidParametersError('acknowledgeForced must be the number of a view')
   }
+  checkMoves(view, proposal)
   const { revoked } = withProposal(view, proposal)
   if (Math.max(revoked?.peers.length ?? 0, revoked?.serials.length ?? 0) > revokedMax) {
     throw new InvalidParametersError(
       `at most ${revokedMax} peers and serials can be revoked: reinstate those that have expired`
+    )
+  }
+}
+
+function checkMoves(view: View, proposal: ViewProposal): void {
+  const { move } = proposal
+  if (move === undefined) {
+    return
+  }
+  const members = new Set(['', ...view.members.map(({ peer }) => peer)])
+  for (const { peer, keys } of move) {
+    if (!members.has(peer)) {
+      throw new InvalidParametersError(`${peer} is no member of view ${view.number}`)
+    }
+    if (keys.some((key) => key === '' || key.length > movedKeyMax || !key.isWellFormed())) {
+      throw new InvalidParametersError(`a moved key is a text of 1 to ${movedKeyMax} characters`)
+    }
+  }
+  const after = [...placesOf(withMoves(view, move).moved).keys()]
+  const length = after.reduce((total, key) => total + key.length, 0)
+  if (after.length > movedMax || length > movedTextMax) {
+    throw new OverloadedError(
+      `a view holds ${movedMax} moved agents of ${movedTextMax} characters in all: move some back`
     )
   }
 }
@@ -64,17 +98,18 @@ export function checkForced(machine: Machine, { members, reason }: ForcedView, n
  * where one does not answer: whoever is listed must be there, or the next view has no majority again.
  */
 export async function highestView(
-  rpc: Rpc,
+  wire: Wire,
   machine: Machine,
   members: readonly string[]
 ): Promise<{ readonly number: number; readonly peer: string }> {
   const message = { standing: machine.standing(), after: Number.MAX_SAFE_INTEGER }
-  const others = members.filter((peer) => peer !== rpc.peer)
+  const own = machine.self.peer
+  const others = members.filter((peer) => peer !== own)
   const answers = await Promise.all(
     others.map(async (peer) => {
       try {
         const sent = { method: 'view', message } as const
-        const { standing } = (await callPeer(rpc, peer, sent, forceAskTimeoutMs)).message
+        const { standing } = (await wire.call(peer, sent, forceAskTimeoutMs)).message
         const isSame = standing.lineage === machine.history.lineage
         return { peer, number: isSame ? standing.number : undefined }
       } catch {
@@ -83,7 +118,7 @@ export async function highestView(
       }
     })
   )
-  let highest = { number: machine.history.number, peer: rpc.peer }
+  let highest = { number: machine.history.number, peer: own }
   const silent: string[] = []
   for (const { peer, number } of answers) {
     if (number === undefined) {

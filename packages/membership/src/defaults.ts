@@ -33,11 +33,20 @@ export const highMark = 9
 /** Fewer reports than this are taken for noise of single links. */
 export const lowMark = 3
 
+/** Where not all watch all, alerts of closed ports are gathered for so long before they are sent. */
+export const alertBatchMs = 100
+
 /** Rings of the expander, thus peers that each peer watches above {@link fullMeshMax}. */
 export const ringCount = 10
 
 /** Members that vote on the next view; above, so many are chosen by hashing. Odd. */
 export const acceptorsMax = 21
+
+/** In views of more members news is passed on from member to member, not told by one to all. */
+export const announceMax = 50
+
+/** Acceptors that are asked for a lease beside the majority that granted the last one. */
+export const renewalSpare = 2
 
 /** How long changes are collected before a view is proposed. Longer makes fewer, larger changes. */
 export const batchMs = 100
@@ -111,11 +120,23 @@ export const writeRetryMs = 1000
 /** Requests that wait for the store; more are answered `OverloadedError`. */
 export const backlogMax = 4096
 
-/** How much higher the number of a forced view is; each view decided elsewhere meanwhile costs one. */
+/**
+ * How much higher the number of a forced view is, at least; each view that others decide meanwhile
+ * costs one. By chance it is up to twice as much.
+ */
 export const forcedStep = 1000
 
 /** Revoked PeerIds in a view, and revoked serials. Expired serials can be taken back. */
 export const revokedMax = 1024
+
+/** Agents in a view that are not where hashing puts them: each travels with every view. */
+export const movedMax = 2048
+
+/** Characters of the shard key or id of such an agent. */
+export const movedKeyMax = 512
+
+/** Characters of all of them together: keeps a view well below 1 MiB. */
+export const movedTextMax = 131_072
 
 /** Proposals of people that wait on one peer. More are refused. */
 export const proposalsMax = 64
@@ -125,6 +146,9 @@ export const forcedMax = 16
 
 /** Deadline of one peer's answer before a view is forced. */
 export const forceAskTimeoutMs = 3000
+
+/** Heartbeats that are remembered decoded: one request and one answer of each peer that is met. */
+export const decodedMax = 4096
 
 /** Members of a view. */
 export const membersMax = 4096

@@ -11,10 +11,12 @@ import type {
 import type { AbortOptions, Logger } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
 import { History } from './core/history.ts'
+import { unpackAll } from './core/packing.ts'
 import { paceOf } from './core/pace.ts'
 import { Chain, Question } from './core/messages.ts'
 import type { Standing } from './core/messages.ts'
 import type { Decision } from './core/records.ts'
+import { follows } from './core/verifying.ts'
 import {
   askTimeoutMs,
   catchUpTimeoutMs,
@@ -210,14 +212,22 @@ export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements
       const question = Question.encode({ standing: this.#standing(lineage), after })
       const timeoutMs = askTimeoutMs
       const bytes = await rpc.call(peer, 'membership.view', question, { timeoutMs })
-      const { standing, decisions: more } = Chain.decode(bytes)
+      const { standing, decisions: packed } = Chain.decode(bytes)
+      const more = unpackAll(decisions.at(-1)?.view ?? this.view, packed)
+      if (more === undefined) {
+        return
+      }
       const isMember = more.at(-1)?.view.members.some((member) => member.peer === peer) ?? true
       if (standing.cluster !== this.#cluster || standing.size === 0) {
         return
       }
       this.#heardAt.set(peer, clock.monotonic())
       const first = decisions.length === 0 ? more[0]?.view.number : after + 1
-      const fits = more.every(({ view }, index) => view.number === (first ?? 0) + index)
+      const fits = more.every((decision, index) => {
+        return index === 0
+          ? decision.view.number === first || decision.forced !== undefined
+          : follows(more[index - 1]?.view.number ?? 0, decision)
+      })
       if (!fits || (decisions.length > 0 && standing.lineage !== lineage)) {
         return
       }

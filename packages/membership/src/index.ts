@@ -81,6 +81,11 @@ export interface MembershipInit {
    * @default { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' }
    */
   readonly placement?: Partial<PlacementParameters>
+  /**
+   * Names of the layers that keep data here: a view counts as reported when all of them have called
+   * `reportSettled` with their names. @default ['state']
+   */
+  readonly reporters?: readonly string[]
   /** Roles that a peer's certificate gives it; only a `member` may join. @default all are members */
   readonly rolesOf?: (peer: string) => readonly Role[]
   /**

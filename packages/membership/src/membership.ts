@@ -22,6 +22,7 @@ import { checkForced, checkProposal, checkTaken, highestView } from './control.t
 import { Machine } from './core/machine.ts'
 import type { RefusalReason } from './core/messages.ts'
 import type { Answered, Effect, Sent } from './core/outbox.ts'
+import { Reports } from './core/reports.ts'
 import type { Rules } from './core/rules.ts'
 import { isProposalIn } from './core/view-change.ts'
 import { backlogMax, catchUpTimeoutMs } from './defaults.ts'
@@ -34,7 +35,7 @@ import { registerMetrics } from './metrics.ts'
 import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
 import { Waiters, waitOf } from './waiters.ts'
-import { callPeer, handleAll, unhandleAll } from './wire.ts'
+import { Wire } from './wire.ts'
 
 /** The machine with a network, a store, a clock and events around it. */
 export class MembershipService
@@ -45,7 +46,9 @@ export class MembershipService
   readonly #settings: Settings
   readonly #rules: Rules
   readonly #ledger: Ledger
+  readonly #wire: Wire
   readonly #engine: Engine
+  readonly #reports: Reports
   readonly #log: Logger | undefined
   readonly #count: ReturnType<typeof registerMetrics>
   readonly #waiters: Waiters
@@ -64,7 +67,9 @@ export class MembershipService
     this.#components = components
     this.#settings = settingsOf(components, init)
     this.#rules = rules
+    this.#reports = new Reports(init.reporters)
     this.#ledger = new Ledger(components.store)
+    this.#wire = new Wire(components.rpc)
     this.#log = components.logger?.forComponent('murmuration:membership')
     this.#waiters = new Waiters(components.clock)
     this.#engine = new Engine({
@@ -119,10 +124,10 @@ export class MembershipService
     this.#starting = undefined
     this.#engine.stop()
     this.#answers.clear()
-    const { discovery, rpc } = this.#components
+    const { discovery } = this.#components
     discovery?.removeEventListener('connected', this.#onConnected)
     discovery?.removeEventListener('disconnected', this.#onDisconnected)
-    unhandleAll(rpc)
+    this.#wire.unhandleAll()
     this.#waiters.failAll(new NotStartedError('membership was stopped'))
   }
 
@@ -131,28 +136,24 @@ export class MembershipService
     return this.#engine.machine?.reachability(peer, now) ?? 'unreachable'
   }
 
-  reportSettled(number: number): void {
+  reportSettled(number: number, reporter = 'state'): void {
     if (!Number.isSafeInteger(number) || number > (this.view?.number ?? 0)) {
       throw new InvalidParametersError(`view ${number} is not adopted here`)
     }
-    this.#engine.enter((machine, now) => machine.report(number, now))
+    if (this.#reports.add(reporter, number)) {
+      this.#engine.enter((machine, now) => machine.report(number, now))
+    }
   }
 
-  async catchUp(number: number, from: string, options: AbortOptions = {}): Promise<View> {
-    const { signal } = options
+  async catchUp(number: number, from: string, { signal }: AbortOptions = {}): Promise<View> {
     const what = `view ${number}`
     const isThere = (): View | undefined =>
       this.view !== undefined && this.view.number >= number ? this.view : undefined
     const ask = (): void => this.#engine.enter((machine) => machine.pull(from))
     const failure = new UnavailableError(`${what} was not learned from ${from} in time`)
     this.#assertStarted()
-    return await this.#waiters.until(isThere, {
-      what,
-      signal,
-      ask,
-      failure,
-      timeoutMs: catchUpTimeoutMs
-    })
+    const timeoutMs = catchUpTimeoutMs
+    return await this.#waiters.until(isThere, { what, signal, ask, failure, timeoutMs })
   }
 
   mayReplace(owner: Owner): boolean {
@@ -186,12 +187,12 @@ export class MembershipService
 
   async forceView(forced: ForcedView, options: AbortOptions = {}): Promise<View> {
     const { machine } = this.#engine
-    const { clock, rpc } = this.#components
+    const { clock } = this.#components
     if (machine === undefined) {
       throw new NotStartedError('membership is not started')
     }
     checkForced(machine, forced, clock.monotonic())
-    const { number, peer } = await highestView(rpc, machine, forced.members)
+    const { number, peer } = await highestView(this.#wire, machine, forced.members)
     await this.catchUp(number, peer, options)
     // The others may have come back meanwhile, or the view have changed.
     checkForced(machine, forced, clock.monotonic())
@@ -201,8 +202,7 @@ export class MembershipService
     return await this.#waiters.until(isForced, { what: 'a forced view', signal: options.signal })
   }
 
-  async joined(options: AbortOptions = {}): Promise<View> {
-    const { signal } = options
+  async joined({ signal }: AbortOptions = {}): Promise<View> {
     this.#assertStarted()
     const isThere = (): View | undefined =>
       this.view?.members.some(({ peer, incarnation }) => {
@@ -213,8 +213,7 @@ export class MembershipService
     return await this.#waiters.until(isThere, { what: 'joining', signal })
   }
 
-  async leave(options: AbortOptions = {}): Promise<void> {
-    const { signal } = options
+  async leave({ signal }: AbortOptions = {}): Promise<void> {
     this.#assertStarted()
     this.#engine.enter((machine, now) => machine.leave(now))
     try {
@@ -252,7 +251,7 @@ export class MembershipService
     }
     const config = { ...this.#settings, self, random, rules: this.#rules }
     const machine = new Machine(config, stored, clock.monotonic())
-    handleAll(rpc, (from, sent, signal) => this.#serve(from, sent, signal))
+    this.#wire.handleAll((from, sent, signal) => this.#serve(from, sent, signal))
     discovery?.addEventListener('connected', this.#onConnected)
     discovery?.addEventListener('disconnected', this.#onDisconnected)
     this.#engine.begin(machine)
@@ -369,7 +368,7 @@ export class MembershipService
   async #call({ id, to, sent, timeoutMs }: Effect & { readonly type: 'request' }): Promise<void> {
     let answered: Answered | undefined
     try {
-      answered = await callPeer(this.#components.rpc, to, sent, timeoutMs)
+      answered = await this.#wire.call(to, sent, timeoutMs)
     } catch (error) {
       // Every failure means the same to the protocol: no answer. It asks again by itself.
       this.#log?.trace('%s of %s failed: %e', sent.method, to, error)

@@ -1,7 +1,7 @@
 import { decode, encode } from '@murmuration/codec'
 import { createSimulation } from '@murmuration/testkit'
 import type { CrashOptions, Simulation, SimulationInit } from '@murmuration/testkit'
-import type { Reachability, View } from '@murmuration/interface'
+import type { Clock, Reachability, View } from '@murmuration/interface'
 import { fromString } from 'uint8arrays/from-string'
 import { toString } from 'uint8arrays/to-string'
 import { standardRules } from '../src/core/rules.ts'
@@ -24,6 +24,8 @@ export interface ClusterInit extends Partial<SimulationInit> {
   readonly rules?: Rules
   /** Reports each view as settled as soon as it is adopted. @default true */
   readonly settles?: boolean
+  /** How fast the clock of a node goes; 1 is right. @default 1 for all */
+  readonly paceOf?: (name: string) => number
 }
 
 /** Simulated members, and the checks that hold at all times. */
@@ -35,20 +37,24 @@ export class Cluster {
   readonly #highest = new Map<string, number>()
   readonly #rules: Rules
   readonly #settles: boolean
+  readonly #paceOf: (name: string) => number
   readonly #names = new Set<string>()
+  #lineage = ''
   #failure: string | undefined
 
   constructor(init: ClusterInit = {}) {
     this.simulation = init.simulation ?? createSimulation({ seed: 1, ...init })
     this.#rules = init.rules ?? standardRules
     this.#settles = init.settles ?? true
+    this.#paceOf = init.paceOf ?? (() => 1)
   }
 
   /** Starts a node that asks all nodes there ever were. The first one founds the cluster. */
   start(name: string, init: Partial<MembershipInit> = {}): Life {
     const isFirst = this.#names.size === 0
     this.#names.add(name)
-    const { clock, random, rpc, links, store } = this.simulation.node(name)
+    const { random, rpc, links, store, ...node } = this.simulation.node(name)
+    const clock = drifting(node.clock, this.#paceOf(name))
     const contacts = (): readonly string[] => [...this.#names].filter((other) => other !== name)
     const membership = new MembershipService(
       { clock, random, rpc, store, discovery: links },
@@ -107,6 +113,11 @@ export class Cluster {
     return life.membership
   }
 
+  /** The name of this line of views, after the founder of the first one. */
+  get lineage(): string {
+    return this.#lineage
+  }
+
   members(name: string): readonly string[] {
     return this.of(name).view?.members.map(({ peer }) => peer) ?? []
   }
@@ -143,6 +154,10 @@ export class Cluster {
     const text = toString(encode(view), 'base16')
     const before = this.#decided.get(view.number) ?? text
     this.#decided.set(view.number, before)
+    if (view.number === 1) {
+      const [founder] = view.members
+      this.#lineage = `${founder?.peer}#${founder?.incarnation}`
+    }
     if (before !== text) {
       const shown = JSON.stringify(decode(fromString(before, 'base16')))
       this.#failure ??= `two views ${view.number}:\n${shown}\n${JSON.stringify(view)}`
@@ -160,11 +175,46 @@ export class Cluster {
     this.#highest.delete(name)
   }
 
+  /**
+   * I8: whoever may be replaced does not act. A peer that came back holds a lease again, as another
+   * tenure, which those who did not see it come back do not know.
+   */
+  checkLeases(): void {
+    const lives = [...this.lives.values()].filter(({ name }) => this.simulation.isRunning(name))
+    for (const { name, membership: holder } of lives) {
+      if (holder.view === undefined || !holder.lease.held) {
+        continue
+      }
+      const own = holder.view.members.find(({ peer }) => peer === name)
+      for (const { name: by, membership: other } of lives) {
+        const knows = (own?.since ?? 0) <= (other.view?.number ?? 0)
+        if (knows && other.mayReplace(holder.self)) {
+          const { remainingMs } = holder.lease
+          this.#failure ??=
+            `${by} may replace ${name}, which holds its lease for ${remainingMs.toFixed(0)} ms more ` +
+            `in view ${holder.view.number}`
+        }
+      }
+    }
+  }
+
   /** Throws what an event handler found, which could not throw it itself. */
   assertSound(): void {
     if (this.#failure !== undefined) {
       throw new Error(`seed ${this.simulation.seed}: ${this.#failure}`)
     }
+  }
+}
+
+/** A clock that goes faster or slower than the right one, all of it. */
+function drifting(clock: Clock, pace: number): Clock {
+  if (pace === 1) {
+    return clock
+  }
+  return {
+    now: () => clock.now() * pace,
+    monotonic: () => clock.monotonic() * pace,
+    schedule: (delayMs, task) => clock.schedule(delayMs / pace, task)
   }
 }
 

@@ -2,6 +2,7 @@ import { integerBetween, pick } from '@murmuration/testkit'
 import { isMajority } from '../src/index.ts'
 import { Cluster } from './cluster.ts'
 import type { ClusterInit } from './cluster.ts'
+import { announce } from './forgery.ts'
 
 export interface FaultRun extends ClusterInit {
   /** Virtual time during which faults come. @default 5000 */
@@ -36,6 +37,7 @@ export async function runFaults(init: FaultRun): Promise<Outcome> {
   while (simulation.now < faultsMs) {
     faults.next()
     await simulation.run(integerBetween(random, 20, init.gapMs ?? 900))
+    cluster.checkLeases()
     cluster.assertSound()
   }
   await faults.end()
@@ -105,7 +107,9 @@ class Faults {
       }
     } else if (kind < 0.95) {
       simulation.heal()
-    } else if (kind < 0.97 && name !== undefined && this.gone.size === 0 && up.length > 2) {
+    } else if (kind < 0.96 && name !== undefined) {
+      this.#forge(name, pick(random, up) ?? name)
+    } else if (kind < 0.975 && name !== undefined && this.gone.size === 0 && up.length > 2) {
       this.gone.add(name)
       this.#cluster
         .of(name)
@@ -143,6 +147,16 @@ class Faults {
     }
     if (random.next() < 0.5) {
       simulation.after(integerBetween(random, 1, 200), () => this.#restart(name))
+    }
+  }
+
+  /** A mistake: a member announces a view for which only it has voted. */
+  #forge(from: string, to: string): void {
+    const { view } = this.#cluster.of(from)
+    const votes = [from]
+    if (from !== to && view !== undefined && !isMajority(view, new Set(votes))) {
+      // Whether it arrives does not matter.
+      announce(this.#cluster, { from, to, votes }).catch(() => {})
     }
   }
 

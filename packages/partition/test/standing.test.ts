@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
 import type { Member, View } from '@murmuration/interface'
-import { standingOf, verdictOf } from '@murmuration/partition'
+import { acceptorsOf, isMajority } from '@murmuration/membership'
+import { standingOf } from '@murmuration/partition'
 
 const member = (peer: string): Member => ({
   peer,
@@ -57,19 +58,33 @@ describe('standing of a peer in a split', () => {
     expect(status(view, new Set(['a']))).toBe('minority')
   })
 
+  it('counts the acceptors above 21 members, as membership does, and not the members', () => {
+    const peers = Array.from({ length: 60 }, (_, index) => `p${String(index).padStart(2, '0')}`)
+    const view = viewOf(peers)
+    const acceptors = acceptorsOf(view).map(({ peer }) => peer)
+    expect(acceptors).toHaveLength(21)
+    const few = acceptors.slice(0, 11)
+    const many = peers.filter((peer) => !few.includes(peer))
+    expect(many).toHaveLength(49)
+    expect(status(view, new Set(few))).toBe('majority')
+    expect(status(view, new Set(many))).toBe('minority')
+    // Of any two complementary sides the one that can decide the next view goes on.
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 60, maxLength: 60 }), (choice) => {
+        const side = new Set(peers.filter((_, index) => choice[index]))
+        const other = new Set(peers.filter((peer) => !side.has(peer)))
+        if (side.size > 0 && other.size > 0) {
+          expect(status(view, side) === 'majority').toBe(isMajority(view, side))
+          expect(isMajority(view, side)).toBe(status(view, other) === 'minority')
+        }
+      })
+    )
+  })
+
   it('leaves no majority when three parts have none', () => {
     const view = viewOf(['a', 'b', 'c', 'd', 'e'])
     for (const side of [['a', 'b'], ['c', 'd'], ['e']]) {
       expect(status(view, new Set(side))).toBe('minority')
     }
-  })
-})
-
-describe('verdict of an agent type', () => {
-  it('pauses only the minority, and only types that ask for it', () => {
-    expect(verdictOf('pause-minority', 'minority')).toBe('pause')
-    expect(verdictOf('pause-minority', 'majority')).toBe('run')
-    expect(verdictOf('continue-all', 'minority')).toBe('run')
-    expect(verdictOf('leader-election', 'minority')).toBe('run')
   })
 })

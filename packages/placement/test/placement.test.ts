@@ -258,6 +258,39 @@ describe('ownerOf', () => {
   })
 })
 
+describe('a moved agent', () => {
+  const members = peers(5)
+  const lamp: AgentRecord = { id: 'default/lamp/1', placement: 'hash', replicas: 3 }
+  const home = createPlacement(view(members)).homeOf(lamp)
+  const outside = members.find((one) => !home.includes(one))?.peer ?? ''
+
+  it('is owned by the member that the view names, and kept where it was', () => {
+    const moved = createPlacement({ ...view(members), moved: [{ peer: outside, keys: [lamp.id] }] })
+    expect(moved.ownerOf(lamp)?.peer).toBe(outside)
+    expect(moved.homeOf(lamp)).toEqual(home)
+    expect(moved.ownerOf({ ...lamp, id: 'default/lamp/2' })).toBe(
+      moved.homeOf({ ...lamp, id: 'default/lamp/2' })[0]
+    )
+  })
+
+  it('takes those with its shard key along, and nothing pinned', () => {
+    const key = { ...view(members), moved: [{ peer: outside, keys: ['north'] }] }
+    const placement = createPlacement(key)
+    expect(placement.ownerOf({ ...lamp, shardKey: 'north' })?.peer).toBe(outside)
+    expect(placement.ownerOf({ ...lamp, id: 'default/lamp/2', shardKey: 'north' })?.peer).toBe(
+      outside
+    )
+    const pinned: AgentRecord = { id: 'default/host/peer-2', placement: 'pinned', replicas: 3 }
+    const named = { ...view(members), moved: [{ peer: outside, keys: [pinned.id] }] }
+    expect(createPlacement(named).ownerOf(pinned)?.peer).toBe('peer-2')
+  })
+
+  it('is where hashing puts it when its member is not in the view', () => {
+    const gone = { ...view(members), moved: [{ peer: 'nobody', keys: [lamp.id] }] }
+    expect(createPlacement(gone).ownerOf(lamp)).toBe(home[0])
+  })
+})
+
 describe('createPlacement', () => {
   it.each<[string, View, string]>([
     ['a peer twice', view([member('a'), member('a')]), 'the peer a is in the view twice'],

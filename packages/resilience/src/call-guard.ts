@@ -1,10 +1,10 @@
+import { isFactual } from '@murmuration/interface'
 import type { CallGuard, Clock } from '@murmuration/interface'
 import type { BulkheadPolicy } from 'cockatiel'
 import { createBulkhead, through } from './bulkhead.ts'
 import { createCircuit, isOpenCircuit } from './circuit-breaker.ts'
 import type { Circuit } from './circuit-breaker.ts'
 import { defaults } from './defaults.ts'
-import { isFactual } from './failures.ts'
 import { createRetryBudget } from './retry.ts'
 
 /** Options of {@link createCallGuard}. */

@@ -1,9 +1,8 @@
-import { InvalidParametersError } from '@murmuration/interface'
+import { InvalidParametersError, isFactual } from '@murmuration/interface'
 import type { Clock } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'
 import { ExponentialBackoff, fullJitterGenerator, handleWhen, retry } from 'cockatiel'
 import { defaults } from './defaults.ts'
-import { isFactual } from './failures.ts'
 
 /** How many repetitions there may be, shared by many callers. */
 export interface RetryBudget {

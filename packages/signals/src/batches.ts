@@ -13,13 +13,23 @@ export interface OpenedBatch {
   readonly since: number
   /** 0 unless it was sent again, in which case having it already is nothing strange. */
   readonly attempt: number
+  readonly channel: string
+  readonly durable: boolean
+  readonly count: number
+  /** Whether any of its signals has a subject. */
+  readonly subjects: boolean
   readonly signals: readonly Signal[]
+  /** The signed bytes. */
+  readonly original: Uint8Array
 }
+
+/** What the author of a batch knows of it. */
+export type OwnFacts = Pick<OpenedBatch, 'author' | 'time' | 'subjects' | 'original'>
 
 export interface BatchSealInit {
   readonly signer: SignalSigner
   readonly cluster: string
-  readonly boot: number
+  readonly boot: () => number
   /** PeerIds (text) that may publish; undefined: whoever could connect. */
   readonly members: (() => readonly string[]) | undefined
 }
@@ -34,11 +44,45 @@ export class BatchSeal {
 
   async seal(batch: Omit<Batch, 'cluster' | 'boot'>): Promise<Uint8Array> {
     const { cluster, boot, signer } = this.#init
-    return await signer.seal(Batch.encode({ ...batch, cluster, boot }), batch.first)
+    return await signer.seal(Batch.encode({ ...batch, cluster, boot: boot() }), batch.first)
   }
 
-  async open(bytes: Uint8Array, channel: string): Promise<OpenedBatch | RejectReason> {
-    const { cluster, signer, members } = this.#init
+  /** A batch of this peer as others will open it; its signals are read only when asked for. */
+  own(batch: Omit<Batch, 'cluster' | 'boot'>, facts: OwnFacts): OpenedBatch {
+    const { channel, durable, first, since, attempt } = batch
+    let signals: readonly Signal[] | undefined
+    return {
+      ...facts,
+      boot: this.#init.boot(),
+      channel,
+      durable: durable === true,
+      first,
+      since,
+      attempt,
+      count: batch.signals.length,
+      get signals() {
+        signals ??= batch.signals.map(decodeSignal)
+        return signals
+      }
+    }
+  }
+
+  /** Opens what was checked before, when it came; who was a member then may not be one now. */
+  reopen(bytes: Uint8Array): Promise<OpenedBatch | RejectReason> {
+    return this.#open(bytes, undefined, undefined)
+  }
+
+  /** Without a channel any one of this cluster will do. */
+  open(bytes: Uint8Array, channel?: string): Promise<OpenedBatch | RejectReason> {
+    return this.#open(bytes, channel, this.#init.members)
+  }
+
+  async #open(
+    bytes: Uint8Array,
+    channel: string | undefined,
+    members: (() => readonly string[]) | undefined
+  ): Promise<OpenedBatch | RejectReason> {
+    const { cluster, signer } = this.#init
     if (bytes.length > messageBytesMax) {
       return 'oversized'
     }
@@ -48,7 +92,7 @@ export class BatchSeal {
       if (batch.cluster !== cluster) {
         return 'other-cluster'
       }
-      if (batch.channel !== channel) {
+      if (channel !== undefined && batch.channel !== channel) {
         return 'other-channel'
       }
       if (batch.first !== envelope.sequence || batch.signals.length === 0) {
@@ -57,6 +101,7 @@ export class BatchSeal {
       if (members !== undefined && !members().includes(envelope.signer)) {
         return 'not-a-member'
       }
+      const signals = batch.signals.map(decodeSignal)
       return {
         author: envelope.signer,
         time: envelope.time,
@@ -64,7 +109,12 @@ export class BatchSeal {
         first: batch.first,
         since: Math.min(batch.since, batch.first),
         attempt: batch.attempt,
-        signals: batch.signals.map(decodeSignal)
+        channel: batch.channel,
+        durable: batch.durable === true,
+        original: bytes,
+        count: signals.length,
+        subjects: signals.some(({ subject }) => subject !== undefined),
+        signals
       }
     } catch (error) {
       const name = error instanceof Error ? error.name : ''

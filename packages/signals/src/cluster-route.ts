@@ -1,28 +1,23 @@
-import type { Clock, Random } from '@murmuration/interface'
-import type { BatchSeal } from './batches.ts'
-import { ClusterReceiver } from './cluster-receiver.ts'
+import type { Random } from '@murmuration/interface'
 import { ClusterSender } from './cluster-sender.ts'
+import type { ClusterSenderInit } from './cluster-sender.ts'
 import type { SignalsComponents } from './components.ts'
 import type { Dispatcher } from './core/dispatcher.ts'
 import { topicName } from './core/pattern.ts'
-import type { Counters } from './counters.ts'
 import type { Gossip } from './gossip.ts'
+import type { Intake } from './intake.ts'
+import type { Orders } from './orders.ts'
 import { Reconnects } from './reconnects.ts'
 import { Topics } from './topics.ts'
 
-export interface ClusterRouteInit {
-  readonly self: string
-  readonly cluster: string
-  readonly gossip: Gossip
-  readonly seal: BatchSeal
+export interface ClusterRouteInit extends ClusterSenderInit {
+  readonly intake: Intake
+  readonly orders: Orders
   readonly dispatcher: Dispatcher
-  readonly clock: Clock
   readonly random: Random
-  readonly counters: Counters
-  readonly defer: (task: () => void) => void
-  readonly report: (what: string, error: unknown) => void
-  readonly stopped: () => AbortSignal
   readonly reconnect: SignalsComponents['reconnect']
+  /** A peer has appeared that listens to something. */
+  readonly onPeer: (peer: string) => void
 }
 
 /** Signals to and from all who listen: the parts over gossip, and which topics this peer is in. */
@@ -30,28 +25,46 @@ export class ClusterRoute {
   readonly sender: ClusterSender
   readonly #gossip: Gossip
   readonly #dispatcher: Dispatcher
-  readonly #receiver: ClusterReceiver
+  readonly #init: ClusterRouteInit
   readonly #topics: Topics
   readonly #reconnects: Reconnects | undefined
+  /** The topics that this peer is in, and since when. */
+  readonly #joinedAt = new Map<string, number>()
   #started = false
   #unlisten: (() => void)[] = []
 
   constructor(init: ClusterRouteInit) {
     const { clock, cluster, gossip, reconnect } = init
+    this.#init = init
     this.#gossip = gossip
     this.#dispatcher = init.dispatcher
     this.sender = new ClusterSender(init)
-    this.#receiver = new ClusterReceiver(init)
     this.#reconnects = reconnect && new Reconnects({ ...init, reconnect })
     this.#topics = new Topics({
       clock,
-      join: (number) => gossip.subscribe(topicName(cluster, number)),
+      join: (number) => {
+        const topic = topicName(cluster, number)
+        this.#joinedAt.set(topic, clock.now())
+        gossip.subscribe(topic)
+      },
       leave: (number) => {
         const topic = topicName(cluster, number)
-        this.#receiver.left(topic)
+        // What is missed there from now on is no loss.
+        init.orders.topics.pause(topic)
+        this.#joinedAt.delete(topic)
         gossip.unsubscribe(topic)
       }
     })
+  }
+
+  /** The topics that this peer is in. */
+  topics(): readonly string[] {
+    return [...this.#joinedAt.keys()]
+  }
+
+  /** Since when this peer listens to a topic; undefined where it does not. */
+  joinedAt(topic: string): number | undefined {
+    return this.#joinedAt.get(topic)
   }
 
   /** A topic begins or ceases to be needed by subscriptions. */
@@ -68,8 +81,11 @@ export class ClusterRoute {
 
   start(): void {
     this.#unlisten = [
-      this.#gossip.onMessage((message) => this.#receiver.judge(message)),
-      this.#gossip.onSubscribed((peer, topic) => this.sender.subscribed(peer, topic))
+      this.#gossip.onMessage((message) => this.#init.intake.judge(message)),
+      this.#gossip.onSubscribed((peer, topic) => {
+        this.sender.subscribed(peer, topic)
+        this.#init.onPeer(peer)
+      })
     ]
     for (const number of this.#dispatcher.topics()) {
       this.#topics.want(number)
@@ -82,7 +98,6 @@ export class ClusterRoute {
     this.#started = false
     this.#reconnects?.stop()
     this.#topics.clear()
-    this.#receiver.stop()
     for (const unlisten of this.#unlisten.splice(0)) {
       unlisten()
     }

@@ -1,5 +1,5 @@
 import type { AbortOptions, ComponentLogger, Metrics } from '@libp2p/interface'
-import type { Clock, Random, Rpc, SignalRoute, Signals } from '@murmuration/interface'
+import type { Clock, Random, Rpc, SignalRoute, Signals, Store } from '@murmuration/interface'
 import type { SignalCounters } from './counters.ts'
 import type { Gossip } from './gossip.ts'
 import type { SignalSigner } from './signer.ts'
@@ -15,6 +15,25 @@ export interface SignalsInit {
   readonly routes?: Readonly<Record<string, SignalRoute>>
   /** The `source` of signals that name none. @default '/p2p/' and the PeerId */
   readonly source?: string
+  /**
+   * W: logs that must have a signal before it is accepted at least once, 1 to 8; fewer where there
+   * are fewer members. @default 2
+   */
+  readonly copies?: number
+  /** Bounds of the log of this peer. */
+  readonly log?: {
+    /** @default 67108864, or 8388608 without a store */
+    readonly bytesMax?: number
+    /** Milliseconds. @default 3600000 */
+    readonly ageMs?: number
+  }
+  /** What each neighbour may send; twice as much in a burst. More is refused before it is read. */
+  readonly budget?: {
+    /** @default 4000 */
+    readonly messagesPerSecond?: number
+    /** @default 67108864 */
+    readonly bytesPerSecond?: number
+  }
 }
 
 /** What a bus works with. Without `gossip` and `rpc` signals stay on this peer. */
@@ -27,7 +46,20 @@ export interface SignalsComponents {
   readonly gossip?: Gossip | undefined
   /** Carries the `targeted` and `shard` routes. */
   readonly rpc?: Rpc | undefined
-  /** Number of this process start, higher than all before. @default the time of creation */
+  /**
+   * Keeps the log, what was seen, durable subscriptions and dead letters. It belongs to the bus
+   * alone. @default in memory
+   */
+  readonly store?: Store | undefined
+  /**
+   * Members of the view (PeerIds, text): they hold copies, and know of durable subscriptions.
+   * @default whoever is connected and gossips
+   */
+  readonly view?: (() => readonly string[]) | undefined
+  /**
+   * Number of this process start, higher than all before, those of a lost disk included.
+   * @default the time of the start, or one more than the store knows
+   */
   readonly boot?: number | undefined
   /** PeerIds (text) whose signals are taken. @default everybody who is connected */
   readonly members?: (() => readonly string[]) | undefined

@@ -13,6 +13,7 @@ export type RejectReason =
   | 'from-the-future'
   | 'replayed'
   | 'overloaded'
+  | 'over-budget'
 
 /** What is counted, each since the bus was made. */
 export type CounterName =
@@ -37,6 +38,21 @@ export type CounterName =
   | 'missing'
   | 'lost'
   | 'late'
+  /** Signals of others that came from a log because they had been missed. */
+  | 'repaired'
+  /** Signals that came into the log of this peer, and batches that could not. */
+  | 'logged'
+  | 'log-error'
+  /** Entries of the store that are damaged. */
+  | 'corrupt'
+  /** Batches that were handed to a peer by a call, because gossip could not reach it. */
+  | 'handed-over'
+  /** Signals that a durable subscription handled, knew already, or could not handle. */
+  | 'handled'
+  | 'deduplicated'
+  | 'dead-letter'
+  /** Dead letters that had to go for want of room. */
+  | 'dead-letter-dropped'
   /** Peers connected anew because nothing could be sent to them. */
   | 'reconnect'
   | `rejected:${RejectReason}`

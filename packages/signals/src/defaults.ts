@@ -180,3 +180,145 @@ export const backpressureMsMax = 10_000
  * 8 MiB above which the stream is aborted, the rest is for messages that are sent on for others.
  */
 export const roomBytes = 524_288
+
+/** Logs that must have a signal before it is accepted at least once; fewer where fewer peers are. */
+export const copiesDefault = 2
+
+/** Largest number of such logs that can be asked for. Unit: logs. */
+export const copiesMax = 8
+
+/**
+ * Size of the log of one peer. Unit: bytes. Larger keeps more for peers that were away and for
+ * replay; all of it is read once at the start.
+ */
+export const logBytesMaxDefault = 67_108_864
+
+/** The same where the log is kept in memory only. */
+export const logMemoryBytesMax = 8_388_608
+
+/** How long the log keeps a signal. Unit: milliseconds. */
+export const logAgeMsDefault = 3_600_000
+
+/** Entries of the log. Unit: entries. Each takes about 200 bytes of memory besides the store. */
+export const logEntriesMax = 65_536
+
+/** Opened entries that are kept in memory. Unit: entries. */
+export const openBatchesMax = 256
+
+/** Types with subject of which the newest signal is kept. Unit: signals; the oldest goes first. */
+export const snapshotsMax = 16_384
+
+/** Separate ranges of sequences in one message or record. Unit: ranges. */
+export const rangesMax = 4096
+
+/** Bytes of one answer to a request for missing batches, unless one batch alone is larger. */
+export const pullBytesMax = 524_288
+
+/**
+ * How long later batches wait for one that is being asked for from others. Unit: milliseconds.
+ * Anew with each part of it that comes.
+ */
+export const repairMs = 2000
+
+/** Deadline of one question to another peer. Unit: milliseconds. */
+export const askTimeoutMs = 2000
+
+/** Peers that are asked for what is missing to listeners of the moment. Unit: peers. */
+export const repairPeersMax = 3
+
+/** Pause after a round in which nobody had what is missing, but not all could be asked. Unit: ms. */
+export const repairPauseMs = 200
+
+/** Longest such pause; it doubles each time. Unit: milliseconds. */
+export const repairPauseMsMax = 5000
+
+/** What the last batch of a stream may need longer than the news of it. Unit: milliseconds. */
+export const tailGraceMs = 250
+
+/** How often a peer compares with another one, by chance. Unit: milliseconds. */
+export const exchangeMs = 2000
+
+/**
+ * How long an author must have been out of the view until its open gaps are given up. Unit:
+ * milliseconds. Longer than the splits that are to be survived without a loss.
+ */
+export const retiredMs = 600_000
+
+/** Durable subscriptions that one peer knows, its own and those of others. Unit: subscriptions. */
+export const registrationsMax = 4096
+
+/** How long the members may take to note a durable subscription. Unit: milliseconds. */
+export const registerTimeoutMsDefault = 10_000
+
+/** Attempts to handle a signal before it is a dead letter. */
+export const attemptsMaxDefault = 8
+
+/** Pause before the second attempt. Unit: milliseconds. It doubles up to {@link retryPauseMsMax}. */
+export const retryPauseMs = 100
+
+/** Longest pause between two attempts. Unit: milliseconds. */
+export const retryPauseMsMax = 10_000
+
+/** How long one attempt may take. Unit: milliseconds. */
+export const handlerTimeoutMsDefault = 30_000
+
+/** How long a durable subscription remembers the ids that it has handled. Unit: milliseconds. */
+export const idWindowMs = 600_000
+
+/** How many of them at most. Unit: ids. */
+export const idsMax = 65_536
+
+/** How far a group reads ahead of the oldest signal that nobody has handled. Unit: signals. */
+export const groupWindow = 4096
+
+/** Dead letters that one peer keeps. Unit: signals; the oldest goes first, as a loss. */
+export const deadLettersMax = 10_000
+
+/** Messages per second that a neighbour may send; twice as many in a burst. */
+export const budgetMessagesPerSecond = 4000
+
+/** Bytes per second that a neighbour may send; twice as many in a burst. */
+export const budgetBytesPerSecond = 67_108_864
+
+/** Signals in the answer to a causality query, and the length of a chain of causes. */
+export const causalityMax = 1024
+
+/** Names of the RPC methods of logs and durable subscriptions. */
+export const pushMethod = 'signals.push'
+export const pullMethod = 'signals.pull'
+export const exchangeMethod = 'signals.exchange'
+export const registerMethod = 'signals.register'
+export const progressMethod = 'signals.progress'
+
+/** How often the marks that refuse replays are synced. Unit: milliseconds. */
+export const marksSyncMs = 1000
+
+/** Rounds of questions without an answer before listeners of the moment go on. */
+export const repairRoundsMax = 4
+
+/** Streams that one exchange names. Unit: streams. */
+export const headsMax = 2048
+
+/** Subscriptions, and progress of them, that one exchange tells. Unit: entries. */
+export const notesMax = 512
+
+/** Peers that have just appeared and wait to be compared with. Unit: peers. */
+export const exchangesMax = 256
+
+/** How often it is looked whether the consumers of a group have changed. Unit: milliseconds. */
+export const groupCheckMs = 500
+
+/**
+ * How long a peer that joins a group leaves its share alone. Unit: milliseconds. Others finish what
+ * they have begun of it in that time; a handler that takes longer may meet its double.
+ */
+export const groupSettleMs = 1000
+
+/** Batches for a peer that is away, which are tried again without being asked for. Unit: batches. */
+export const unconfirmedMax = 64
+
+/**
+ * How long a member may take to log a copy before another one is asked as well. Unit: milliseconds.
+ * Lower is faster past one that is down, higher saves copies where disks are slow.
+ */
+export const hedgeMs = 150

@@ -14,6 +14,11 @@ export interface GossipMessage {
  * `@libp2p/gossipsub` is {@link gossipsubGossip}.
  */
 export interface Gossip {
+  /**
+   * Whether `publish` hands a message to all known subscribers itself, so that who is missing in its
+   * answer does not get it. @default true
+   */
+  readonly direct?: boolean
   /** Sends to those who subscribe; returns the PeerIds (text) it was handed to, maybe none. */
   publish(topic: string, bytes: Uint8Array): Promise<readonly string[]>
   /** Idempotent. */
@@ -29,6 +34,8 @@ export interface Gossip {
   onMessage(judge: (message: GossipMessage) => Promise<Verdict>): () => void
   /** Tells when another peer subscribes to a topic. Returns a function that takes it back. */
   onSubscribed(listener: (peer: string, topic: string) => void): () => void
-  /** Connected peers (text) that speak the protocol, but to which no stream is open. */
+  /** Connected peers (text) that speak the protocol. */
+  peers(): readonly string[]
+  /** Those of them to which no stream is open. */
   silent(): readonly string[]
 }

@@ -39,10 +39,13 @@ export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
     return verdicts[verdict ?? 'ignore']
   }
   return {
+    direct: floods(pubsub),
     publish: async (topic, bytes) => {
       const { recipients } = await pubsub.publish(topic, bytes)
-      await backpressure.room(recipients.flatMap((peer) => outgoing(pubsub, connections(peer))))
-      return texts(recipients)
+      const streams = recipients.map((peer) => outgoing(pubsub, connections(peer)))
+      await backpressure.room(streams.flat())
+      // Gossipsub also counts what it wrote to a stream whose connection is closing: that is lost.
+      return texts(recipients.filter((_, at) => streams[at]?.some(isOpen) === true))
     },
     subscribe: (topic) => {
       checkAllowed(pubsub, topic)
@@ -74,8 +77,23 @@ export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
       pubsub.addEventListener('subscription-change', forward)
       return () => pubsub.removeEventListener('subscription-change', forward)
     },
+    peers: () => texts(pubsub.getPeers()),
     silent: () => texts(pubsub.getPeers().filter((peer) => isSilent(pubsub, connections(peer))))
   }
+}
+
+/** Whether authors send to all subscribers that they know. */
+function floods(pubsub: GossipSub): boolean {
+  // Not part of its interface; it is on by default.
+  const opts: unknown = 'opts' in pubsub ? pubsub.opts : undefined
+  return (
+    !(typeof opts === 'object' && opts !== null && 'floodPublish' in opts) ||
+    opts.floodPublish !== false
+  )
+}
+
+function isOpen({ status }: Stream): boolean {
+  return status === 'open'
 }
 
 function texts(peers: readonly PeerId[]): string[] {

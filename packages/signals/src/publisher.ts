@@ -1,13 +1,14 @@
 import type { Clock, PublishResult, Signal, SignalRoute } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
 import type { ClusterSender } from './cluster-sender.ts'
+import { codeOf } from './codes.ts'
 import type { SignalsComponents } from './components.ts'
 import type { Dispatcher } from './core/dispatcher.ts'
-import type { Posted } from './core/outbox.ts'
+import type { Letter, Posted } from './core/outbox.ts'
 import { topicNumber } from './core/pattern.ts'
 import { decodeSignal } from './core/wire.ts'
 import { withDeadline } from './deadline.ts'
-import { codeOf, outcomeOf } from './targeted-route.ts'
+import { outcomeOf } from './targeted-route.ts'
 import type { Answer, TargetedRoute } from './targeted-route.ts'
 
 /** A checked signal on its way out. */
@@ -15,6 +16,9 @@ export interface Publication {
   readonly id: string
   readonly segments: readonly string[]
   readonly bytes: Uint8Array
+  readonly subject: boolean
+  /** Whether it is promised to be delivered at least once. */
+  readonly durable: boolean
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
 }
@@ -24,7 +28,7 @@ export interface PublisherInit {
   readonly clock: Clock
   readonly dispatcher: Dispatcher
   readonly sender: ClusterSender | undefined
-  readonly targeted: TargetedRoute | undefined
+  readonly targeted: TargetedRoute
   readonly ownerOf: SignalsComponents['ownerOf']
 }
 
@@ -34,6 +38,9 @@ type Dropped = PublishResult['dropped'][number]
 interface Part {
   readonly recipients: readonly string[]
   readonly dropped: readonly Dropped[]
+  /** Only for what is promised at least once. */
+  readonly accepted?: boolean
+  readonly copies?: number
 }
 
 const nothing: Part = { recipients: [], dropped: [] }
@@ -51,25 +58,44 @@ export class Publisher {
     const parts = await this.#parts(publication, route)
     const recipients = parts.flatMap((part) => part.recipients)
     const dropped = parts.flatMap((part) => part.dropped)
+    const { durable, id } = publication
+    if (durable) {
+      const promised = parts.filter(({ accepted }) => accepted !== undefined)
+      return {
+        id,
+        accepted: promised.length > 0 && promised.every(({ accepted }) => accepted === true),
+        copies: Math.min(...promised.map(({ copies = 0 }) => copies)),
+        recipients: [...new Set(recipients)],
+        dropped
+      }
+    }
     // Nobody who listens is no failure; everybody missed is one.
     const accepted = recipients.length > 0 || dropped.length === 0
-    return { id: publication.id, accepted, recipients, dropped }
+    return { id, accepted, recipients, dropped }
   }
 
   async #parts(publication: Publication, route: SignalRoute): Promise<readonly Part[]> {
-    if (route === 'local') {
-      return [await this.#local(publication, false)]
+    const { durable } = publication
+    const { self, sender } = this.#init
+    if (route === 'local' || (route === 'cluster' && sender === undefined && durable)) {
+      // Posted first: where its outbox is full, it throws and nothing has happened yet.
+      const promised = durable ? [this.#target(publication, self)] : []
+      return await Promise.all([...promised, this.#local(publication, false)])
     }
     if (route === 'cluster') {
-      // Posted first: where its outbox is full, it throws and nothing has happened yet.
       const remote = this.#cluster(publication)
       return await Promise.all([remote, this.#local(publication, false)])
     }
     const peers = 'shard' in route ? [await this.#owner(publication, route.shard)] : route.targeted
     return await Promise.all(
-      [...new Set(peers)].map((peer) =>
-        peer === this.#init.self ? this.#local(publication, true) : this.#target(publication, peer)
-      )
+      [...new Set(peers)].flatMap((peer) => {
+        if (peer !== self) {
+          return [this.#target(publication, peer)]
+        }
+        return durable
+          ? [this.#target(publication, self), this.#local(publication, false)]
+          : [this.#local(publication, true)]
+      })
     )
   }
 
@@ -118,35 +144,40 @@ export class Publisher {
     if (sender === undefined) {
       return Promise.resolve(nothing)
     }
-    const { bytes, segments, signal, timeoutMs } = publication
+    const { durable, segments, signal, timeoutMs } = publication
     const number = topicNumber(segments[0] ?? '')
-    const posted = sender.post(number, bytes, clock.monotonic() + timeoutMs)
+    const posted = sender.post(number, this.#letter(publication))
     const giveUp = (): void => void posted.cancel()
     return withDeadline<Part>(posted.result, { clock, timeoutMs, signal, giveUp }, () => ({
+      ...(durable ? { accepted: false, copies: 0 } : {}),
       recipients: [],
       dropped: sender.subscribers(number).map((peer) => ({ peer, reason: late }))
     }))
   }
 
+  #letter({ bytes, durable, subject, timeoutMs }: Publication): Letter {
+    return { bytes, durable, subject, deadline: this.#init.clock.monotonic() + timeoutMs }
+  }
+
   async #target(publication: Publication, peer: string): Promise<Part> {
     const { clock, targeted } = this.#init
-    const { bytes, signal, timeoutMs } = publication
-    const part = (answer: Answer): Part =>
-      answer === 'delivered'
-        ? { recipients: [peer], dropped: [] }
-        : { recipients: [], dropped: [{ peer, reason: answer }] }
-    if (targeted === undefined) {
-      return part('no network')
+    const { durable, signal, timeoutMs } = publication
+    const part = ({ word, ...promise }: Answer): Part => {
+      const given = durable ? { accepted: false, copies: 0, ...promise } : {}
+      return word === 'delivered' || word === 'logged' || (durable && word === 'duplicate')
+        ? { ...given, recipients: [peer], dropped: [] }
+        : { ...given, recipients: [], dropped: [{ peer, reason: word }] }
     }
     let posted: Posted<Answer>
     try {
-      posted = targeted.post(peer, bytes, clock.monotonic() + timeoutMs)
+      posted = targeted.post(peer, this.#letter(publication))
     } catch (error) {
       // The other targets may have room, so this is one peer's reason and no error of all.
-      return part(codeOf(error))
+      return part({ word: codeOf(error) })
     }
     const giveUp = (): void => void posted.cancel()
-    return part(await withDeadline(posted.result, { clock, timeoutMs, signal, giveUp }, () => late))
+    const init = { clock, timeoutMs, signal, giveUp }
+    return part(await withDeadline(posted.result, init, () => ({ word: late })))
   }
 
   async #owner(publication: Publication, key: string): Promise<string> {

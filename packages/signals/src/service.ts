@@ -38,7 +38,10 @@ export interface SignalsConnectionManager {
 export interface SignalsServiceInit
   extends
     SignalsInit,
-    Pick<SignalsComponents, 'boot' | 'members' | 'ownerOf' | 'clock' | 'random'> {
+    Pick<
+      SignalsComponents,
+      'boot' | 'members' | 'view' | 'ownerOf' | 'store' | 'clock' | 'random'
+    > {
   /** Name of the gossipsub service, listed before this one. @default 'pubsub' */
   readonly pubsub?: string
   /** Name of the `@murmuration/rpc` service, listed before this one, if there is one. @default 'rpc' */
@@ -78,6 +81,8 @@ export function signals(
         rpc: named(components, init.rpc ?? 'rpc', isRpc),
         boot: init.boot,
         members: init.members,
+        view: init.view,
+        store: init.store,
         ownerOf: init.ownerOf,
         reconnect: async (peer, options) => {
           const id = peerIdFromString(peer)
@@ -105,6 +110,14 @@ export function signals(
       publish: (signal, options) => bus.publish(signal, options),
       subscribe: (pattern, handler, options) => bus.subscribe(pattern, handler, options),
       iterate: (pattern, options) => bus.iterate(pattern, options),
+      subscribeDurably: (pattern, handler, options) =>
+        bus.subscribeDurably(pattern, handler, options),
+      replay: (options) => bus.replay(options),
+      snapshot: (pattern) => bus.snapshot(pattern),
+      causes: (id) => bus.causes(id),
+      effects: (id) => bus.effects(id),
+      deadLetters: bus.deadLetters,
+      events: bus.events,
       counters: () => bus.counters()
     } satisfies LifecycleBus
   }

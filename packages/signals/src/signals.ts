@@ -1,31 +1,39 @@
 import type {
-  Clock,
+  Cause,
+  DeadLetters,
+  DurableSubscribeOptions,
+  DurableSubscription,
+  LoggedSignal,
   PublishOptions,
   PublishResult,
+  ReplayOptions,
   Signal,
+  SignalEvents,
   SignalHandler,
   SignalInput,
   SubscribeOptions,
   Subscription
 } from '@murmuration/interface'
 import { AbortedError, InvalidParametersError, NotStartedError } from '@murmuration/interface'
-import { systemClock, systemRandom } from '@murmuration/system'
-import { BatchSeal } from './batches.ts'
-import { ClusterRoute } from './cluster-route.ts'
+import type { TypedEventTarget } from 'main-event'
+import { nextBoot } from './boot.ts'
 import type { SignalBus, SignalsComponents, SignalsInit } from './components.ts'
-import { Dispatcher } from './core/dispatcher.ts'
 import { completeSignal } from './core/event.ts'
 import type { Completion } from './core/event.ts'
-import { checkCluster, typeSegments } from './core/pattern.ts'
+import type { Mutants } from './core/mutants.ts'
+import { patternSegments, typeSegments } from './core/pattern.ts'
 import { checkRoute, DefaultRoutes } from './core/routes.ts'
 import { createIds } from './core/uuid.ts'
 import { encodeSignal } from './core/wire.ts'
-import { Counters } from './counters.ts'
 import type { SignalCounters } from './counters.ts'
+import { checkFrom } from './cursors.ts'
 import * as defaults from './defaults.ts'
+import { groundOf } from './ground.ts'
+import type { Ground } from './ground.ts'
+import { assemble } from './parts.ts'
+import type { Parts } from './parts.ts'
 import { Publisher } from './publisher.ts'
-import { systemDefer } from './system-defer.ts'
-import { TargetedRoute } from './targeted-route.ts'
+import { Redrive } from './redrive.ts'
 
 /**
  * Makes a signal bus. Use it to put the parts together yourself; as a service of libp2p take
@@ -33,118 +41,138 @@ import { TargetedRoute } from './targeted-route.ts'
  * `InvalidParametersError`.
  */
 export function createSignals(components: SignalsComponents, init: SignalsInit = {}): SignalBus {
-  return new LocalSignals(components, init)
+  return new LocalSignals(components, init, {})
+}
+
+/** The same with deliberate mistakes, for the tests of this package. */
+export function createMutatedSignals(
+  components: SignalsComponents,
+  init: SignalsInit,
+  mutants: Mutants
+): SignalBus {
+  return new LocalSignals(components, init, mutants)
 }
 
 class LocalSignals implements SignalBus {
-  readonly #clock: Clock
-  readonly #counters: Counters
-  readonly #dispatcher: Dispatcher
+  readonly deadLetters: DeadLetters
+  readonly #ground: Ground
+  readonly #parts: Parts
   readonly #routes: DefaultRoutes
   readonly #fill: Completion
   readonly #publisher: Publisher
-  readonly #cluster: ClusterRoute | undefined
-  readonly #targeted: TargetedRoute | undefined
+  readonly #givenBoot: number | undefined
+  #boot: number | undefined
+  #starting: Promise<void> | undefined
   #started = false
   #stop = new AbortController()
 
-  constructor(components: SignalsComponents, init: SignalsInit) {
-    const cluster = checkCluster(init.cluster ?? defaults.clusterDefault)
-    const { gossip, peer, random = systemRandom, rpc } = components
-    const log = components.logger?.forComponent('murmuration:signals')
-    const report = (what: string, error: unknown): void => log?.error('%s - %e', what, error)
-    this.#clock = components.clock ?? systemClock
-    this.#counters = new Counters(components.metrics)
+  constructor(components: SignalsComponents, init: SignalsInit, mutants: Mutants) {
+    this.#givenBoot = components.boot
+    this.#ground = groundOf(components, init, mutants, {
+      stopped: () => this.#stop.signal,
+      boot: () => this.#boot ?? 0
+    })
+    const { clock, random, self } = this.#ground
     this.#routes = new DefaultRoutes(init.routes ?? {})
     this.#fill = {
-      id: createIds(this.#clock, random),
-      time: () => new Date(this.#clock.now()).toISOString(),
-      source: init.source ?? `/p2p/${peer}`
+      id: createIds(clock, random),
+      time: () => new Date(clock.now()).toISOString(),
+      source: init.source ?? `/p2p/${self}`
     }
-    this.#dispatcher = new Dispatcher({
-      topic: (number, wanted) => this.#cluster?.want(number, wanted),
-      delivered: () => this.#counters.count('delivered'),
-      dropped: () => this.#counters.count('queue-full'),
-      failed: (pattern, error) => {
-        this.#counters.count('handler-error')
-        report(`the subscription to ${pattern} failed`, error)
-      }
-    })
-    const shared = {
-      cluster,
-      clock: this.#clock,
-      counters: this.#counters,
-      dispatcher: this.#dispatcher,
-      defer: components.defer ?? systemDefer,
-      report,
-      stopped: () => this.#stop.signal
-    }
-    if (gossip !== undefined || rpc !== undefined) {
-      const seal = newSeal(components, cluster, this.#clock)
-      this.#cluster =
-        gossip &&
-        new ClusterRoute({
-          ...shared,
-          self: peer,
-          gossip,
-          seal,
-          random,
-          reconnect: components.reconnect
-        })
-      this.#targeted = rpc && new TargetedRoute({ ...shared, rpc, seal })
-    }
+    this.#parts = assemble(this.#ground, components)
     this.#publisher = new Publisher({
-      self: peer,
-      clock: this.#clock,
-      dispatcher: this.#dispatcher,
-      sender: this.#cluster?.sender,
-      targeted: this.#targeted,
+      ...this.#ground,
+      ...this.#parts,
+      sender: this.#parts.cluster?.sender,
       ownerOf: components.ownerOf
     })
+    this.deadLetters = new Redrive({
+      ...this.#ground,
+      ...this.#parts,
+      publish: (signal, options) => this.publish(signal, options)
+    })
   }
-  async start(): Promise<void> {
-    if (this.#started) {
-      return
-    }
-    this.#stop = new AbortController()
-    this.#targeted?.start()
-    this.#cluster?.start()
-    this.#started = true
+
+  get events(): TypedEventTarget<SignalEvents> {
+    return this.#ground.events.target
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
   }
 
   async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined)
     if (!this.#started) {
       return
     }
     this.#started = false
+    this.#starting = undefined
+    const { cluster, dispatcher, durable, exchanges, intake, orders, progress } = this.#parts
+    durable.stop()
+    exchanges?.stop()
     this.#stop.abort()
-    this.#targeted?.stop()
-    this.#cluster?.stop()
-    this.#dispatcher.closeAll()
+    this.#parts.serving?.stop()
+    this.#parts.targeted.stop()
+    cluster?.stop()
+    intake.stop()
+    orders.stop()
+    dispatcher.closeAll()
+    progress.settle()
+    await progress.flush()
   }
 
   counters(): SignalCounters {
-    return this.#counters.snapshot()
+    return this.#ground.counters.snapshot()
   }
 
   subscribe(pattern: string, handler: SignalHandler, options: SubscribeOptions = {}): Subscription {
-    return this.#dispatcher.subscribe(pattern, handler, options)
+    check(options)
+    return this.#parts.dispatcher.subscribe(pattern, handler, options)
   }
 
   iterate(pattern: string, options: SubscribeOptions = {}): AsyncIterable<Signal> {
-    return this.#dispatcher.iterate(pattern, options)
+    check(options)
+    return this.#parts.dispatcher.iterate(pattern, options)
+  }
+
+  async subscribeDurably(
+    pattern: string,
+    handler: SignalHandler,
+    options: DurableSubscribeOptions
+  ): Promise<DurableSubscription> {
+    this.#checkStarted()
+    return await this.#parts.durable.subscribe(pattern, handler, options)
+  }
+
+  replay(options?: ReplayOptions): AsyncIterable<LoggedSignal> {
+    return this.#parts.history.replay(options)
+  }
+
+  async snapshot(pattern = '**'): Promise<readonly LoggedSignal[]> {
+    return await this.#parts.snapshots.list(patternSegments(pattern))
+  }
+
+  causes(id: string): Promise<readonly Cause[]> {
+    return this.#parts.history.causes(id)
+  }
+
+  effects(id: string): Promise<readonly Signal[]> {
+    return this.#parts.history.effects(id)
   }
 
   async publish<T>(input: SignalInput<T>, options: PublishOptions = {}): Promise<PublishResult> {
-    const timeoutMs = options.timeoutMs ?? defaults.publishTimeoutMsDefault
+    const { delivery = 'at-most-once', timeoutMs = defaults.publishTimeoutMsDefault } = options
     if (!(timeoutMs > 0 && timeoutMs <= defaults.publishTimeoutMsMax)) {
       throw new InvalidParametersError(
         `timeoutMs must be above 0 and at most ${defaults.publishTimeoutMsMax}`
       )
     }
-    if (!this.#started) {
-      throw new NotStartedError('the signal bus is not started')
+    if (delivery !== 'at-most-once' && delivery !== 'at-least-once') {
+      throw new InvalidParametersError("delivery must be 'at-most-once' or 'at-least-once'")
     }
+    this.#checkStarted()
     if (options.signal?.aborted === true) {
       throw new AbortedError('publishing was aborted before it began')
     }
@@ -153,20 +181,59 @@ class LocalSignals implements SignalBus {
     const route =
       options.route === undefined ? this.#routes.of(segments) : checkRoute(options.route)
     const bytes = encodeSignal(signal)
-    this.#counters.count('published')
-    const result = await this.#publisher.send(
-      { id: signal.id, segments, bytes, timeoutMs, signal: options.signal },
-      route
-    )
-    this.#counters.count('unreached', result.dropped.length)
+    const { counters } = this.#ground
+    counters.count('published')
+    const durable = delivery === 'at-least-once'
+    const subject = signal.subject !== undefined
+    const publication = { id: signal.id, segments, bytes, durable, subject, timeoutMs }
+    const result = await this.#publisher.send({ ...publication, signal: options.signal }, route)
+    counters.count('unreached', result.dropped.length)
     return result
+  }
+
+  async #start(): Promise<void> {
+    this.#stop = new AbortController()
+    const { cluster, durable, exchanges, orders, serving, targeted } = this.#parts
+    try {
+      if (this.#boot === undefined) {
+        await this.#load()
+      }
+    } catch (error) {
+      this.#starting = undefined
+      throw error
+    }
+    orders.start()
+    targeted.start()
+    serving?.start()
+    durable.start()
+    exchanges?.start()
+    cluster?.start()
+    this.#started = true
+  }
+
+  async #load(): Promise<void> {
+    const { clock, onCorrupt, store } = this.#ground
+    const { deadLetters, log, orders, progress, registrations, snapshots } = this.#parts
+    const boot = await nextBoot(store, clock, this.#givenBoot, onCorrupt)
+    await snapshots.load()
+    await log.load()
+    await orders.load()
+    await registrations.load()
+    await progress.load()
+    await deadLetters.load()
+    this.#boot = boot
+    await log.trim()
+  }
+
+  #checkStarted(): void {
+    if (!this.#started) {
+      throw new NotStartedError('the signal bus is not started')
+    }
   }
 }
 
-function newSeal(components: SignalsComponents, cluster: string, clock: Clock): BatchSeal {
-  const { boot, members, signer } = components
-  if (signer === undefined) {
-    throw new InvalidParametersError('signer is needed with gossip or rpc')
+function check({ from }: SubscribeOptions): void {
+  if (from !== undefined) {
+    checkFrom(from)
   }
-  return new BatchSeal({ signer, cluster, boot: boot ?? Math.trunc(clock.now()), members })
 }

@@ -1,4 +1,4 @@
-import type { Clock, Rpc, RpcContext } from '@murmuration/interface'
+import type { Clock, Rpc, RpcContext, Signal } from '@murmuration/interface'
 import {
   InvalidSignatureError,
   MalformedMessageError,
@@ -6,33 +6,58 @@ import {
   OverloadedError
 } from '@murmuration/interface'
 import type { BatchSeal, OpenedBatch } from './batches.ts'
+import type { Copies } from './copies.ts'
+import type { Budget } from './core/budget.ts'
 import type { Dispatcher, LocalOutcome } from './core/dispatcher.ts'
-import { InboundOrder } from './core/inbound-order.ts'
+import type { Mutants } from './core/mutants.ts'
 import { Outbox } from './core/outbox.ts'
 import type { Letter, Posted } from './core/outbox.ts'
 import { targetName } from './core/pattern.ts'
 import { Delivery } from './core/wire.ts'
 import type { Outcome } from './core/wire.ts'
+import { codeOf } from './codes.ts'
 import type { Counters, RejectReason } from './counters.ts'
+import { pause } from './deadline.ts'
 import * as defaults from './defaults.ts'
+import type { Intake } from './intake.ts'
+import type { SignalLog } from './log.ts'
 
 export interface TargetedRouteInit {
+  readonly self: string
   readonly cluster: string
-  readonly rpc: Rpc
+  readonly rpc: Rpc | undefined
   readonly seal: BatchSeal
+  readonly intake: Intake
+  readonly log: SignalLog
+  readonly copies: Copies
+  readonly budget: Budget
   readonly dispatcher: Dispatcher
+  /** Whether a durable subscription of this peer is for signals of a type. */
+  readonly wanted: (type: readonly string[]) => boolean
   readonly clock: Clock
   readonly counters: Counters
+  readonly mutants: Mutants
   readonly defer: (task: () => void) => void
+  readonly report: (what: string, error: unknown) => void
+  readonly stopped: () => AbortSignal
 }
 
-/** `delivered`, or why not: an {@link Outcome} or the code of an error. */
-export type Answer = string
+/** What became of a signal for one peer. */
+export interface Answer {
+  /** `delivered`, `logged`, or why neither: an {@link Outcome} or the code of an error. */
+  readonly word: string
+  /** Only for what is promised at least once. */
+  readonly accepted?: boolean
+  readonly copies?: number
+}
 
 interface Lane {
   readonly outbox: Outbox<Answer>
   /** Sequence of the next signal. */
   next: number
+  /** Batches that are promised and that the peer has not confirmed, the oldest first. */
+  readonly unconfirmed: Uint8Array[]
+  nudging: boolean
 }
 
 /** Signals to named peers, each acknowledged by the peer once its subscriptions have it. */
@@ -41,31 +66,31 @@ export class TargetedRoute {
   readonly #lanes = new Map<string, Lane>()
   /** Above all sequences of lanes that were forgotten, so that none is used twice. */
   #floor = 1
-  readonly #order = new InboundOrder<OpenedBatch>({
-    // Batches of one peer come one after the other, so nothing is ever early.
-    holdMs: 0,
-    holdBatchesMax: 1,
-    gapsMax: defaults.gapsMax,
-    streamsMax: defaults.streamsMax
-  })
 
   constructor(init: TargetedRouteInit) {
     this.#init = init
   }
 
   start(): void {
-    this.#init.rpc.handle(defaults.deliverMethod, (request, context) =>
+    this.#init.rpc?.handle(defaults.deliverMethod, (request, context) =>
       this.#receive(request, context)
     )
   }
 
   stop(): void {
-    this.#init.rpc.unhandle(defaults.deliverMethod)
+    this.#init.rpc?.unhandle(defaults.deliverMethod)
   }
 
   /** Throws `OverloadedError`. */
-  post(peer: string, bytes: Uint8Array, deadline: number): Posted<Answer> {
-    return this.#lane(peer).outbox.post(bytes, deadline)
+  post(peer: string, letter: Letter): Posted<Answer> {
+    return this.#lane(peer).outbox.post(letter)
+  }
+
+  /** The sequence of the last signal that was sent on a channel of one peer. */
+  head(channel: string): number | undefined {
+    const peer = channel.slice(channel.lastIndexOf('/') + 1)
+    const lane = this.#lanes.get(peer)
+    return lane && lane.next - 1
   }
 
   #lane(peer: string): Lane {
@@ -85,7 +110,9 @@ export class TargetedRoute {
         pendingBytesMax: defaults.outboxBytesMax,
         pendingSignalsMax: defaults.outboxSignalsMax
       }),
-      next: this.#floor
+      next: this.#floor,
+      unconfirmed: [],
+      nudging: false
     }
     this.#lanes.set(peer, lane)
     return lane
@@ -93,7 +120,7 @@ export class TargetedRoute {
 
   #forgetIdle(): void {
     for (const [peer, lane] of this.#lanes) {
-      if (lane.outbox.idle) {
+      if (lane.outbox.idle && !lane.nudging) {
         this.#floor = Math.max(this.#floor, lane.next)
         this.#lanes.delete(peer)
         return
@@ -102,67 +129,174 @@ export class TargetedRoute {
     throw new OverloadedError(`signals wait for ${defaults.outboxesMax} peers already`)
   }
 
-  async #send(peer: string, lane: Lane, letters: readonly Letter[]): Promise<readonly Answer[]> {
-    const { clock, cluster, counters, rpc, seal } = this.#init
+  async #send(
+    peer: string,
+    lane: Lane,
+    letters: readonly Letter[]
+  ): Promise<readonly (Answer | Promise<Answer>)[]> {
+    const { clock, cluster, counters, seal, self } = this.#init
     const first = lane.next
     lane.next += letters.length
     const deadline = Math.max(...letters.map((letter) => letter.deadline))
     const timeoutMs = deadline - clock.monotonic()
     if (timeoutMs <= 0) {
-      return letters.map(() => 'ERR_DEADLINE_EXCEEDED')
+      return letters.map(() => ({ word: 'ERR_DEADLINE_EXCEEDED' }))
     }
-    try {
-      const signals = letters.map(({ bytes }) => bytes)
-      const request = await seal.seal({
-        channel: targetName(cluster, peer),
-        first,
-        since: first,
-        signals,
-        attempt: 0
-      })
-      counters.count('batch-sent')
-      const reply = await rpc.call(peer, defaults.deliverMethod, request, { timeoutMs })
-      const { outcomes } = Delivery.decode(reply)
-      return letters.map((_, index) => outcomes[index] ?? 'ERR_MALFORMED_MESSAGE')
-    } catch (error) {
-      // Not lost: each signal of the batch is reported as dropped with this reason.
-      const code = codeOf(error)
-      return letters.map(() => code)
+    const durable = letters.some((letter) => letter.durable === true)
+    const signals = letters.map(({ bytes }) => bytes)
+    const channel = targetName(cluster, peer)
+    const flag = durable ? { durable } : {}
+    const batch = { channel, first, since: first, signals, attempt: 0, ...flag }
+    const original = await seal.seal(batch)
+    counters.count('batch-sent')
+    if (!durable) {
+      const words = await this.#deliver(peer, original, letters.length, timeoutMs)
+      return words.map((word) => ({ word }))
+    }
+    const subjects = letters.some(({ subject }) => subject === true)
+    const own = seal.own(batch, { author: self, time: clock.now(), subjects, original })
+    const logged = this.#log(own)
+    const answers = this.#promise(peer, lane, own, logged, deadline)
+    await logged.catch(() => undefined)
+    return letters.map(async (_, index) => {
+      const { words, ...rest } = await answers
+      return { word: words[index] ?? '', ...rest }
+    })
+  }
+
+  /** At least once: in W logs, and handed over now or as soon as the peer is there again. */
+  async #promise(
+    peer: string,
+    lane: Lane,
+    batch: OpenedBatch,
+    logged: Promise<unknown>,
+    deadline: number
+  ): Promise<{ words: readonly string[]; accepted: boolean; copies: number }> {
+    const { clock, copies, self } = this.#init
+    const { count, original } = batch
+    const patience = Math.min(deadline - clock.monotonic(), defaults.askTimeoutMs)
+    const here = peer === self
+    const words = here
+      ? this.#ownOutcomes(batch)
+      : await this.#deliver(peer, original, count, patience)
+    const confirmed = words.every((word) => confirmations.has(word))
+    const have = confirmed && !here ? [peer] : []
+    const secured = await copies.secure(original, logged, deadline, have, [])
+    if (!confirmed && secured.accepted) {
+      this.#nudge(peer, lane, original)
+    }
+    const { accepted } = secured
+    return {
+      // Whoever is away gets it when it comes back: that is what was asked for.
+      words: confirmed || !accepted ? words : words.map(() => 'logged'),
+      accepted,
+      copies: secured.copies
     }
   }
 
+  #ownOutcomes(batch: OpenedBatch): readonly Outcome[] {
+    const { wanted } = this.#init
+    return batch.signals.map(({ type }) => (wanted(type.split('.')) ? 'logged' : 'no-subscription'))
+  }
+
+  async #deliver(
+    peer: string,
+    original: Uint8Array,
+    count: number,
+    timeoutMs: number
+  ): Promise<readonly string[]> {
+    const codes = (code: string): readonly string[] => Array.from({ length: count }, () => code)
+    const { rpc } = this.#init
+    if (rpc === undefined) {
+      return codes('no network')
+    }
+    try {
+      const reply = await rpc.call(peer, defaults.deliverMethod, original, { timeoutMs })
+      const { outcomes } = Delivery.decode(reply)
+      return outcomes.length === count ? outcomes : codes('ERR_MALFORMED_MESSAGE')
+    } catch (error) {
+      // Not lost: each signal of the batch is reported as dropped with this reason.
+      return codes(codeOf(error))
+    }
+  }
+
+  #log(batch: OpenedBatch): Promise<unknown> {
+    const { counters, log, mutants, report } = this.#init
+    const sync = mutants.acceptBeforeLog !== true
+    const logged = log.append(batch, { sync, copy: true })
+    logged.catch((error: unknown) => {
+      counters.count('log-error')
+      report('an own batch was not logged', error)
+    })
+    return logged
+  }
+
+  /** Tries again until the peer has it; what is too much here, the peer will ask for. */
+  #nudge(peer: string, lane: Lane, original: Uint8Array): void {
+    if (lane.unconfirmed.length < defaults.unconfirmedMax) {
+      lane.unconfirmed.push(original)
+    }
+    if (!lane.nudging) {
+      lane.nudging = true
+      void this.#nudgeAll(peer, lane)
+    }
+  }
+
+  async #nudgeAll(peer: string, lane: Lane): Promise<void> {
+    const { clock, copies } = this.#init
+    const stopped = this.#init.stopped()
+    let pauseMs = defaults.repairPauseMs
+    while (lane.unconfirmed.length > 0 && !stopped.aborted) {
+      // oxlint-disable no-await-in-loop
+      await pause(clock, pauseMs, stopped)
+      const [original] = lane.unconfirmed
+      const word = original && (await copies.push(peer, original, true, defaults.askTimeoutMs))
+      // oxlint-enable no-await-in-loop
+      if (word === 'logged') {
+        lane.unconfirmed.shift()
+        pauseMs = 0
+      } else {
+        pauseMs = Math.min(Math.max(pauseMs * 2, defaults.repairPauseMs), defaults.repairPauseMsMax)
+      }
+    }
+    lane.nudging = false
+  }
+
   async #receive(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
-    const { clock, cluster, counters, rpc, seal } = this.#init
-    const channel = targetName(cluster, rpc.peer)
-    const batch = await seal.open(request, channel)
+    const { budget, clock, cluster, counters, intake, seal, self } = this.#init
+    if (!budget.take(context.peer, request.length, clock.monotonic())) {
+      counters.count('rejected:over-budget')
+      throw new OverloadedError('the peer sends more than its budget')
+    }
+    const batch = await seal.open(Uint8Array.from(request), targetName(cluster, self))
     if (typeof batch === 'string') {
       throw this.#refuse(batch)
     }
     if (batch.author !== context.peer) {
       throw this.#refuse('not-the-caller')
     }
-    const { author, boot, first, signals } = batch
-    const { admitted } = this.#order.admit(
-      { author, channel, boot, first, since: first, count: signals.length, item: batch },
-      clock.monotonic()
-    )
-    if (!admitted) {
-      counters.count('rejected:replayed')
-      return Delivery.encode({ outcomes: signals.map((): Outcome => 'duplicate') })
+    if (!(await intake.targeted(batch))) {
+      return Delivery.encode({ outcomes: batch.signals.map((): Outcome => 'duplicate') })
     }
-    counters.count('batch-received')
     // All at once: a full queue holds back its own signals and no others.
     const outcomes = await Promise.all(
-      signals.map((signal) =>
-        this.#init.dispatcher.dispatch(
-          signal.type.split('.'),
-          signal,
-          { author },
-          { wait: true, signal: context.signal }
-        )
-      )
+      batch.signals.map((signal) => this.#dispatch(batch, signal, context))
     )
-    return Delivery.encode({ outcomes: outcomes.map(outcomeOf) })
+    return Delivery.encode({ outcomes })
+  }
+
+  async #dispatch(batch: OpenedBatch, signal: Signal, context: RpcContext): Promise<Outcome> {
+    const { dispatcher, log, wanted } = this.#init
+    const type = signal.type.split('.')
+    const position = log.index.rowOf(batch, batch.first)?.number
+    const outcome = await dispatcher.dispatch(
+      type,
+      signal,
+      { author: batch.author },
+      { wait: true, signal: context.signal, ...(position === undefined ? {} : { position }) }
+    )
+    const word = outcomeOf(outcome)
+    return batch.durable && word !== 'delivered' && wanted(type) ? 'logged' : word
   }
 
   #refuse(reason: RejectReason): Error {
@@ -177,6 +311,15 @@ export class TargetedRoute {
   }
 }
 
+/** What a peer says when its log has a batch. */
+const confirmations: ReadonlySet<string> = new Set([
+  'delivered',
+  'logged',
+  'duplicate',
+  'no-subscription',
+  'queue-full'
+])
+
 const unproven: ReadonlySet<RejectReason> = new Set([
   'forged',
   'not-the-caller',
@@ -190,12 +333,4 @@ export function outcomeOf({ delivered, dropped }: LocalOutcome): Outcome {
     return 'delivered'
   }
   return dropped > 0 ? 'queue-full' : 'no-subscription'
-}
-
-/** The stable code of an error, to stand as a reason in a result. */
-export function codeOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
-    return error.code
-  }
-  return error instanceof Error ? error.name : 'ERR_UNKNOWN'
 }

@@ -15,6 +15,7 @@ function dispatcher(): {
     topic: (number, wanted) => topics.push([number, wanted]),
     delivered: () => undefined,
     dropped: () => undefined,
+    replay: () => undefined,
     failed: (pattern) => failures.push(pattern)
   })
   return {

@@ -81,7 +81,7 @@ const Body = shape({
 export function fakeSigner(signer: string, clock: Pick<Clock, 'now'>): SignalSigner {
   return {
     seal: (payload, sequence) => {
-      const body = Body.encode({ signer, sequence, time: clock.now(), payload })
+      const body = Body.encode({ signer, sequence, time: Math.trunc(clock.now()), payload })
       return Envelope.encode({ body, signature: sha256(body) })
     },
     open: (bytes) => {
@@ -99,6 +99,8 @@ export class FakeGossipNetwork {
   readonly sent: { from: string; topic: string; bytes: Uint8Array }[] = []
   /** Links (`from>to`) that carry nothing. */
   readonly cut = new Set<string>()
+  /** Peers to which messages are sent and lost on the way. */
+  readonly deaf = new Set<string>()
   /** Peers of which the others do not know yet what they subscribe to. */
   readonly unannounced = new Set<string>()
   readonly #nodes = new Map<string, FakeGossip>()
@@ -118,6 +120,10 @@ export class FakeGossipNetwork {
       .filter(({ peer, topics }) => peer !== except && topics.has(topic))
       .filter(({ peer }) => !this.unannounced.has(peer))
       .map(({ peer }) => peer)
+  }
+
+  peers(except: string): string[] {
+    return [...this.#nodes.keys()].filter((peer) => peer !== except)
   }
 
   announce(peer: string): void {
@@ -157,7 +163,7 @@ class FakeGossip implements Gossip {
     const recipients = this.network
       .subscribers(topic, this.peer)
       .filter((to) => !this.network.cut.has(`${this.peer}>${to}`))
-    for (const to of recipients) {
+    for (const to of recipients.filter((peer) => !this.network.deaf.has(peer))) {
       void this.network.inject(to, { topic, bytes, from: this.peer })
     }
     return recipients
@@ -188,6 +194,10 @@ class FakeGossip implements Gossip {
     return () => {
       this.told = undefined
     }
+  }
+
+  peers(): readonly string[] {
+    return this.network.peers(this.peer)
   }
 
   silent(): readonly string[] {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { InboundOrder } from '../src/core/inbound-order.ts'
 import type { Admission } from '../src/core/inbound-order.ts'
 
+const stream = { author: 'a', boot: 1, channel: 't' }
 const init = { holdMs: 100, holdBatchesMax: 4, gapsMax: 8, streamsMax: 4 }
 
 function order(changes: Partial<typeof init> = {}): {
@@ -52,7 +53,7 @@ describe('inbound order', () => {
     expect(take(4, 2)).toMatchObject({ admitted: true, ready: [], missing: 2 })
     expect(take(3)).toMatchObject({ ready: [], missing: 0 })
     expect(subject.nextExpiry()).toBe(100)
-    expect(take(2)).toMatchObject({ ready: [2, 3, 4], lost: 0 })
+    expect(take(2)).toMatchObject({ ready: [2, 3, 4], lost: [] })
     expect(subject.nextExpiry()).toBeUndefined()
   })
 
@@ -60,8 +61,8 @@ describe('inbound order', () => {
     const { subject, take } = order()
     take(1)
     take(5, 1, 10)
-    expect(subject.expire(109)).toEqual({ ready: [], lost: 0 })
-    expect(subject.expire(110)).toEqual({ ready: [5], lost: 3 })
+    expect(subject.expire(109)).toEqual({ ready: [], lost: [] })
+    expect(subject.expire(110)).toEqual({ ready: [5], lost: [{ ...stream, from: 2, to: 4 }] })
     expect(take(3, 1, 120)).toMatchObject({ admitted: true, ready: [3], late: 1 })
     expect(take(3, 1, 130).admitted).toBe(false)
     expect(take(6, 1, 130).ready).toEqual([6])
@@ -73,7 +74,7 @@ describe('inbound order', () => {
     for (const first of [10, 12, 14, 16]) {
       expect(take(first).ready).toEqual([])
     }
-    expect(take(18)).toMatchObject({ ready: [10], lost: 8 })
+    expect(take(18)).toMatchObject({ ready: [10], lost: [{ ...stream, from: 2, to: 9 }] })
   })
 
   it('takes a first contact from where it is, and earlier ones once', () => {
@@ -90,7 +91,7 @@ describe('inbound order', () => {
     expect(take(49).ready).toEqual([49, 50])
     const other = order()
     other.take(50, 1, 0, 1, 48)
-    expect(other.subject.expire(100)).toEqual({ ready: [50], lost: 0 })
+    expect(other.subject.expire(100)).toEqual({ ready: [50], lost: [] })
     expect(other.take(49)).toMatchObject({ ready: [49], late: 1 })
     expect(subject.nextExpiry()).toBeUndefined()
   })
@@ -109,7 +110,7 @@ describe('inbound order', () => {
     const { subject, take } = order()
     take(1)
     subject.pause('t')
-    expect(take(9, 1, 0, 1, 8)).toMatchObject({ ready: [], missing: 0, lost: 0 })
+    expect(take(9, 1, 0, 1, 8)).toMatchObject({ ready: [], missing: 0, lost: [] })
     expect(take(8).ready).toEqual([8, 9])
     expect(take(12)).toMatchObject({ ready: [], missing: 2 })
   })

@@ -32,26 +32,27 @@ function testOutbox(hold = false): TestOutbox {
   return { outbox, batches, release }
 }
 
+const letter = (content: Uint8Array): Letter => ({ bytes: content, deadline: 0 })
 const bytes = (name: number, length = 10): Uint8Array => new Uint8Array(length).fill(name)
 
 describe('an outbox', () => {
   it('sends one signal at the end of its turn, several of one turn together', async () => {
     const { batches, outbox } = testOutbox()
-    const first = outbox.post(bytes(1), 0)
-    const second = outbox.post(bytes(2), 0)
+    const first = outbox.post(letter(bytes(1)))
+    const second = outbox.post(letter(bytes(2)))
     expect(batches).toEqual([])
     expect(await Promise.all([first.result, second.result])).toEqual(['sent 1', 'sent 2'])
-    await outbox.post(bytes(3), 0).result
+    await outbox.post(letter(bytes(3))).result
     expect(batches).toEqual([[1, 2], [3]])
     expect(outbox.idle).toBe(true)
   })
 
   it('gathers while a batch is on its way, within the limits of a batch', async () => {
     const { batches, outbox, release } = testOutbox(true)
-    outbox.post(bytes(1, 80), 0)
+    outbox.post(letter(bytes(1, 80)))
     await settle()
-    outbox.post(bytes(2, 80), 0)
-    outbox.post(bytes(3, 80), 0)
+    outbox.post(letter(bytes(2, 80)))
+    outbox.post(letter(bytes(3, 80)))
     expect(batches).toEqual([[1]])
     release.shift()?.()
     await settle()
@@ -63,8 +64,8 @@ describe('an outbox', () => {
 
   it('refuses what would be too much, and takes more once there is room', async () => {
     const { batches, outbox } = testOutbox()
-    const posted = [1, 2, 3, 4, 5].map((name) => outbox.post(bytes(name), 0).result)
-    expect(() => outbox.post(bytes(6), 0)).toThrow(
+    const posted = [1, 2, 3, 4, 5].map((name) => outbox.post(letter(bytes(name))).result)
+    expect(() => outbox.post(letter(bytes(6)))).toThrow(
       expect.objectContaining({ name: 'OverloadedError', retryable: true })
     )
     await Promise.all(posted)
@@ -72,16 +73,16 @@ describe('an outbox', () => {
       [1, 2, 3],
       [4, 5]
     ])
-    expect(() => outbox.post(bytes(7, 300), 0)).toThrow(/too many/)
-    await outbox.post(bytes(8), 0).result
+    expect(() => outbox.post(letter(bytes(7, 300)))).toThrow(/too many/)
+    await outbox.post(letter(bytes(8))).result
   })
 
   it('takes back only what was not sent', async () => {
     const { batches, outbox, release } = testOutbox(true)
-    const first = outbox.post(bytes(1), 0)
+    const first = outbox.post(letter(bytes(1)))
     await settle()
-    const second = outbox.post(bytes(2), 0)
-    outbox.post(bytes(3), 0)
+    const second = outbox.post(letter(bytes(2)))
+    outbox.post(letter(bytes(3)))
     expect(first.cancel()).toBe(false)
     expect(second.cancel()).toBe(true)
     release.shift()?.()
@@ -106,7 +107,7 @@ describe('an outbox', () => {
       pendingSignalsMax: 5
     })
     const results = await Promise.allSettled(
-      [1, 2].map((name) => outbox.post(bytes(name), 0).result)
+      [1, 2].map((name) => outbox.post(letter(bytes(name))).result)
     )
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
@@ -121,7 +122,8 @@ describe('recent batches', () => {
     at,
     reached: new Set(reached),
     attempt: 0,
-    resends: 0
+    resends: 0,
+    durable: false
   })
 
   it('are due for a peer that came late, until it was reached', () => {

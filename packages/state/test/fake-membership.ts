@@ -21,7 +21,10 @@ export class Views {
     return this.all.at(-1)
   }
 
-  add(members: readonly { readonly peer: string; readonly incarnation: string }[]): View {
+  add(
+    members: readonly { readonly peer: string; readonly incarnation: string }[],
+    moved: View['moved'] = []
+  ): View {
     const number = this.all.length + 1
     const view: View = {
       cluster: 'test',
@@ -37,7 +40,8 @@ export class Views {
         }))
         .toSorted((a, b) => (a.peer < b.peer ? -1 : 1)),
       tieBreaker: members[0]?.peer ?? '',
-      placement: { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' }
+      placement: { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' },
+      ...(moved.length === 0 ? {} : { moved })
     }
     this.all.push(view)
     return view

@@ -18,8 +18,13 @@ interface DocumentValue {
 }
 
 /** One run: clients repeat their updates through crashes, pauses, splits and new views. */
-export async function run(simulation: Simulation, mutants: Mutants = {}): Promise<Run> {
+export async function run(
+  simulation: Simulation,
+  mutants: Mutants = {},
+  options: { readonly moving?: boolean } = {}
+): Promise<Run> {
   const one = new Run(simulation, mutants)
+  one.world.moving = options.moving === true
   await one.go()
   return one
 }
@@ -206,10 +211,18 @@ class Run {
       this.#pauseOne(this.#someone())
     } else if (kind < 0.45) {
       this.#isolate(this.#someone())
+    } else if (this.world.moving && this.#chance(0.5)) {
+      this.#move()
     } else {
       this.#changeView(pick(this.#random, this.world.peers))
     }
     this.#simulation.after(this.#between(30, 250), () => this.#nemesis())
+  }
+
+  /** The same members, and a document goes to one of them. */
+  #move(): void {
+    const names = this.world.views.newest?.members.map(({ peer }) => peer) ?? []
+    this.world.newView(this.world.peers.filter(({ name }) => names.includes(name)))
   }
 
   /** Faults at the worst time: just when an owner has something that nobody else has. */

@@ -83,6 +83,8 @@ export class World {
   onExecute: (peer: Peer) => void = () => {}
   /** An owner has just decided that an update has its copies. */
   onAcknowledge: (peer: Peer, id: string) => void = () => {}
+  /** Each view moves a document to one of its members, in its home set or not. */
+  moving = false
   /** Peers that hear of views only from each other. */
   readonly deaf = new Set<string>()
   /** Longest time until a peer hears of a view or of settling. */
@@ -128,7 +130,8 @@ export class World {
 
   newView(members: readonly Peer[]): void {
     const view = this.views.add(
-      members.map((peer) => ({ peer: peer.name, incarnation: peer.disk.incarnation }))
+      members.map((peer) => ({ peer: peer.name, incarnation: peer.disk.incarnation })),
+      this.moving ? [{ peer: pick(this.random, members).name, keys: ['test/doc/a'] }] : []
     )
     this.simulation.log(
       `view ${view.number}: ${view.members.map((member) => member.incarnation).join(' ')}`

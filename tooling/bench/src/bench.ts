@@ -25,6 +25,8 @@ export interface Promised {
 export interface BenchContext {
   /** Starts a module as a child process and waits for its first message; ended with the bench. */
   start(module: URL, args?: readonly string[]): Promise<unknown>
+  /** Ends all children, so that a part of the bench that is over does not slow down the next one. */
+  endChildren(): Promise<void>
   /** Says what is going on. */
   progress(text: string): void
 }

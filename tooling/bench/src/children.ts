@@ -19,7 +19,11 @@ export class Children {
     return message
   }
 
-  end(): void {
-    for (const child of this.#children) child.kill('SIGKILL')
+  /** Ends all children; resolves when they have gone. */
+  async end(): Promise<void> {
+    const children = [...this.#children].filter(({ exitCode }) => exitCode === null)
+    const gone = children.map((child) => once(child, 'exit'))
+    for (const child of children) child.kill('SIGKILL')
+    await Promise.all(gone)
   }
 }

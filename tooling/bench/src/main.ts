@@ -1,6 +1,7 @@
 /**
  * `pnpm bench [NAME] [--json FILE]`: runs one bench, or all, prints what it found and, if asked,
- * writes the figures to a file. The exit code tells whether the benches ran, not how fast.
+ * writes the figures to a file. Exit code 1 if a promise was missed or a bench failed, 2 if there is
+ * no such bench.
  */
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
@@ -19,12 +20,13 @@ async function runBench(bench: Bench): Promise<BenchResult> {
   try {
     const running = bench.run({
       start: (module, args) => children.start(module, args),
+      endChildren: () => children.end(),
       progress: (text) => process.stderr.write(`${bench.name}: ${text}\n`)
     })
     return await Promise.race([running, late.promise])
   } finally {
     clearTimeout(timer)
-    children.end()
+    await children.end()
   }
 }
 
@@ -55,6 +57,7 @@ async function main(): Promise<void> {
   for (const bench of chosen) {
     const result = await runBench(bench)
     print(result)
+    if (result.promises.some(({ kept }) => !kept)) process.exitCode = 1
     found[bench.name] = { ...result.figures, promises: result.promises }
   }
   if (values.json === undefined) return

@@ -145,16 +145,19 @@ export function fieldKey(path: readonly string[], tag: Tag): string {
 }
 
 export function createField(key: string, path: readonly string[], tag: Tag): Field {
-  const base = { key, path, pending: undefined }
+  // Literals without spreading: what is spread and then extended takes a second block of memory.
+  const pending = undefined
   switch (tag) {
     case tags.set:
-      return { ...base, shape: 'set', tag, dots: new Map(), elements: new Map() }
+      return { key, path, pending, shape: 'set', tag, dots: new Map(), elements: new Map() }
     case tags.counter:
     case tags.bigCounter:
-      return { ...base, shape: 'counter', tag, sums: new Map(), extras: new Map() }
+      return { key, path, pending, shape: 'counter', tag, sums: new Map(), extras: new Map() }
     case tags.list:
       return {
-        ...base,
+        key,
+        path,
+        pending,
         shape: 'list',
         tag,
         elements: new Map(),
@@ -169,7 +172,7 @@ export function createField(key: string, path: readonly string[], tag: Tag): Fie
     case tags.presence:
     case tags.baseline:
     case tags.opaque:
-      return { ...base, shape: 'entries', tag, entries: noEntries }
+      return { key, path, pending, shape: 'entries', tag, entries: noEntries }
   }
 }
 

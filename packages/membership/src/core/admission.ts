@@ -8,6 +8,7 @@ import {
   unsettledMax
 } from '../defaults.ts'
 import type { Context } from './context.ts'
+import { memberOf } from './lookup.ts'
 import type { Candidate, Join, JoinAnswer, Leave, RefusalReason } from './messages.ts'
 import { compareText, isRecordedAs } from './view-change.ts'
 
@@ -46,7 +47,7 @@ export class Admission {
       outbox.log('info', `join of ${candidate.peer} refused: ${refusal.explanation}`)
       return { standing, status: 'refused', ...refusal }
     }
-    const present = view.members.find(({ peer }) => peer === candidate.peer)
+    const present = memberOf(view, candidate.peer)
     if (present !== undefined && isRecordedAs(present, candidate)) {
       return { standing, status: 'member' }
     }
@@ -107,9 +108,9 @@ export class Admission {
 
   leavers(view: View, now: number): readonly string[] {
     expire(this.#leavers, now)
-    return view.members
-      .filter(({ peer, incarnation }) => this.#leavers.get(peer)?.value === incarnation)
-      .map(({ peer }) => peer)
+    return [...this.#leavers]
+      .filter(([peer, { value }]) => memberOf(view, peer)?.incarnation === value)
+      .map(([peer]) => peer)
   }
 
   /** Forgets the requests that a new view has fulfilled. */
@@ -124,7 +125,7 @@ export class Admission {
       }
     }
     for (const peer of this.#leavers.keys()) {
-      if (view.members.every((member) => member.peer !== peer)) {
+      if (memberOf(view, peer) === undefined) {
         this.#leavers.delete(peer)
       }
     }
@@ -139,7 +140,7 @@ export class Admission {
   #refusal(from: string, join: Join, view: View): Refusal | undefined {
     const { config, history } = this.#context
     const { candidate, placement, standing } = join
-    const isFromMember = view.members.some(({ peer }) => peer === from)
+    const isFromMember = memberOf(view, from) !== undefined
     if (standing.cluster !== config.cluster) {
       const explanation = `this is the cluster ${config.cluster}, not ${standing.cluster}`
       return { reason: 'cluster-differs', explanation }

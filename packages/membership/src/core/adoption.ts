@@ -1,7 +1,9 @@
 import type { ForcedMark, View } from '@murmuration/interface'
+import type { Announcing } from './announcing.ts'
 import type { Context } from './context.ts'
 import type { HistoryChange, StoredHistory } from './history.ts'
 import type { Chain, Decided } from './messages.ts'
+import { packAll, unpack } from './packing.ts'
 import type { Replacing } from './replacing.ts'
 import { isVerifiedChain } from './verifying.ts'
 
@@ -9,10 +11,12 @@ import { isVerifiedChain } from './verifying.ts'
 export class Adoption {
   readonly #context: Context
   readonly #replacing: Replacing
+  readonly #announcing: Announcing
 
-  constructor(context: Context, replacing: Replacing) {
+  constructor(context: Context, replacing: Replacing, announcing: Announcing) {
     this.#context = context
     this.#replacing = replacing
+    this.#announcing = announcing
   }
 
   /** False if the views do not fit to those known here, or nobody has decided them. */
@@ -65,13 +69,17 @@ export class Adoption {
   onDecided(from: string, { standing, decision }: Decided, now: number): void {
     const { config, history } = this.#context
     const { lineage, settled } = standing
-    const { number } = decision.view
     if (standing.cluster !== config.cluster) {
       return
     }
+    const unpacked = unpack(history.view, decision)
+    const number = unpacked?.view.number ?? decision.delta?.number ?? 0
     const isNext = number === history.number + 1 || decision.forced !== undefined
-    if (lineage === history.lineage && isNext && number > history.number) {
-      this.#context.adopt({ lineage, settled, decisions: [decision] }, now)
+    if (lineage === history.lineage && unpacked && isNext && number > history.number) {
+      const before = history.view
+      if (this.#context.adopt({ lineage, settled, decisions: [unpacked] }, now)) {
+        this.#announcing.pass(from, before, unpacked)
+      }
     } else if (number > history.number) {
       this.#context.pull(from)
     }
@@ -81,7 +89,10 @@ export class Adoption {
   chain(lineage: string, after: number): Chain {
     const { history } = this.#context
     const isAll = lineage !== history.lineage && after !== Number.MAX_SAFE_INTEGER
-    return { standing: this.#context.standing(), decisions: history.page(isAll ? 0 : after) }
+    const page = history.page(isAll ? 0 : after)
+    // Who asks for what follows a view has that view; no other one has its number.
+    const base = isAll ? undefined : history.views.find(({ number }) => number === after)
+    return { standing: this.#context.standing(), decisions: packAll(base, page) }
   }
 
   /** Into another lineage only with nobody left behind, and only upwards in numbers. */

@@ -1,5 +1,6 @@
 import type { Member, View } from '@murmuration/interface'
 import { clockDrift } from '../defaults.ts'
+import { memberOf } from './lookup.ts'
 import { leaseMsOf } from './pace.ts'
 import type { Rules } from './rules.ts'
 
@@ -54,6 +55,7 @@ export class Grants {
 
 /** Members of one view that are not in the next one, in this life of their store. */
 export function removedBy(view: View, next: View): readonly Member[] {
-  const kept = new Map(next.members.map(({ peer, incarnation }) => [peer, incarnation]))
-  return view.members.filter(({ peer, incarnation }) => kept.get(peer) !== incarnation)
+  return view.members.filter(({ peer, incarnation }) => {
+    return memberOf(next, peer)?.incarnation !== incarnation
+  })
 }

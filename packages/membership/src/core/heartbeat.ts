@@ -1,7 +1,11 @@
-import { beatTimeoutMs } from '../defaults.ts'
+import type { View } from '@murmuration/interface'
+import { equals } from 'uint8arrays/equals'
+import { alertBatchMs, announceMax, beatTimeoutMs, fullMeshMax, renewalSpare } from '../defaults.ts'
 import type { Admission } from './admission.ts'
+import { packCharges, unpackCharges } from './charges.ts'
 import type { Context } from './context.ts'
 import type { ProbeResult } from './detector.ts'
+import { memberOf } from './lookup.ts'
 import type { Beat } from './messages.ts'
 import { paceOf } from './pace.ts'
 import { isRecordedAs } from './view-change.ts'
@@ -15,8 +19,12 @@ export class Heartbeat {
   readonly #context: Context
   readonly #admission: Admission
   readonly #voting: Voting
-  /** When the acceptors were last asked for the lease. */
-  #renewedAt = Number.NEGATIVE_INFINITY
+  /** The last one that accused nobody: as long as it stays true it is sent again, as it is. */
+  #quiet: Beat | undefined
+  #quietGrant: Beat | undefined
+  #isAlert = false
+  /** Counts through the acceptors that are asked in turn. */
+  #turn = 0
 
   constructor(context: Context, admission: Admission, voting: Voting) {
     this.#context = context
@@ -26,40 +34,22 @@ export class Heartbeat {
 
   /** One round; the next one is planned. */
   beatAll(now: number): void {
-    const { detector, history, lease, member, outbox, rules, self, timers } = this.#context
+    const { detector, history, member, outbox, timers } = this.#context
     const { view } = history
     if (member === undefined || view === undefined) {
       return
     }
     const pace = paceOf(view.members.length)
     timers.set('beat', now + pace.beatMs)
-    // Half a beat of slack: so rounds that fall on a renewal are not missed by a millisecond.
-    const isRenewal = now - this.#renewedAt >= pace.renewMs - pace.beatMs / 2
-    this.#renewedAt = isRenewal ? now : this.#renewedAt
-    const granters = new Set(rules.grantersOf(view, self.peer))
-    const round = lease.renew(view, now)
-    const beat = this.beat(now)
-    for (const peer of new Set([...detector.watched, ...(isRenewal ? granters : [])])) {
-      if (peer === self.peer) {
-        continue
-      }
-      outbox.request(peer, 'beat', beat, beatTimeoutMs, (answer, later) => {
-        if (answer === undefined) {
-          outbox.emit({ type: 'probe', peer })
-          return
-        }
-        const { grants, standing } = answer
-        const granter = view.members.find((other) => other.peer === peer)
-        const isSame = granter?.incarnation === standing.incarnation
-        if (grants === true && isSame && standing.number === view.number) {
-          this.#granted(lease.granted(round, peer, later), later)
-        }
-        this.#context.meet(peer, standing, later)
-        this.onBeat(peer, answer, later)
-      })
-    }
-    if (granters.has(self.peer) && this.#voting.grants(self.peer, now)) {
-      this.#granted(lease.granted(round, self.peer, now), now)
+    const isUrgent = this.#isAlert
+    this.#isAlert = false
+    const isRenewal = isUrgent || pace.renewMs === pace.beatMs
+    this.#round(
+      [...detector.watched, ...(isRenewal ? this.#renewed(view, isUrgent, now) : [])],
+      now
+    )
+    if (!isRenewal) {
+      timers.sooner('renew', now + pace.renewMs)
     }
     for (const peer of detector.refused()) {
       outbox.emit({ type: 'probe', peer })
@@ -69,47 +59,103 @@ export class Heartbeat {
     this.#context.consider(now)
   }
 
+  /** A renewal between the rounds, where it comes less often than they do. */
+  renew(now: number): void {
+    const { history, member, timers } = this.#context
+    const { view } = history
+    if (member !== undefined && view !== undefined) {
+      timers.set('renew', now + paceOf(view.members.length).renewMs)
+      this.#round(this.#renewed(view, false, now), now)
+    }
+  }
+
+  #round(peers: readonly string[], now: number): void {
+    const { history, lease, outbox, rules, self } = this.#context
+    const { view } = history
+    if (view === undefined) {
+      return
+    }
+    const round = lease.renew(view, now)
+    const beat = this.beat(now)
+    for (const peer of new Set(peers)) {
+      if (peer === self.peer) {
+        continue
+      }
+      outbox.request(peer, 'beat', beat, beatTimeoutMs, (answer, later) => {
+        if (answer === undefined) {
+          outbox.emit({ type: 'probe', peer })
+          return
+        }
+        const { grants, standing } = answer
+        const granter = memberOf(view, peer)
+        const isSame = granter?.incarnation === standing.incarnation
+        if (grants === true && isSame && standing.number === view.number) {
+          this.#granted(lease.granted(round, peer, later), later)
+        }
+        this.#context.meet(peer, standing, later)
+        this.onBeat(peer, answer, later)
+      })
+    }
+    const isGranter = rules.grantersOf(view, self.peer).includes(self.peer)
+    if (isGranter && this.#voting.grants(self.peer, now)) {
+      this.#granted(lease.granted(round, self.peer, now), now)
+    }
+  }
+
   beat(now: number): Beat {
     const { detector, history } = this.#context
-    const reports = history.reports.slice()
     const standing = this.#context.standing()
     const accusations = detector.accusations(now)
-    const beat = { standing, reports, accusations }
-    return detector.isLagging(now) ? { ...beat, isLagging: true } : beat
+    const isLagging = detector.isLagging(now)
+    const isQuiet = accusations.length === 0 && !isLagging
+    const last = this.#quiet
+    if (isQuiet && last?.standing === standing && equals(last.reports, history.reports)) {
+      return last
+    }
+    const reports = history.reports.slice()
+    const charges = history.view === undefined ? [] : packCharges(history.view, accusations)
+    const beat = { standing, reports, charges, ...(isLagging && { isLagging }) }
+    this.#quiet = isQuiet ? beat : undefined
+    this.#quietGrant = isQuiet ? { ...beat, grants: true } : undefined
+    return beat
   }
 
   /** The answer to a heartbeat: the own one, and whether the lease of the sender is granted. */
   answer(from: string, { standing }: Beat, now: number): Beat {
     const { history } = this.#context
-    const sender = history.view?.members.find(({ peer }) => peer === from)
+    const sender = memberOf(history.view, from)
     const isHere =
       standing.lineage === history.lineage &&
       standing.number === history.number &&
       sender?.incarnation === standing.incarnation
     const beat = this.beat(now)
-    return isHere && this.#voting.grants(from, now) ? { ...beat, grants: true } : beat
+    if (!isHere || !this.#voting.grants(from, now)) {
+      return beat
+    }
+    return beat === this.#quiet ? (this.#quietGrant ?? beat) : { ...beat, grants: true }
   }
 
   onBeat(from: string, beat: Beat, now: number): void {
     const { detector, history, isLeaving, member, outbox } = this.#context
-    const { accusations, isLagging = false, reports, standing } = beat
+    const { charges, isLagging = false, reports, standing } = beat
     if (member === undefined && standing.size > 0 && !isLeaving) {
       // Only members of a view send heartbeats, and only to others of it.
       this.#context.pull(from)
       return
     }
-    const sender = history.view?.members.find(({ peer }) => peer === from)
+    const sender = memberOf(history.view, from)
     if (standing.lineage !== history.lineage || sender?.incarnation !== standing.incarnation) {
       return
     }
-    const { doubtful, isUrgent } = detector.learn(from, accusations, isLagging, now)
-    for (const peer of doubtful) {
-      outbox.emit({ type: 'probe', peer })
-    }
-    if (isUrgent) {
-      this.#context.timers.sooner('beat', now)
-    }
-    if (standing.number === history.number) {
+    if (standing.number === history.number && history.view !== undefined) {
+      const accusations = unpackCharges(history.view, charges)
+      const { doubtful, isUrgent } = detector.learn(from, accusations, isLagging, now)
+      for (const peer of doubtful) {
+        outbox.emit({ type: 'probe', peer })
+      }
+      if (isUrgent) {
+        this.#alert(now)
+      }
       history.mergeReports(reports)
       this.checkSettled(now)
     }
@@ -119,7 +165,7 @@ export class Heartbeat {
   probed(peer: string, result: ProbeResult, now: number): void {
     if (this.#context.detector.probed(peer, result)) {
       // The others should know at once: two who found it closed are enough.
-      this.beatAll(now)
+      this.#alert(now)
     }
     this.showReachability(now)
     this.#context.consider(now)
@@ -150,6 +196,33 @@ export class Heartbeat {
     } else if (lease.isHeld) {
       timers.set('lapse', lease.until)
     }
+  }
+
+  /**
+   * The acceptors to ask. In large clusters only the majority that granted the last time, and a few
+   * others in turn, so that all are heard now and then; all of them once that was not enough.
+   */
+  #renewed(view: View, isUrgent: boolean, now: number): readonly string[] {
+    const { lease, rules, self } = this.#context
+    const granters = rules.grantersOf(view, self.peer)
+    const proven = lease.proven(view, now)
+    if (isUrgent || proven === undefined || view.members.length <= announceMax) {
+      return granters
+    }
+    const others = granters.filter((peer) => !proven.includes(peer))
+    this.#turn += renewalSpare
+    const spare = Array.from({ length: Math.min(renewalSpare, others.length) }, (_, index) => {
+      return others[(this.#turn + index) % others.length] ?? ''
+    })
+    return [...proven, ...spare]
+  }
+
+  /** The next round goes to the acceptors too, soon; above full mesh alerts gather for a moment. */
+  #alert(now: number): void {
+    const { history, timers } = this.#context
+    const isMesh = (history.view?.members.length ?? 0) <= fullMeshMax
+    this.#isAlert = true
+    timers.sooner('beat', isMesh ? now : now + alertBatchMs)
   }
 
   #granted(isExtended: boolean, now: number): void {

@@ -1,5 +1,7 @@
 import type { View } from '@murmuration/interface'
 import { pageMembersMax, pageViewsMax } from '../defaults.ts'
+import { memberOf, positionOf } from './lookup.ts'
+import { placesOf } from './moves.ts'
 import type { ChainHead, Decision } from './records.ts'
 
 /** The adopted views of one lineage, from the oldest unsettled one to the newest. */
@@ -68,7 +70,8 @@ export class History {
       if (decision.view.number <= after) {
         continue
       }
-      members += decision.view.members.length
+      // Four moved agents take about as much room as one member.
+      members += decision.view.members.length + placesOf(decision.view.moved).size / 4
       if (page.length > 0 && (page.length >= pageViewsMax || members > pageMembersMax)) {
         break
       }
@@ -121,7 +124,7 @@ export class History {
 
   /** A member of the newest view has reported it. */
   report(peer: string): void {
-    const index = this.view?.members.findIndex((member) => member.peer === peer) ?? -1
+    const index = positionOf(this.view, peer)
     if (index >= 0) {
       this.#reports[index >> 3] = (this.#reports[index >> 3] ?? 0) | (1 << (index & 7))
     }
@@ -145,13 +148,11 @@ export class History {
 
   /** Whether a kept view had this peer in another life of its store than the newest one has. */
   isRetired(peer: string, incarnation: string): boolean {
-    const now = this.view?.members.find((member) => member.peer === peer)
+    const now = memberOf(this.view, peer)
     return (
       now !== undefined &&
       now.incarnation !== incarnation &&
-      this.#decisions.some(({ view }) =>
-        view.members.some((member) => member.peer === peer && member.incarnation === incarnation)
-      )
+      this.#decisions.some(({ view }) => memberOf(view, peer)?.incarnation === incarnation)
     )
   }
 

@@ -5,9 +5,10 @@ import type {
   SelfIdentity,
   ViewProposal
 } from '@murmuration/interface'
-import { lagMaxMs, meetMs, proposalsMax, protocolVersions } from '../defaults.ts'
+import { lagMaxMs, proposalsMax, protocolVersions } from '../defaults.ts'
 import { Admission } from './admission.ts'
 import { Adoption } from './adoption.ts'
+import { Announcing } from './announcing.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
 import type { ProbeResult } from './detector.ts'
@@ -19,6 +20,7 @@ import type { Candidate, Standing } from './messages.ts'
 import type { AcceptorState } from './records.ts'
 import { Lease } from './lease.ts'
 import { Leaving } from './leaving.ts'
+import { memberOf } from './lookup.ts'
 import { Outbox } from './outbox.ts'
 import type { Answered, Batch, Sent } from './outbox.ts'
 import { paceOf } from './pace.ts'
@@ -54,12 +56,15 @@ export class Machine implements Context {
   readonly #adoption: Adoption
   readonly #replacing = new Replacing()
   readonly #proposals: Proposals
+  readonly #announcing: Announcing
   readonly #admission: Admission
   readonly #heartbeat: Heartbeat
   readonly #voting: Voting
   readonly #seeking: Seeking
   readonly #pulling: Pulling
   readonly #leaving: Leaving
+  /** The last one, so that messages that say the same are the same. */
+  #standing: Standing | undefined
   #stalledAt = Number.NEGATIVE_INFINITY
 
   constructor(config: MachineConfig, stored: Stored, now: number) {
@@ -70,11 +75,19 @@ export class Machine implements Context {
     this.detector = new Detector(config.self.peer)
     this.lease = new Lease(config.self.peer, config.rules)
     this.grants = new Grants(config.rules, this.history.view, now)
-    this.#adoption = new Adoption(this, this.#replacing)
+    this.#announcing = new Announcing(this)
+    this.#adoption = new Adoption(this, this.#replacing, this.#announcing)
     this.#proposals = new Proposals(this)
     this.#admission = new Admission(this)
     this.#leaving = new Leaving(this, this.#admission)
-    this.#voting = new Voting(this, this.#admission, this.#proposals, stored.acceptor, now)
+    this.#voting = new Voting(
+      this,
+      this.#admission,
+      this.#proposals,
+      this.#announcing,
+      stored.acceptor,
+      now
+    )
     this.#heartbeat = new Heartbeat(this, this.#admission, this.#voting)
     this.#seeking = new Seeking(this)
     this.#pulling = new Pulling(this)
@@ -82,7 +95,8 @@ export class Machine implements Context {
   }
 
   get member(): Member | undefined {
-    return this.history.view?.members.find((member) => this.rules.isSelf(this.self, member))
+    const member = memberOf(this.history.view, this.self.peer)
+    return member !== undefined && this.rules.isSelf(this.self, member) ? member : undefined
   }
 
   get isAlone(): boolean {
@@ -122,11 +136,13 @@ export class Machine implements Context {
           this.#voting.isFrozen = this.#seeking.isMoving
           break
         case 'meet':
-          this.#seeking.meet(this.config.contacts())
-          this.timers.set('meet', now + meetMs)
+          this.#seeking.look(now)
           break
         case 'leave':
           this.#leaving.ask(now)
+          break
+        case 'renew':
+          this.#heartbeat.renew(now)
           break
         case 'lapse':
           this.#heartbeat.checkLease(now)
@@ -234,8 +250,11 @@ export class Machine implements Context {
   force(peers: ReadonlySet<string>, reason: string, now: number): void {
     const { lineage, settled, view } = this.history
     if (view !== undefined) {
-      const decision = forcedDecision(view, peers, this.self.peer, reason)
-      this.#voting.announce(view, { lineage, settled, decisions: [decision] }, now)
+      // By chance too, so that two that are forced apart differ, and the higher one wins.
+      const step = this.rules.forcedStep
+      const number = view.number + step + Math.floor(step * this.config.random.next())
+      const decision = forcedDecision(view, number, peers, this.self.peer, reason)
+      this.#announcing.announce(view, { lineage, settled, decisions: [decision] }, now)
     }
   }
 
@@ -259,7 +278,13 @@ export class Machine implements Context {
     const { incarnation, boot } = this.self
     const { lineage, number, settled, view } = this.history
     const size = this.member === undefined ? 0 : (view?.members.length ?? 0)
-    return { cluster: this.config.cluster, lineage, number, settled, size, incarnation, boot }
+    const last = this.#standing
+    if (last?.number === number && last.settled === settled && last.lineage === lineage) {
+      return last
+    }
+    const { cluster } = this.config
+    this.#standing = { cluster, lineage, number, settled, size, incarnation, boot }
+    return this.#standing
   }
 
   candidate(): Candidate {
@@ -283,7 +308,7 @@ export class Machine implements Context {
       }
       return
     }
-    const member = history.view?.members.find(({ peer }) => peer === from)
+    const member = memberOf(history.view, from)
     const isAdmitted = member !== undefined && member.incarnation === standing.incarnation
     if (isAdmitted && this.#replacing.heard(from, standing.incarnation, standing.boot)) {
       this.outbox.emit({ type: 'started' })
@@ -387,7 +412,9 @@ export class Machine implements Context {
     const due = this.timers.next
     if (due !== undefined && due > this.#stalledAt && now - due > lagMaxMs) {
       this.#stalledAt = now
-      this.detector.stalled(now, now - due)
+      if (this.rules.doubtsItself) {
+        this.detector.stalled(now, now - due)
+      }
       this.outbox.count('stalls')
     }
   }

@@ -13,16 +13,19 @@ import type { Message, Shape } from '@murmuration/codec'
 import type { PlacementParameters, ProtocolRange, Role } from '@murmuration/interface'
 import { accusationsMax, membersMax, pageViewsMax, textMax } from '../defaults.ts'
 import {
-  acceptedValue,
   ballot,
   count,
-  decision,
+  decisionFields,
+  member,
   name,
   peers,
   placement,
-  profileFields
+  profileFields,
+  view,
+  viewFields
 } from './records.ts'
-import type { AcceptedValue, Ballot, Decision } from './records.ts'
+import type { Delta, Packed } from './packing.ts'
+import type { Ballot } from './records.ts'
 
 /** Where the sender of a message stands. It is part of every message, both ways. */
 export interface Standing {
@@ -52,7 +55,8 @@ export interface Beat {
   readonly standing: Standing
   /** One bit per member of the view, by position: it has reported the view as settled. */
   readonly reports: Uint8Array
-  readonly accusations: readonly Accusation[]
+  /** Accusations of members of the view, four numbers each. */
+  readonly charges: readonly number[]
   /** It stood still lately: that it accuses nobody says nothing. */
   readonly isLagging?: boolean
   /** In an answer: this acceptor grants the lease of the peer that asked, in the view of both. */
@@ -71,7 +75,7 @@ export interface Accept {
   readonly standing: Standing
   readonly number: number
   readonly ballot: Ballot
-  readonly decision: Decision
+  readonly decision: Packed
   /** Against their will; empty where the proposer had to take up an earlier proposal. */
   readonly removes: readonly string[]
 }
@@ -82,14 +86,14 @@ export interface Vote {
   /** `veto`: not now, because it heard a peer that is to be removed. `elsewhere`: no voter here. */
   readonly status: 'yes' | 'conflict' | 'veto' | 'elsewhere'
   readonly promised?: Ballot
-  readonly accepted?: AcceptedValue
+  readonly accepted?: { readonly ballot: Ballot; readonly decision: Packed }
   /** With a yes to accept: how long the members that the decision removes may hold their leases. */
   readonly graceMs?: number
 }
 
 export interface Decided {
   readonly standing: Standing
-  readonly decision: Decision
+  readonly decision: Packed
 }
 
 export interface Acknowledgement {
@@ -105,7 +109,7 @@ export interface Question {
 export interface Chain {
   readonly standing: Standing
   /** Consecutive views, the oldest first; not always all, see `standing.number`. */
-  readonly decisions: readonly Decision[]
+  readonly decisions: readonly Packed[]
 }
 
 /** A peer that wants to be a member, or a member whose record has changed. */
@@ -181,11 +185,13 @@ const standing: Shape<Standing> = object({
   boot: count
 })
 
-const accusation: Shape<Accusation> = object({
-  by: name,
-  peer: name,
-  kind: oneOf('refused', 'silent'),
-  ageMs: count
+const { cluster: _, ...deltaFields } = viewFields
+const members = list(member, { max: membersMax })
+const delta: Shape<Delta> = object({ ...deltaFields, base: count, put: members, drop: peers })
+const packed: Shape<Packed> = object({
+  view: optional(view),
+  delta: optional(delta),
+  ...decisionFields
 })
 
 const candidate: Shape<Candidate> = object({ ...profileFields, after: count })
@@ -193,7 +199,7 @@ const candidate: Shape<Candidate> = object({ ...profileFields, after: count })
 export const Beat: Message<Beat> = message({
   standing,
   reports: bytes({ max: membersMax / 8 }),
-  accusations: list(accusation, { max: accusationsMax }),
+  charges: list(count, { max: 4 * accusationsMax }),
   isLagging: optional(boolean()),
   grants: optional(boolean())
 })
@@ -209,7 +215,7 @@ export const Accept: Message<Accept> = message({
   standing,
   number: count,
   ballot,
-  decision,
+  decision: packed,
   removes: peers
 })
 
@@ -217,11 +223,11 @@ export const Vote: Message<Vote> = message({
   standing,
   status: oneOf('yes', 'conflict', 'veto', 'elsewhere'),
   promised: optional(ballot),
-  accepted: optional(acceptedValue),
+  accepted: optional(object({ ballot, decision: packed })),
   graceMs: optional(count)
 })
 
-export const Decided: Message<Decided> = message({ standing, decision })
+export const Decided: Message<Decided> = message({ standing, decision: packed })
 
 export const Acknowledgement: Message<Acknowledgement> = message({ standing })
 
@@ -229,7 +235,7 @@ export const Question: Message<Question> = message({ standing, after: count })
 
 export const Chain: Message<Chain> = message({
   standing,
-  decisions: list(decision, { max: pageViewsMax })
+  decisions: list(packed, { max: pageViewsMax })
 })
 
 export const Join: Message<Join> = message({

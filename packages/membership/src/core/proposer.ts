@@ -3,6 +3,7 @@ import { attemptMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
 import { compareBallots } from './acceptor.ts'
 import type { Vote } from './messages.ts'
 import type { AcceptedValue, Ballot, Decision } from './records.ts'
+import { unpack } from './packing.ts'
 import { acceptorsOf } from './quorum.ts'
 import type { Rules } from './rules.ts'
 import { votesOf } from './verifying.ts'
@@ -96,7 +97,8 @@ export class Proposer {
     if (attempt === undefined || attempt.ballot !== ballot || attempt.phase !== phase) {
       return { type: 'wait' }
     }
-    if (vote?.status !== 'yes') {
+    const earlier = unpackVote(attempt.view, vote)
+    if (vote?.status !== 'yes' || earlier === 'unreadable') {
       this.#counter = Math.max(this.#counter, vote?.promised?.counter ?? 0)
       // Our own ballot came twice, and the answer to the first copy is on its way.
       const echoed =
@@ -109,7 +111,7 @@ export class Proposer {
     attempt.yes.add(peer)
     attempt.graceMs = Math.max(attempt.graceMs, vote.graceMs ?? 0)
     if (phase === 'prepare' && this.#rules.takesUpEarlier) {
-      attempt.earlier = later(attempt.earlier, vote.accepted)
+      attempt.earlier = later(attempt.earlier, earlier)
     }
     if (!this.#rules.isMajority(attempt.view, attempt.yes, visible)) {
       return { type: 'wait' }
@@ -156,6 +158,19 @@ export class Proposer {
     const possible = new Set(left.map(({ peer }) => peer))
     return !this.#rules.isMajority(view, possible, possible)
   }
+}
+
+/** What a voter accepted before. Who cannot tell it has not voted: it may be the one decision. */
+function unpackVote(
+  view: View,
+  vote: Omit<Vote, 'standing'> | undefined
+): AcceptedValue | undefined | 'unreadable' {
+  if (vote?.accepted === undefined) {
+    return undefined
+  }
+  const { ballot } = vote.accepted
+  const decision = unpack(view, vote.accepted.decision)
+  return decision === undefined ? 'unreadable' : { ballot, decision }
 }
 
 function later(

@@ -1,6 +1,7 @@
 import { askTimeoutMs, unsettledMax } from '../defaults.ts'
 import type { Context } from './context.ts'
 import type { Chain } from './messages.ts'
+import { unpackAll } from './packing.ts'
 import type { Decision } from './records.ts'
 import { follows } from './verifying.ts'
 
@@ -42,8 +43,13 @@ export class Pulling {
     })
   }
 
-  #received(pull: Pull, { standing, decisions }: Chain, now: number): void {
-    const { config } = this.#context
+  #received(pull: Pull, { standing, decisions: packed }: Chain, now: number): void {
+    const { config, history } = this.#context
+    const decisions = unpackAll(pull.decisions.at(-1)?.view ?? history.view, packed)
+    if (decisions === undefined) {
+      // This peer has moved on meanwhile; the next message of the other side starts anew.
+      return
+    }
     const first = decisions[0]?.view.number
     const isConsecutive = [...pull.decisions.slice(-1), ...decisions].every(
       (decision, index, page) => index === 0 || follows(page[index - 1]?.view.number ?? 0, decision)

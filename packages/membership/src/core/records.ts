@@ -13,6 +13,7 @@ import type { Message, Shape } from '@murmuration/codec'
 import type {
   ForcedMark,
   Member,
+  MovedAgents,
   PlacementParameters,
   ProtocolRange,
   Revocations,
@@ -26,6 +27,8 @@ import {
   forcedMax,
   labelsMax,
   membersMax,
+  movedKeyMax,
+  movedMax,
   revokedMax,
   textMax,
   weightMax
@@ -107,19 +110,25 @@ export const forcedMark: Shape<ForcedMark> = object({
   reason: name
 })
 
+const movedAgents: Shape<MovedAgents> = object({
+  peer: name,
+  keys: list(text({ max: movedKeyMax }), { max: movedMax })
+})
+
 /** What a view has beside its members. */
 export const viewFields = {
   cluster: name,
   number: integer({ min: 1 }),
   tieBreaker: name,
   placement,
+  moved: optional(list(movedAgents, { max: membersMax })),
   leaseMs: optional(count),
   protocols: optional(protocols),
   revoked: optional(revocations),
   unsafe: optional(list(forcedMark, { max: forcedMax }))
 }
 
-const view: Shape<View> = object({
+export const view: Shape<View> = object({
   ...viewFields,
   members: list(member, { max: membersMax })
 })
@@ -139,8 +148,8 @@ export const decisionFields = {
   forced: optional(forcedMark)
 }
 
-export const decision: Shape<Decision> = object({ view, ...decisionFields })
-export const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
+const decision: Shape<Decision> = object({ view, ...decisionFields })
+const acceptedValue: Shape<AcceptedValue> = object({ ballot, decision })
 
 /** The promise and vote of this peer in one instance, as it is stored. */
 export interface AcceptorState {

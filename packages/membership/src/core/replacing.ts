@@ -1,6 +1,7 @@
 import type { Owner, View } from '@murmuration/interface'
 import { clockDrift } from '../defaults.ts'
 import { removedBy } from './grants.ts'
+import { memberOf } from './lookup.ts'
 import { leaseMsOf } from './pace.ts'
 import type { Decision } from './records.ts'
 
@@ -66,10 +67,8 @@ export class Replacing {
       // The number is raised durably by the one process that has the store: the other one is gone.
       return Number.NEGATIVE_INFINITY
     }
-    const isMember = this.#view?.members.some((member) => {
-      return member.peer === peer && member.incarnation === incarnation
-    })
-    if (this.#view === undefined || isMember === true) {
+    const isMember = memberOf(this.#view, peer)?.incarnation === incarnation
+    if (this.#view === undefined || isMember) {
       return Number.POSITIVE_INFINITY
     }
     return this.#from.get(`${peer}#${incarnation}`) ?? this.#others

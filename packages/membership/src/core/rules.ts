@@ -1,4 +1,5 @@
 import type { Member, View } from '@murmuration/interface'
+import { forcedStep } from '../defaults.ts'
 import { acceptorsOf, isMajority } from './quorum.ts'
 
 type Named = Pick<Member, 'peer' | 'incarnation'>
@@ -24,10 +25,14 @@ export interface Rules {
   isLeaseMajority(view: View, holder: string, granters: ReadonlySet<string>): boolean
   /** Whether a holder counts from when it sent its renewal, not from when the grants came. */
   readonly countsFromSending: boolean
-  /** Whether an acceptor that voted for the next view grants nothing more in the present one. */
-  readonly endsGrants: boolean
+  /** Whether an acceptor that voted for the next view grants a holder nothing more in this one. */
+  endsGrant(next: View, holder: string): boolean
   /** Whether a restarted acceptor counts what it may have granted before. */
   readonly remembersGrants: boolean
+  /** How much higher the number of a forced view is than that of the view it was made from. */
+  readonly forcedStep: number
+  /** Whether a peer that stood still takes the silence that it saw meanwhile for its own. */
+  readonly doubtsItself: boolean
   /** Whether whoever replaces a removed owner waits for the end of its lease. */
   readonly waitsForLeases: boolean
 }
@@ -41,7 +46,9 @@ export const standardRules: Rules = {
   grantersOf: (view) => acceptorsOf(view).map(({ peer }) => peer),
   isLeaseMajority: (view, _holder, granters) => isMajority(view, granters),
   countsFromSending: true,
-  endsGrants: true,
+  endsGrant: () => true,
   remembersGrants: true,
-  waitsForLeases: true
+  waitsForLeases: true,
+  forcedStep,
+  doubtsItself: true
 }

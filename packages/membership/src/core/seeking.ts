@@ -8,6 +8,7 @@ import {
   protocolVersions
 } from '../defaults.ts'
 import type { Context } from './context.ts'
+import { memberOf } from './lookup.ts'
 import type { JoinAnswer, Standing } from './messages.ts'
 
 /** Peers remembered as members of a cluster, and lineages remembered as warned about. */
@@ -26,6 +27,8 @@ export class Seeking {
   readonly #context: Context
   readonly #hints = new Set<string>()
   readonly #warned = new Set<string>()
+  /** Who was left out of a forced view, and may live on in views that do not count any more. */
+  readonly #strays = new Set<string>()
   #move: Move | undefined
 
   constructor(context: Context) {
@@ -95,11 +98,22 @@ export class Seeking {
     }
   }
 
-  /** Looks whether strangers have a view; a peer that is alone does so again and again. */
+  /** A peer that is alone looks for others, and whoever forced a view for those it left out. */
+  look(now: number): void {
+    const { config, isAlone, timers } = this.#context
+    this.meet([...(isAlone ? config.contacts() : []), ...this.#strays])
+    if (isAlone || this.#strays.size > 0) {
+      timers.set('meet', now + meetMs)
+    }
+  }
+
+  /** Looks whether strangers have a view. */
   meet(peers: readonly string[]): void {
     const { history, outbox } = this.#context
     const { view } = history
-    const strangers = peers.filter((peer) => view?.members.every((member) => member.peer !== peer))
+    const strangers = peers.filter(
+      (peer) => view !== undefined && memberOf(view, peer) === undefined
+    )
     for (const peer of strangers.slice(0, hintsMax)) {
       const question = { standing: this.#context.standing(), after: Number.MAX_SAFE_INTEGER }
       outbox.request(peer, 'view', question, askTimeoutMs, (answer, later) => {
@@ -122,10 +136,31 @@ export class Seeking {
     } else if (!this.isMoving) {
       timers.clear('join')
     }
-    if (isAlone) {
+    this.#findStrays()
+    if (isAlone || this.#strays.size > 0) {
       timers.sooner('meet', now + joinRetryMs)
     } else {
       timers.clear('meet')
+    }
+  }
+
+  /** They hear of the forced view when they are asked for theirs, and join anew. */
+  #findStrays(): void {
+    const { views, view } = this.#context.history
+    if ((view?.unsafe?.length ?? 0) === 0) {
+      this.#strays.clear()
+      return
+    }
+    const present = new Set(view?.members.map(({ peer }) => peer))
+    for (const { peer } of views.flatMap(({ members }) => members)) {
+      if (!present.has(peer) && this.#strays.size < hintsMax) {
+        this.#strays.add(peer)
+      }
+    }
+    for (const peer of this.#strays) {
+      if (present.has(peer)) {
+        this.#strays.delete(peer)
+      }
     }
   }
 

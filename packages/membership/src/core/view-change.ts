@@ -8,8 +8,9 @@ import type {
   View,
   ViewProposal
 } from '@murmuration/interface'
-import { forcedStep, protocolVersions } from '../defaults.ts'
+import { protocolVersions } from '../defaults.ts'
 import type { Candidate } from './messages.ts'
+import { movesAmong, withMoves } from './moves.ts'
 import { leaseMsOf, paceOf } from './pace.ts'
 import type { Decision } from './records.ts'
 
@@ -70,11 +71,11 @@ export function nextDecision(view: View, change: Change): Decision {
 /** The view that an operator makes of some of the members, in place of a majority. */
 export function forcedDecision(
   view: View,
+  number: number,
   peers: ReadonlySet<string>,
   by: string,
   reason: string
 ): Decision {
-  const number = view.number + forcedStep
   const mark: ForcedMark = { view: number, base: view.number, by, reason }
   const members = view.members.filter(({ peer }) => peers.has(peer))
   const unsafe = [...(view.unsafe ?? []), mark]
@@ -99,7 +100,8 @@ export function withProposal(view: View, proposal: ViewProposal): View {
     peers.join('\n') === revoked.peers.join('\n') &&
     serials.join('\n') === revoked.serials.join('\n') &&
     unsafe.length === (view.unsafe?.length ?? 0)
-  return isSame ? view : { ...view, revoked, unsafe }
+  const controlled = isSame ? view : { ...view, revoked, unsafe }
+  return withMoves(controlled, proposal.move)
 }
 
 function changed(
@@ -114,7 +116,9 @@ function changed(
 function followedBy(view: View, number: number, members: readonly Member[]): View {
   const tieBreaker = tieBreakerOf(view, members, number)
   const leaseMs = Math.max(leaseMsOf(view), paceOf(members.length).leaseMs)
-  return { ...view, number, members, tieBreaker, leaseMs, protocols: protocolsOf(members) }
+  const { moved: _, ...kept } = view
+  const followed = { ...kept, ...movesAmong(view, members), number, members, tieBreaker, leaseMs }
+  return { ...followed, protocols: protocolsOf(members) }
 }
 
 /** What all members speak. A joiner that speaks none of it is not admitted. */

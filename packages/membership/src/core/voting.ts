@@ -2,13 +2,15 @@ import type { View } from '@murmuration/interface'
 import { attemptMs, batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
 import { Acceptor } from './acceptor.ts'
 import type { Admission } from './admission.ts'
+import type { Announcing } from './announcing.ts'
 import type { Context } from './context.ts'
-import type { StoredHistory } from './history.ts'
 import type { Accept, Candidate, Prepare, Standing, Vote } from './messages.ts'
 import type { AcceptorState, Ballot, Decision } from './records.ts'
 import type { Proposals } from './proposals.ts'
+import { pack, unpack } from './packing.ts'
 import { Proposer } from './proposer.ts'
 import type { Step } from './proposer.ts'
+import { memberOf } from './lookup.ts'
 import { acceptorsOf } from './quorum.ts'
 import { compareText, isEmpty, nextDecision } from './view-change.ts'
 import type { Change } from './view-change.ts'
@@ -18,6 +20,7 @@ export class Voting {
   readonly #context: Context
   readonly #admission: Admission
   readonly #proposals: Proposals
+  readonly #announcing: Announcing
   readonly #acceptor: Acceptor
   readonly #proposer: Proposer
   /** When this peer last voted; after a restart, when it started. */
@@ -31,6 +34,7 @@ export class Voting {
     context: Context,
     admission: Admission,
     proposals: Proposals,
+    announcing: Announcing,
     stored: AcceptorState | undefined,
     now: number
   ) {
@@ -38,6 +42,7 @@ export class Voting {
     this.#context = context
     this.#admission = admission
     this.#proposals = proposals
+    this.#announcing = announcing
     this.#acceptor = new Acceptor(stored)
     this.#acceptedAt = now
     this.#proposer = new Proposer(`${peer}#${incarnation}#${boot}`, context.rules)
@@ -45,6 +50,7 @@ export class Voting {
 
   onPrepare(from: string, prepare: Prepare, now: number): Vote {
     const { standing: asked, number, ballot, removes } = prepare
+    const { history } = this.#context
     const standing = this.#context.standing()
     const refusal = this.#refusal(from, asked, number, removes, now)
     if (refusal !== undefined) {
@@ -58,15 +64,20 @@ export class Voting {
       this.#context.outbox.write({ type: 'acceptor', state: answer.state })
     }
     const { accepted } = answer.state
-    return { standing, status: 'yes', ...(accepted && { accepted }) }
+    if (accepted === undefined) {
+      return { standing, status: 'yes' }
+    }
+    const decision = pack(history.view, accepted.decision)
+    return { standing, status: 'yes', accepted: { ballot: accepted.ballot, decision } }
   }
 
   onAccept(from: string, accept: Accept, now: number): Vote {
-    const { standing: asked, number, ballot, decision, removes } = accept
+    const { standing: asked, number, ballot, decision: packed, removes } = accept
     const { grants, history, outbox } = this.#context
     const standing = this.#context.standing()
     const refusal = this.#refusal(from, asked, number, removes, now)
-    if (refusal !== undefined || decision.view.number !== number) {
+    const decision = unpack(history.view, packed)
+    if (refusal !== undefined || decision?.view.number !== number) {
       return { standing, status: refusal ?? 'elsewhere' }
     }
     const answer = this.#acceptor.accept(number, ballot, decision)
@@ -90,8 +101,9 @@ export class Voting {
     if (view === undefined || member === undefined || this.isFrozen || grants.isQuiet(now)) {
       return false
     }
-    const hasVoted = this.#acceptor.accepted(view.number + 1) !== undefined
-    if ((hasVoted && rules.endsGrants) || !rules.grantersOf(view, peer).includes(self.peer)) {
+    const voted = this.#acceptor.accepted(view.number + 1)
+    const isOver = voted !== undefined && rules.endsGrant(voted.decision.view, peer)
+    if (isOver || !rules.grantersOf(view, peer).includes(self.peer)) {
       return false
     }
     grants.grant(peer, now)
@@ -174,7 +186,7 @@ export class Voting {
       rules.isSelf(self, own) &&
       history.lineage === asked.lineage &&
       history.number + 1 === number &&
-      history.view?.members.some(({ peer }) => peer === from) === true
+      memberOf(history.view, from) !== undefined
     if (!isHere || this.isFrozen) {
       return 'elsewhere'
     }
@@ -241,33 +253,14 @@ export class Voting {
     if (step.type === 'failed') {
       this.#fail(now)
     } else if (step.type === 'accept' && view !== undefined) {
-      const { ballot, decision, removes } = step
+      const { ballot, removes } = step
+      const decision = pack(view, step.decision)
       const standing = this.#context.standing()
       const number = view.number + 1
       this.#poll(view, 'accept', { standing, number, ballot, decision, removes }, now)
     } else if (step.type === 'decided' && view !== undefined) {
       const { lineage, settled } = history
-      this.announce(view, { lineage, settled, decisions: [step.decision] }, now)
-    }
-  }
-
-  /** Adopts what was decided and tells the members of the view before and of the new one. */
-  announce(before: View, chain: StoredHistory, now: number): void {
-    const { outbox, self } = this.#context
-    const decision = chain.decisions.at(-1)
-    if (decision === undefined || !this.#context.adopt(chain, now)) {
-      return
-    }
-    const members = [...before.members, ...decision.view.members]
-    const peers = new Set(members.map(({ peer }) => peer))
-    peers.delete(self.peer)
-    for (const peer of peers) {
-      const standing = this.#context.standing()
-      outbox.request(peer, 'decided', { standing, decision }, voteTimeoutMs, (answer, later) => {
-        if (answer !== undefined) {
-          this.#context.meet(peer, answer.standing, later)
-        }
-      })
+      this.#announcing.announce(view, { lineage, settled, decisions: [step.decision] }, now)
     }
   }
 
@@ -305,7 +298,7 @@ export class Voting {
       .filter((peer) => peer !== self.peer && !leave.includes(peer) && !expelled.includes(peer))
     const going = new Set([...leave, ...remove, ...expelled])
     const waiting = this.#admission.candidates(now).filter((candidate) => {
-      const present = view.members.find(({ peer }) => peer === candidate.peer)
+      const present = memberOf(view, candidate.peer)
       return !(present !== undefined && going.has(candidate.peer) && isSame(present, candidate))
     })
     const { confirmed } = detector

@@ -1,11 +1,5 @@
 import { isMajority } from '@murmuration/membership'
-import type {
-  PartitionPolicy,
-  PartitionStatus,
-  Reachability,
-  Verdict,
-  View
-} from '@murmuration/interface'
+import type { PartitionStatus, Reachability, View } from '@murmuration/interface'
 
 /**
  * How a peer stands in a split, counted over the acceptors of the last agreed view and never over
@@ -22,15 +16,4 @@ export function standingOf(
   const gone = new Set(unreachable)
   const reachable = new Set(peers.filter((peer) => !gone.has(peer)))
   return { status: isMajority(view, reachable) ? 'majority' : 'minority', unreachable }
-}
-
-/** What an agent type with this policy does on a peer that stands so. */
-export function verdictOf(policy: PartitionPolicy, status: PartitionStatus): Verdict {
-  switch (policy) {
-    case 'pause-minority':
-      return status === 'minority' ? 'pause' : 'run'
-    case 'continue-all':
-    case 'leader-election':
-      return 'run'
-  }
 }

@@ -19,7 +19,8 @@ export interface Placement {
   homeOfSlot(slot: number, replicas: number): readonly Member[]
   /**
    * The member that runs the agent: for `pinned` agents the one whose PeerId is the key part of the
-   * id, and undefined if it is not in the view; for others the first of its home.
+   * id, and undefined if it is not in the view; for others the one to which the view has moved it,
+   * else the first of its home.
    */
   ownerOf(agent: AgentRecord): Member | undefined
 }
@@ -48,6 +49,8 @@ class Table implements Placement {
   readonly #slots: number
   readonly #ranking: Ranking
   readonly #byPeer: ReadonlyMap<string, Member>
+  /** Who runs the agents that are not where hashing puts them, by shard key or id. */
+  readonly #moved: ReadonlyMap<string, Member>
   /** The first members of each slot, as indices; valid where {@link #ranked} is 1. */
   readonly #orders: Uint16Array
   readonly #ranked: Uint8Array
@@ -62,6 +65,7 @@ class Table implements Placement {
     this.#slots = view.placement.slots
     this.#ranking = new Ranking(view.members, view.placement.zoneLabel)
     this.#byPeer = new Map(view.members.map((member) => [member.peer, member]))
+    this.#moved = movedOf(view, this.#byPeer)
     this.#orders = new Uint16Array(this.#slots * this.#ranking.width)
     this.#ranked = new Uint8Array(this.#slots)
   }
@@ -93,7 +97,9 @@ class Table implements Placement {
     if (agent.placement === 'pinned') {
       return this.#byPeer.get(keyOf(agent.id))
     }
-    return this.homeOf(agent)[0]
+    // Most views move nothing.
+    const moved = this.#moved.size === 0 ? undefined : this.#moved.get(agent.shardKey ?? agent.id)
+    return moved ?? this.homeOf(agent)[0]
   }
 
   #makeHome(slot: number, replicas: number): readonly Member[] {
@@ -120,6 +126,19 @@ class Table implements Placement {
     homes[slot] = Object.freeze(home)
     return home
   }
+}
+
+function movedOf(view: View, byPeer: ReadonlyMap<string, Member>): ReadonlyMap<string, Member> {
+  const moved = new Map<string, Member>()
+  for (const { peer, keys } of view.moved ?? []) {
+    const member = byPeer.get(peer)
+    if (member !== undefined) {
+      for (const key of keys) {
+        moved.set(key, member)
+      }
+    }
+  }
+  return moved
 }
 
 /** The part of an agent's id after namespace and type. */

@@ -42,6 +42,7 @@ export function planRebalance(from: View, to: View, agents: Iterable<AgentRecord
   const before = createPlacement(from)
   const after = createPlacement(to)
   const changed = changedPeers(from, to)
+  const isMoving = from.moved !== undefined || to.moved !== undefined
   const moves: AgentMove[] = []
   const owners = { total: 0, moved: 0, needless: 0 }
   const replicas = { total: 0, moved: 0, needless: 0 }
@@ -53,9 +54,9 @@ export function planRebalance(from: View, to: View, agents: Iterable<AgentRecord
         ? after.homeOfSlot(before.slotOf(agent), agent.replicas)
         : after.homeOf(agent)
     ).map(peerOf)
-    const pinned = agent.placement === 'pinned'
-    const oldOwner = pinned ? before.ownerOf(agent)?.peer : oldHome[0]
-    const newOwner = pinned ? after.ownerOf(agent)?.peer : newHome[0]
+    const isHashed = agent.placement !== 'pinned' && !isMoving
+    const oldOwner = isHashed ? oldHome[0] : before.ownerOf(agent)?.peer
+    const newOwner = isHashed ? newHome[0] : after.ownerOf(agent)?.peer
     const copiesTo = newHome.filter((peer) => !oldHome.includes(peer))
     const copiesFrom = oldHome.filter((peer) => !newHome.includes(peer))
     owners.total += 1

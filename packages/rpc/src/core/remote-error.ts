@@ -1,32 +1,9 @@
-import { MurmurationError, RemoteHandlerError } from '@murmuration/interface'
+import { isFactual, MurmurationError, RemoteHandlerError } from '@murmuration/interface'
 import { fixed } from '../defaults.ts'
 import type { FailureFrame } from './frames.ts'
 
-/** An error with the facts of `MurmurationError`, of whichever copy of the package. */
-interface FactualError extends Error {
-  readonly code: string
-  readonly retryable: boolean
-  readonly overloaded: boolean
-  readonly outcomeUnknown: boolean
-  readonly peer?: string
-}
-
-function isFactual(error: unknown): error is FactualError {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    'retryable' in error &&
-    typeof error.retryable === 'boolean' &&
-    'overloaded' in error &&
-    typeof error.overloaded === 'boolean' &&
-    'outcomeUnknown' in error &&
-    typeof error.outcomeUnknown === 'boolean'
-  )
-}
-
 /** What a handler threw, as an error of Murmuration: others become `RemoteHandlerError`. */
-function asFactual(thrown: unknown): FactualError {
+function asFactual(thrown: unknown): MurmurationError {
   if (isFactual(thrown)) return thrown
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
   // The handler got some way before it threw; what it did by then nobody knows.

@@ -1,4 +1,5 @@
 import type {
+  ReplayFrom,
   Signal,
   SignalContext,
   SignalHandler,
@@ -23,6 +24,17 @@ export interface LocalOutcome {
 export interface Patience {
   readonly wait: boolean
   readonly signal?: AbortSignal
+  /** Number of its entry in the log, where it has one. */
+  readonly position?: number
+}
+
+/** A subscription that first gets what the log has. */
+export interface Replaying {
+  readonly closed: boolean
+  /** Hands on one signal of the log, and waits while there is no room for it. */
+  offer(signal: Signal, context: SignalContext): Promise<void>
+  /** From the entries after that number on, it gets what comes. */
+  goLive(after: number): void
 }
 
 export interface DispatcherEvents {
@@ -32,6 +44,8 @@ export interface DispatcherEvents {
   dropped(pattern: string): void
   /** A handler or filter threw. */
   failed(pattern: string, error: unknown): void
+  /** A subscription asks for what the log has. */
+  replay(from: ReplayFrom, subscription: Replaying): void
 }
 
 interface Entry {
@@ -41,6 +55,9 @@ interface Entry {
   readonly pattern: string
   readonly segments: readonly string[]
   readonly queue: SubscriptionQueue<Delivered>
+  readonly once: boolean
+  /** Entries of the log up to this number come by replay. */
+  replayed: number
   readonly release: () => void
 }
 
@@ -68,6 +85,13 @@ export class Dispatcher {
 
   listens(type: readonly string[]): boolean {
     return this.#trie.match(type).size > 0
+  }
+
+  /** Joins or leaves the topics of a pattern for somebody else. */
+  need(segments: readonly string[], needed: boolean): void {
+    for (const topic of topicsOfPattern(segments)) {
+      this.#count(topic, needed ? 1 : -1)
+    }
   }
 
   subscribe(pattern: string, handler: SignalHandler, options: SubscribeOptions): Subscription {
@@ -125,18 +149,14 @@ export class Dispatcher {
       }
     }
     for (const entry of matching) {
-      if (entry.queue.closed || !this.#wants(entry, signal)) {
+      if (patience.position !== undefined && patience.position <= entry.replayed) {
         continue
       }
-      const taken = entry.queue.offer({ signal, context }, patience.wait, patience.signal)
+      const taken = this.#offer(entry, { signal, context }, patience)
       if (typeof taken === 'boolean') {
         count(taken)
-      } else {
+      } else if (taken !== undefined) {
         waiting.push(taken)
-      }
-      if (entry.queue.failure !== undefined) {
-        this.#events.failed(entry.pattern, entry.queue.failure)
-        this.#close(entry, false)
       }
     }
     for (const taken of await Promise.all(waiting)) {
@@ -150,6 +170,25 @@ export class Dispatcher {
     for (const entry of this.#entries) {
       this.#close(entry, false)
     }
+  }
+
+  /** Undefined where the subscription does not want it. */
+  #offer(
+    entry: Entry,
+    delivered: Delivered,
+    patience: Patience
+  ): boolean | Promise<boolean> | undefined {
+    if (entry.queue.closed || !this.#wants(entry, delivered.signal)) {
+      return undefined
+    }
+    const taken = entry.queue.offer(delivered, patience.wait, patience.signal)
+    if (entry.queue.failure !== undefined) {
+      this.#events.failed(entry.pattern, entry.queue.failure)
+      this.#close(entry, false)
+    } else if (entry.once && taken !== false) {
+      this.#close(entry, false)
+    }
+    return taken
   }
 
   #wants(entry: Entry, signal: Signal): boolean {
@@ -185,6 +224,8 @@ export class Dispatcher {
       pattern,
       segments,
       queue: new SubscriptionQueue(queueMax, overflow, () => this.#events.dropped(pattern)),
+      once: options.once === true,
+      replayed: options.from === undefined ? 0 : Infinity,
       release: () => options.signal?.removeEventListener('abort', abort)
     }
     const abort = (): void => this.#close(entry, true)
@@ -199,7 +240,34 @@ export class Dispatcher {
     } else {
       options.signal?.addEventListener('abort', abort, { once: true })
     }
+    if (options.from !== undefined) {
+      this.#events.replay(options.from, this.#replaying(entry))
+    }
     return entry
+  }
+
+  #replaying(entry: Entry): Replaying {
+    const trie = new PatternTrie<true>()
+    trie.add(entry.segments, true)
+    return {
+      get closed() {
+        return entry.queue.closed
+      },
+      offer: async (signal, context) => {
+        if (trie.match(signal.type.split('.')).size > 0 && this.#wants(entry, signal)) {
+          const taken = await entry.queue.offerPatiently({ signal, context })
+          if (taken) {
+            this.#events.delivered()
+          }
+          if (taken && entry.once) {
+            this.#close(entry, false)
+          }
+        }
+      },
+      goLive: (after) => {
+        entry.replayed = after
+      }
+    }
   }
 
   #close(entry: Entry, discard: boolean): void {

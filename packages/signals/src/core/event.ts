@@ -72,9 +72,11 @@ export function checkSignal(value: unknown): Signal {
   if (extensions > extensionsMax) {
     throw new InvalidParametersError(`a signal has at most ${extensionsMax} extension attributes`)
   }
-  if (checked['specversion'] !== '1.0') {
+  if (!/^1\.0(\.\d{1,4})?$/.test(String(checked['specversion']))) {
     throw new InvalidParametersError("specversion must be '1.0'")
   }
+  // A patch changes nothing in the format, so the major and minor number are what is written.
+  checked['specversion'] = '1.0'
   if ('data_base64' in checked) {
     throw new InvalidParametersError('data_base64 belongs to the JSON format; give bytes as data')
   }

@@ -3,8 +3,11 @@ import { OverloadedError } from '@murmuration/interface'
 export interface OutboxInit<R> {
   /** Runs a task once the current turn of the event loop is over. */
   readonly defer: (task: () => void) => void
-  /** Sends one batch; answers with one result per signal. */
-  readonly send: (batch: readonly Letter[]) => Promise<readonly R[]>
+  /**
+   * Sends one batch; answers with one result per signal, which may be known later than the next
+   * batch can go.
+   */
+  readonly send: (batch: readonly Letter[]) => Promise<readonly (R | Promise<R>)[]>
   readonly batchBytesMax: number
   readonly batchSignalsMax: number
   readonly pendingBytesMax: number
@@ -15,10 +18,14 @@ export interface OutboxInit<R> {
 export interface Letter {
   readonly bytes: Uint8Array
   readonly deadline: number
+  /** Whether it is promised to be delivered at least once. */
+  readonly durable?: boolean
+  /** Whether it has a subject, so that it may be the newest of it. */
+  readonly subject?: boolean
 }
 
 interface Pending<R> extends Letter {
-  readonly resolve: (result: R) => void
+  readonly resolve: (result: R | Promise<R>) => void
   readonly reject: (error: unknown) => void
   cancelled: boolean
 }
@@ -51,14 +58,15 @@ export class Outbox<R> {
   }
 
   /** Throws `OverloadedError` where too much waits already. */
-  post(bytes: Uint8Array, deadline: number): Posted<R> {
+  post(letter: Letter): Posted<R> {
+    const { bytes } = letter
     const { pendingBytesMax, pendingSignalsMax } = this.#init
     const size = bytes.length + itemOverhead
     if (this.#pending.length >= pendingSignalsMax || this.#pendingBytes + size > pendingBytesMax) {
       throw new OverloadedError('too many signals wait to be sent there')
     }
     const { promise, resolve, reject } = Promise.withResolvers<R>()
-    const pending: Pending<R> = { bytes, deadline, resolve, reject, cancelled: false }
+    const pending: Pending<R> = { ...letter, resolve, reject, cancelled: false }
     this.#pending.push(pending)
     this.#pendingBytes += size
     if (!this.#running) {

@@ -2,6 +2,7 @@
 export interface RecentBatch {
   readonly first: number
   readonly signals: readonly Uint8Array[]
+  readonly durable: boolean
   readonly bytes: number
   readonly at: number
   readonly reached: Set<string>

@@ -20,6 +20,8 @@ export class SubscriptionQueue<T> {
   #items: T[] = []
   #blocked: Blocked<T>[] = []
   #reader: (() => void) | undefined
+  /** Told when there may be room. */
+  #writers: (() => void)[] = []
   #closed = false
   #failure: OverloadedError | undefined
   #dropped = 0
@@ -86,6 +88,18 @@ export class SubscriptionQueue<T> {
     }
   }
 
+  /** Takes an item when there is room, whatever the policy; false where the queue closed before. */
+  async offerPatiently(item: T): Promise<boolean> {
+    while (!this.#closed && this.size >= this.#max) {
+      await new Promise<void>((resolve) => this.#writers.push(resolve))
+    }
+    if (this.#closed) {
+      return false
+    }
+    this.#push(item)
+    return true
+  }
+
   /** The next item, or undefined once the queue is closed and empty. Throws its {@link failure}. */
   async take(): Promise<T | undefined> {
     while (this.size === 0) {
@@ -107,6 +121,8 @@ export class SubscriptionQueue<T> {
     if (blocked !== undefined) {
       this.#items.push(blocked.item)
       blocked.settle(true)
+    } else {
+      this.#writers.shift()?.()
     }
     return item
   }
@@ -124,6 +140,9 @@ export class SubscriptionQueue<T> {
     for (const blocked of this.#blocked.splice(0)) {
       this.#drop()
       blocked.settle(false)
+    }
+    for (const writer of this.#writers.splice(0)) {
+      writer()
     }
     this.#wake()
   }

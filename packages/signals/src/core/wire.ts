@@ -1,4 +1,15 @@
-import { bytes, decode, encode, integer, list, message, oneOf, text } from '@murmuration/codec'
+import {
+  boolean,
+  bytes,
+  decode,
+  encode,
+  integer,
+  list,
+  message,
+  oneOf,
+  optional,
+  text
+} from '@murmuration/codec'
 import type { Message } from '@murmuration/codec'
 import type { Signal } from '@murmuration/interface'
 import { MalformedMessageError } from '@murmuration/interface'
@@ -52,6 +63,8 @@ export interface Batch {
   readonly since: number
   /** Makes the bytes of a repetition differ, since gossip drops bytes that it has seen. */
   readonly attempt: number
+  /** Whether the author promises to deliver them at least once. */
+  readonly durable?: boolean | undefined
   /** Each as of {@link encodeSignal}, at least one. */
   readonly signals: readonly Uint8Array[]
 }
@@ -64,13 +77,14 @@ export const Batch: Message<Batch> = message(
     first: integer({ min: 1, max: 2 ** 52 }),
     since: integer({ min: 1, max: 2 ** 52 }),
     attempt: integer({ min: 0 }),
+    durable: optional(boolean()),
     signals: list(bytes({ max: signalBytesMax }), { max: batchSignalsMax })
   },
   { bytesMax: messageBytesMax }
 )
 
 /** What became of one signal at the peer it was sent to. */
-export type Outcome = 'delivered' | 'no-subscription' | 'queue-full' | 'duplicate'
+export type Outcome = 'delivered' | 'logged' | 'no-subscription' | 'queue-full' | 'duplicate'
 
 /** The answer to a targeted batch: one outcome per signal. */
 export interface Delivery {
@@ -78,7 +92,7 @@ export interface Delivery {
 }
 
 export const Delivery: Message<Delivery> = message({
-  outcomes: list(oneOf('delivered', 'no-subscription', 'queue-full', 'duplicate'), {
+  outcomes: list(oneOf('delivered', 'logged', 'no-subscription', 'queue-full', 'duplicate'), {
     max: batchSignalsMax
   })
 })

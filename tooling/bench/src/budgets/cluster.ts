@@ -53,7 +53,7 @@ export async function startCluster(context: BenchContext, delayMs: number): Prom
   while (edge.members().length < MEMBERS || (edge.discovery?.connected().length ?? 0) < MEMBERS) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  const raw = members[0]?.echoPort ?? 0
+  const raw = (await context.start(new URL('./echo.ts', import.meta.url))) as number
   const [echoPort = raw] = delayMs === 0 ? [raw] : await delayed(context, delayMs, [raw])
   return {
     edge,
@@ -61,6 +61,7 @@ export async function startCluster(context: BenchContext, delayMs: number): Prom
     peers: members.map(({ peer }) => peer),
     async close() {
       await edge.stop()
+      await context.endChildren()
       await rm(folder, { recursive: true, force: true })
     }
   }

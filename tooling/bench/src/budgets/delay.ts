@@ -1,38 +1,39 @@
 import { createServer, connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { ExactTimer, isDue, monotonicMs } from './exact-timer.ts'
 
 /**
  * Forwards TCP connections and holds every chunk back for a while, in both directions: one-way delay
- * between processes of one machine, without root. A process of its own, so that its timers compete
- * with nobody's.
+ * between processes of one machine, without root. A process of its own, so that it competes with
+ * nobody's work.
  */
 const { delayMs, targets } = JSON.parse(process.argv[2] ?? '{}') as {
   readonly delayMs: number
   readonly targets: readonly number[]
 }
 
-/** Timers are exact to a millisecond at best: the end of a wait is polled. */
-const POLLED_MS = 1.2
+/** What is under way, in the order in which it is due: every chunk is held back equally long. */
+const held: { readonly dueMs: number; readonly chunk: Buffer; readonly to: Socket }[] = []
+let first = 0
+
+const timer = await ExactTimer.start(() => {
+  let next = held[first]
+  for (; next !== undefined && isDue(next.dueMs); next = held[first]) {
+    next.to.write(next.chunk)
+    first++
+  }
+  if (first > 1_000) {
+    held.splice(0, first)
+    first = 0
+  }
+  if (next !== undefined) timer.set(next.dueMs)
+})
 
 function forward(from: Socket, to: Socket): void {
-  const held: { readonly at: number; readonly chunk: Buffer }[] = []
-  let armed = false
-  const arm = (): void => {
-    const remaining = (held[0]?.at ?? 0) - performance.now()
-    if (remaining > POLLED_MS) setTimeout(release, remaining - POLLED_MS)
-    else setImmediate(release)
-  }
-  const release = (): void => {
-    const now = performance.now()
-    while (held[0] !== undefined && held[0].at <= now) to.write(held.shift()?.chunk ?? '')
-    armed = held.length > 0
-    if (armed) arm()
-  }
   from.on('data', (chunk) => {
-    held.push({ at: performance.now() + delayMs, chunk: Buffer.from(chunk) })
-    if (armed) return
-    armed = true
-    arm()
+    const dueMs = monotonicMs() + delayMs
+    held.push({ dueMs, chunk, to })
+    if (first === held.length - 1) timer.set(dueMs)
   })
   const end = (): void => void setTimeout(() => to.destroy(), delayMs)
   from.on('close', end)

@@ -1,3 +1,5 @@
+import { ExactTimer, isDue, monotonicMs } from './exact-timer.ts'
+
 /** Latencies of operations that were begun on a timetable, in milliseconds. */
 export interface OpenLoop {
   readonly count: number
@@ -18,29 +20,39 @@ export async function openLoop(
   seconds: number
 ): Promise<OpenLoop> {
   const total = Math.round(perSecond * seconds)
-  const begun = performance.now()
   const times: number[] = []
   const running: Promise<void>[] = []
   let failed = 0
-  for (let index = 0; index < total; index++) {
-    const due = begun + (index * 1_000) / perSecond
-    await untilDue(due)
-    running.push(
+  const begin = (index: number, dueMs: number): void =>
+    void running.push(
       operation(index).then(
-        () => void times.push(performance.now() - due),
+        () => void times.push(monotonicMs() - dueMs),
         () => void failed++
       )
     )
-  }
+  await timetable(total, 1_000 / perSecond, begin)
   await Promise.all(running)
   const sorted = Float64Array.from(times).toSorted()
   const at = (share: number): number => sorted[Math.floor(share * sorted.length)] ?? Number.NaN
   return { count: times.length, failed, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
 
-/** Timers are up to a millisecond late, which would count as latency: the end of a wait is spun. */
-async function untilDue(due: number): Promise<void> {
-  const early = due - performance.now() - 2
-  if (early > 0) await new Promise((resolve) => setTimeout(resolve, early))
-  while (performance.now() < due) await new Promise((resolve) => setImmediate(resolve))
+/** Calls `begin` for each of `total` indices at its time; resolves after the last one. */
+async function timetable(
+  total: number,
+  intervalMs: number,
+  begin: (index: number, dueMs: number) => void
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let index = 0
+  const timer = await ExactTimer.start(() => {
+    for (; index < total && isDue(dueMs()); index++) begin(index, dueMs())
+    if (index < total) timer.set(dueMs())
+    else resolve()
+  })
+  const begunMs = monotonicMs()
+  const dueMs = (): number => begunMs + (index + 1) * intervalMs
+  timer.set(dueMs())
+  await promise
+  await timer.close()
 }

@@ -39,8 +39,35 @@ export function operationsOf({ edge, peers }: BudgetCluster): Operation[] {
       name: 'signal, targeted',
       run: (index) => publish(edge, { targeted: [peers[index % peers.length] ?? ''] })
     },
-    { name: 'signal, shard', run: (index) => publish(edge, { shard: `s${index % AGENTS}` }) }
+    { name: 'signal, shard', run: (index) => publish(edge, { shard: `s${index % AGENTS}` }) },
+    // There by gossip to all, and back from the one that was meant.
+    { name: 'signal, cluster, answered', run: asking(edge, peers) }
   ]
+}
+
+/** What is asked by a signal to all members, of one of them. */
+export interface Question {
+  readonly to: string
+  readonly from: string
+  readonly id: number
+}
+
+function asking(edge: Cluster, peers: readonly string[]): Operation['run'] {
+  const waiting = new Map<number, () => void>()
+  edge.signals.subscribe('bench.answer', ({ data }) => {
+    const { id } = data as { readonly id: number } // published by peer.ts
+    waiting.get(id)?.()
+    waiting.delete(id)
+  })
+  let asked = 0
+  return async (index) => {
+    const id = asked++
+    const to = peers[index % peers.length] ?? ''
+    const data: Question = { to, from: edge.peerId, id }
+    const answered = new Promise<void>((resolve) => void waiting.set(id, resolve))
+    await edge.signals.publish({ type: 'bench.ask', data }, { route: 'cluster' })
+    await answered
+  }
 }
 
 let unique = 0

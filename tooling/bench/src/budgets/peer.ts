@@ -1,9 +1,8 @@
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { createCluster } from '@murmuration/cluster'
 import { meter } from './agents.ts'
+import type { Question } from './operations.ts'
 
-/** A member with a disk, and a raw echo server beside it to compare with. */
+/** A member with a disk, which answers what it is asked by a signal. */
 export interface PeerArguments {
   readonly port: number
   readonly announce: string | undefined
@@ -15,7 +14,6 @@ export interface PeerArguments {
 export interface PeerReady {
   readonly addresses: readonly string[]
   readonly peer: string
-  readonly echoPort: number
 }
 
 const init = JSON.parse(process.argv[2] ?? '{}') as PeerArguments // written by cluster.ts beside it
@@ -28,14 +26,15 @@ const cluster = await createCluster({
   dataDir: init.dataDir,
   ...(init.announce === undefined ? {} : { announce: [init.announce] })
 })
-cluster.signals.subscribe('bench.*', () => undefined)
-const echo = createServer((socket) => {
-  socket.setNoDelay(true)
-  socket.on('error', () => socket.destroy())
-  socket.pipe(socket)
+cluster.signals.subscribe('bench.tick', () => undefined)
+cluster.signals.subscribe('bench.ask', async ({ data }) => {
+  const { to, from, id } = data as Question // published by operations.ts
+  if (to !== cluster.peerId) return
+  await cluster.signals.publish(
+    { type: 'bench.answer', data: { id } },
+    { route: { targeted: [from] } }
+  )
 })
-await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve))
-const { port } = echo.address() as AddressInfo // it listens on TCP
-const ready: PeerReady = { addresses: cluster.addresses, peer: cluster.peerId, echoPort: port }
+const ready: PeerReady = { addresses: cluster.addresses, peer: cluster.peerId }
 process.send?.(ready)
 process.on('disconnect', () => process.exit(0))

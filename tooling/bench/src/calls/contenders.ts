@@ -1,7 +1,7 @@
 import { createServer, connect } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createBroker } from './broker.ts'
-import { echoProtocol, startNode } from './node.ts'
+import { echoProtocol, startNode, startPlain } from './node.ts'
 import type { Encryption } from './node.ts'
 import type { ServerAddresses } from './server.ts'
 
@@ -59,9 +59,9 @@ export async function rawEcho({ rawPort }: ServerAddresses): Promise<Contender> 
 }
 
 /** What libp2p programs usually do: a stream for each request. */
-export async function streamPerRequest({ nodes }: ServerAddresses): Promise<Contender> {
-  const node = await startNode('tls')
-  const connection = await node.dial(multiaddr(nodes.tls))
+export async function streamPerRequest({ plain }: ServerAddresses): Promise<Contender> {
+  const node = await startPlain()
+  const connection = await node.dial(multiaddr(plain))
   return {
     name: 'libp2p, stream per request, tls',
     secured: true,

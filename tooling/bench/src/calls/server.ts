@@ -3,12 +3,15 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import type { Stream } from '@libp2p/interface'
 import { createBroker } from './broker.ts'
-import { echoProtocol, encryptions, startNode } from './node.ts'
+import { echoProtocol, encryptions, startNode, startPlain } from './node.ts'
 import type { Encryption } from './node.ts'
 
 /** Where the contenders find the server. */
 export interface ServerAddresses {
   readonly rawPort: number
+  /** A plain libp2p node, with a stream for each request. */
+  readonly plain: string
+  /** Members with rpc. */
   readonly nodes: Readonly<Record<Encryption, string>>
 }
 
@@ -27,6 +30,11 @@ function echoStream(stream: Stream): void {
 async function startRpc(encryption: Encryption): Promise<string> {
   const node = await startNode(encryption)
   node.services.rpc.handle('echo', (request) => request)
+  return String(node.getMultiaddrs()[0])
+}
+
+async function startStreams(): Promise<string> {
+  const node = await startPlain()
   await node.handle(echoProtocol, echoStream, { maxInboundStreams: 1_000 })
   return String(node.getMultiaddrs()[0])
 }
@@ -58,6 +66,7 @@ broker.createService({ name: 'bench', actions: { echo: (context) => context.para
 await broker.start()
 const addresses: ServerAddresses = {
   rawPort: portOf(raw),
+  plain: await startStreams(),
   nodes: { tls: tls ?? '', noise: noise ?? '' }
 }
 process.send?.(addresses)

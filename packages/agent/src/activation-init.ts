@@ -1,0 +1,44 @@
+import type {
+  AckLevel,
+  AgentRecord,
+  IdempotencyKey,
+  LogSink,
+  SignalInput
+} from '@murmuration/interface'
+import type { OwnedDocument } from '@murmuration/state'
+import type { Activation } from './activation.ts'
+import type { AgentType } from './define.ts'
+import type { Caller } from './interest.ts'
+import type { Done } from './request.ts'
+
+/** Limits of one request. */
+export interface WorkOptions {
+  readonly key?: IdempotencyKey | undefined
+  readonly ack?: AckLevel | undefined
+  readonly caller: Caller
+  readonly timeoutMs: number
+  /** Keeps the key and the output even where the handler changed nothing. @default false */
+  readonly recorded?: boolean | undefined
+}
+
+/** An action whose handler has begun, and which now goes on as any other request. */
+export interface Begun {
+  readonly follow: (options: WorkOptions) => Promise<Done>
+}
+
+export interface ActivationInit {
+  readonly type: AgentType
+  readonly record: AgentRecord
+  readonly key: string
+  readonly owned: OwnedDocument
+  readonly mailboxMax: number
+  /** Undefined without a signal bus. */
+  readonly emit: ((signal: SignalInput) => void) | undefined
+  readonly now: () => number
+  /** Holds the activations whose handler has not returned at once. */
+  readonly busy: Set<Activation>
+  readonly onClose: () => void
+  /** A handler threw something that it did not mean to tell. */
+  readonly onFailure: (reason: string) => void
+  readonly log: LogSink | undefined
+}

@@ -1,0 +1,184 @@
+import type { ComponentLogger } from '@libp2p/interface'
+import { createRegisters } from '@murmuration/consensus'
+import type { LogSink, Signals } from '@murmuration/interface'
+import { createMembership, createViewFollower } from '@murmuration/membership'
+import type { JoiningMembership } from '@murmuration/membership'
+import { createPartition } from '@murmuration/partition'
+import { createCallGuard } from '@murmuration/resilience'
+import { createSignals } from '@murmuration/signals'
+import type { SignalsComponents } from '@murmuration/signals'
+import { createState } from '@murmuration/state'
+import type { State } from '@murmuration/state'
+import { openAgents } from './agents.ts'
+import type { Closers } from './closers.ts'
+import { offersOf } from './offers.ts'
+import type { PeerParts } from './peer.ts'
+import type { Platform } from './platform.ts'
+import type { Settings } from './settings.ts'
+
+/** Starts the parts of a peer on a platform, from the bottom up. */
+export async function assemble(
+  platform: Platform,
+  settings: Settings,
+  closers: Closers
+): Promise<PeerParts> {
+  const { clock, random, store, rpc, discovery, logger } = platform
+  const metrics = platform.metrics === undefined ? {} : { metrics: platform.metrics }
+  const shared = { rpc, clock, random, logger, ...metrics }
+  const membership = openMembership(platform, settings)
+  const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
+  const sink = (component: string): LogSink => logSink(logger, component, fields)
+  await start(closers, membership)
+  if (platform.identity !== undefined) {
+    platform.identity.follow(membership)
+    await start(closers, platform.identity)
+  }
+  const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
+  const signals = openSignals(platform, settings, { membership, state })
+  const partition = createPartition(
+    { membership, rpc, clock, log: sink('partition') },
+    settings.onPartition === undefined ? {} : { policy: settings.onPartition }
+  )
+  const guard = createCallGuard({
+    clock,
+    isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
+  })
+  const registers =
+    settings.distributed && settings.role === 'member'
+      ? createRegisters({ ...shared, membership, store })
+      : undefined
+  const { agents, registry } = openAgents(settings, {
+    ...shared,
+    store,
+    membership,
+    state,
+    registers,
+    signals,
+    partition,
+    guard,
+    machine: platform.machine,
+    sink
+  })
+  await start(closers, partition)
+  await start(closers, state)
+  if (registers !== undefined) await start(closers, registers)
+  await start(closers, agents)
+  await start(closers, signals)
+  await start(closers, registry)
+  if (discovery !== undefined) {
+    await start(closers, discovery)
+    discovery.offer(offersOf(settings.agents), settings.labels)
+  }
+  return {
+    settings,
+    platform,
+    membership,
+    state,
+    signals,
+    partition,
+    agents,
+    registry,
+    log: sink('cluster')
+  }
+}
+
+/** The bus, over gossip where there is some. */
+function openSignals(
+  platform: Platform,
+  settings: Settings,
+  { membership, state }: { readonly membership: JoiningMembership; readonly state: State }
+): Signals {
+  const { peer, clock, random, store, logger, metrics } = platform
+  const { name: cluster, routes } = settings
+  return createSignals(
+    {
+      peer,
+      clock,
+      random,
+      logger,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
+      ownerOf: (key) => ownerOfShard(key, state),
+      ...(metrics === undefined ? {} : { metrics }),
+      ...gossipOf(platform)
+    },
+    { cluster, ...(routes === undefined ? {} : { routes }) }
+  )
+}
+
+function openMembership(platform: Platform, settings: Settings): JoiningMembership {
+  const { rpc, store, clock, random, logger, metrics, discovery, contacts, remember } = platform
+  const components = {
+    rpc,
+    store,
+    clock,
+    random,
+    logger,
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(discovery === undefined ? {} : { discovery })
+  }
+  const asked = contacts === undefined ? {} : { contacts }
+  if (settings.role !== 'member') {
+    const follower = createViewFollower(components, { cluster: settings.name, ...asked })
+    follower.addEventListener('view', ({ detail }) => {
+      remember?.(detail.view.members)
+      // Members are told of each other by their membership; who follows from outside must know them.
+      discovery?.keep(detail.view.members)
+    })
+    return follower
+  }
+  const membership = createMembership(components, {
+    cluster: settings.name,
+    labels: settings.labels,
+    weight: settings.weight,
+    addresses: () => platform.addresses?.() ?? [],
+    found: platform.found ?? true,
+    // A view is settled when the data of both is where it belongs.
+    reporters: settings.distributed ? ['state', 'registers'] : ['state'],
+    rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
+    serialOf: (peer) => platform.serialOf?.(peer),
+    ...asked
+  })
+  membership.addEventListener('view', ({ detail }) => remember?.(detail.view.members))
+  return membership
+}
+
+/** Without gossip there is nobody to send signals to, and nothing to sign. */
+function gossipOf({
+  rpc,
+  gossip,
+  signer,
+  reconnect,
+  defer
+}: Platform): Pick<SignalsComponents, 'rpc' | 'gossip' | 'signer' | 'reconnect' | 'defer'> {
+  const turn = defer === undefined ? {} : { defer }
+  return gossip === undefined ? turn : { rpc, gossip, signer, reconnect, ...turn }
+}
+
+/** A shard key of a signal is placed as an agent with that shard key would be. */
+function ownerOfShard(key: string, state: State): string | undefined {
+  return state
+    .placement()
+    ?.ownerOf({ id: `shard/shard/${key}`, shardKey: key, placement: 'hash', replicas: 1 })?.peer
+}
+
+/** Lines of text with fields; those of `common` are added to each. */
+export function logSink(
+  logger: ComponentLogger,
+  component: string,
+  common: () => Readonly<Record<string, number>> = () => ({})
+): LogSink {
+  const log = logger.forComponent(`murmuration:${component}`)
+  return (message, fields = {}) => log('%s %o', message, { ...common(), ...fields })
+}
+
+async function start(
+  closers: Closers,
+  service: { start(): unknown; stop(): unknown }
+): Promise<void> {
+  closers.add(async () => {
+    await service.stop()
+  })
+  await service.start()
+}

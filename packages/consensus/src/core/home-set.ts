@@ -1,0 +1,65 @@
+import type { Member, View } from '@murmuration/interface'
+
+/** One member of a home set: it speaks for one life of its disk only (rule 6). */
+export interface Voter {
+  readonly peer: string
+  readonly incarnation: string
+  readonly weight: number
+}
+
+/** The replicas of a group of registers in one view, ordered by peer. */
+export interface HomeSet {
+  readonly voters: readonly Voter[]
+  readonly total: number
+}
+
+/** Registers that always live together: `slot/replicas`. */
+export type Group = string
+
+/** The home set of a group in a view. Pure; the real one comes from the placement. */
+export type Homes = (view: View, group: Group) => HomeSet
+
+/**
+ * Weighs the replicas. In a set of even size the tie-breaker of the view weighs 2, or, where it is
+ * not one of them, the member that has been in the cluster for longest; never one that joins with
+ * this view (rule 5).
+ */
+export function homeSetOf(view: View, replicas: readonly Member[]): HomeSet {
+  const heavy = replicas.length % 2 === 0 ? tieBreakerOf(view, replicas) : undefined
+  const voters = replicas
+    .map(({ peer, incarnation }) => ({ peer, incarnation, weight: peer === heavy ? 2 : 1 }))
+    .toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
+  return { voters, total: voters.reduce((sum, { weight }) => sum + weight, 0) }
+}
+
+function tieBreakerOf(view: View, replicas: readonly Member[]): string | undefined {
+  if (replicas.some(({ peer }) => peer === view.tieBreaker)) {
+    return view.tieBreaker
+  }
+  const [oldest] = replicas
+    .filter(({ since }) => since < view.number)
+    .toSorted((a, b) => a.since - b.since || (a.peer < b.peer ? -1 : 1))
+  return oldest?.peer
+}
+
+export function isVoter(
+  set: HomeSet,
+  { peer, incarnation }: { readonly peer: string; readonly incarnation: string }
+): boolean {
+  return set.voters.some((voter) => voter.peer === peer && voter.incarnation === incarnation)
+}
+
+export function isSameSet(a: HomeSet, b: HomeSet): boolean {
+  return (
+    a === b ||
+    (a.voters.length === b.voters.length &&
+      a.voters.every((voter, index) => {
+        const other = b.voters[index]
+        return (
+          voter.peer === other?.peer &&
+          voter.incarnation === other.incarnation &&
+          voter.weight === other.weight
+        )
+      }))
+  )
+}

@@ -1,0 +1,68 @@
+/** How long an operation waits for its end. Unit: ms. Longer hides outages from callers. */
+export const timeoutMsDefault = 5000
+
+/** How long one message to an acceptor may take. Unit: ms. Longer delays the next attempt. */
+export const requestTimeoutMs = 1000
+
+/** Largest value of a register. Unit: bytes: 256 KiB of data and 64 KiB of what frames it. */
+export const valueBytesMax = 327_680
+
+/** Replicas of a register where its key does not say, and what others may be used. */
+export const replicasDefault = 3
+
+/** Longest id or shard key. Unit: characters. Both must fit into a key of the store. */
+export const idLengthMax = 1024
+
+/** Operations of one register that wait; more are refused. Each waits for a round of all before it. */
+export const waitingMax = 1024
+
+/** Operations of this peer that wait, all registers together. */
+export const operationsMax = 65_536
+
+/** Changes of one register that share a round. Unit: changes. */
+export const batchMax = 128
+
+/** Registers whose promises and views this peer remembers as a proposer. Forgetting costs a round trip. */
+export const proposersMax = 16_384
+
+/** Wait before a round is tried again, random up to this; doubles with each failure. Unit: ms. */
+export const backOffMs: { readonly first: number; readonly longest: number } = {
+  first: 10,
+  longest: 500
+}
+
+/** Values of one message. Unit: bytes. Must stay below what the RPC carries, with one value on top. */
+export const messageBytesMax = 524_288
+
+/** Requests of one message. */
+export const messageItemsMax = 512
+
+/** Messages to one acceptor that are under way at once; while they are, the next one grows. */
+export const messagesInFlightMax = 4
+
+/** Requests that wait for one acceptor; more get no answer. */
+export const queueMax = 16_384
+
+/** Records that this peer holds in memory. Others are read from the store when they are needed. */
+export const recordsInMemoryMax = 65_536
+
+/** Their values. Unit: bytes. */
+export const recordBytesInMemoryMax = 67_108_864
+
+/** Registers that this peer may hold as a replica; requests for more are refused. */
+export const registersMax = 4_000_000
+
+/** Registers that are moved to a new home set at once. */
+export const movesInFlightMax = 64
+
+/** Names read from the store at once. */
+export const pageMax = 256
+
+/** Between two looks at whether a view may be reported, and between two reports of it. Unit: ms. */
+export const moveRetryMs = 500
+
+/** How long a peer waits for the first view or for a newer one that it was told of. Unit: ms. */
+export const catchUpTimeoutMs = 3000
+
+/** Slots that are looked at without a pause, when members were lost. Unit: slots. */
+export const slotsPerTurn = 512

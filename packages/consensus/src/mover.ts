@@ -1,0 +1,295 @@
+import type { AbortOptions, Logger } from '@libp2p/interface'
+import type {
+  Clock,
+  Membership,
+  Random,
+  RegisterOutcome,
+  Rpc,
+  SelfIdentity,
+  View
+} from '@murmuration/interface'
+import { isErasable } from './core/acceptor.ts'
+import type { AcceptorSituation } from './core/acceptor.ts'
+import type { Chain } from './core/chain.ts'
+import { isVoter } from './core/home-set.ts'
+import type { HomeSet, Voter } from './core/home-set.ts'
+import { groupOf, nameOf } from './core/register-name.ts'
+import type { RegisterName } from './core/register-name.ts'
+import { dutyFor, isCovered } from './core/settling.ts'
+import { moveRetryMs, movesInFlightMax, pageMax, slotsPerTurn } from './defaults.ts'
+import type { Records } from './records.ts'
+import { movedReply, movedRequest } from './wire.ts'
+
+export interface MoverInit {
+  readonly self: SelfIdentity
+  readonly records: Records
+  readonly membership: Membership
+  readonly rpc: Rpc
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger | undefined
+  /** Which numbers of replicas registers may have. */
+  readonly replicas: readonly number[]
+  readonly situation: () => AcceptorSituation
+  readonly agree: (name: RegisterName, isRead: boolean) => Promise<RegisterOutcome>
+  readonly count: (event: 'moved' | 'erased') => void
+}
+
+export const movedMethod = 'registers.moved'
+
+/** Name under which this package reports to membership. */
+export const reporter = 'registers'
+
+/**
+ * Brings what this peer holds to the home sets of a new view, reports the view when that is done, and
+ * erases what is settled elsewhere (rule 7).
+ */
+export class Mover {
+  readonly #init: MoverInit
+  readonly #controller = new AbortController()
+  /** The newest view for which everything held here has been moved. */
+  #movedIn = 0
+  #isRunning = false
+  #isErasing = false
+  #mayErase = false
+
+  constructor(init: MoverInit) {
+    this.#init = init
+  }
+
+  stop(): void {
+    this.#controller.abort()
+  }
+
+  /** Views or what is settled have changed. */
+  adopt(): void {
+    this.#mayErase = true
+    void this.#run()
+  }
+
+  /** For peers that must know whether somebody outside of the view still holds something. */
+  hasMoved(view: number): boolean {
+    return this.#movedIn >= view
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) {
+      return
+    }
+    this.#isRunning = true
+    try {
+      while (!this.#controller.signal.aborted && (await this.#step())) {
+        await this.#pause()
+      }
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  /** True while there is something left to do. */
+  async #step(): Promise<boolean> {
+    const { log, situation } = this.#init
+    const { chain } = situation()
+    try {
+      await this.#erase()
+      if (chain.settled >= chain.number) {
+        this.#movedIn = chain.number
+        return false
+      }
+      if (this.#movedIn < chain.number && (await this.#move(chain.number))) {
+        this.#movedIn = chain.number
+      }
+      if (this.#movedIn === chain.number && (await this.#isCovered(chain))) {
+        this.#report(chain.number)
+      }
+    } catch (error) {
+      // The store or the network; it is tried again.
+      log?.error('moving registers to view %d failed: %e', chain.number, error)
+    }
+    return true
+  }
+
+  #report(number: number): void {
+    const { membership } = this.#init
+    if (membership.view?.number === number && membership.settled < number) {
+      membership.reportSettled(number, reporter)
+    }
+  }
+
+  /** Whether everything that is held here is agreed in the newest home sets. */
+  async #move(number: number): Promise<boolean> {
+    const { records, situation } = this.#init
+    let isDone = true
+    const running = new Set<Promise<void>>()
+    const start = async (name: RegisterName): Promise<void> => {
+      const task = this.#moveOne(name).then((hasMoved) => {
+        isDone &&= hasMoved
+        running.delete(task)
+      })
+      running.add(task)
+      if (running.size >= movesInFlightMax) {
+        await Promise.race(running)
+      }
+    }
+    for (const name of records.damaged.keys()) {
+      await start(name)
+    }
+    for await (const name of this.#names('a/')) {
+      const { chain } = situation()
+      if (chain.number !== number) {
+        break
+      }
+      if (chain.homesSince(chain.settled, groupOf(name)).length > 1) {
+        await start(name)
+      }
+    }
+    await Promise.all(running)
+    return isDone && situation().chain.number === number
+  }
+
+  async #moveOne(name: RegisterName): Promise<boolean> {
+    const { agree, count, records, situation } = this.#init
+    const entry = await records.open(name)
+    try {
+      const duty = (): ReturnType<typeof dutyFor> =>
+        entry.record === undefined ? undefined : dutyFor(name, entry.record, situation())
+      const first = duty()
+      if (first === undefined) {
+        return true
+      }
+      const outcome = await agree(name, first === 'check')
+      count('moved')
+      return outcome.status === 'committed' && (first === 'check' || duty() !== 'agree')
+    } finally {
+      records.close(entry)
+    }
+  }
+
+  /** Whether those who move their records hold everything together, members of the view or not. */
+  async #isCovered(chain: Chain): Promise<boolean> {
+    const { replicas, self } = this.#init
+    const helpers = await this.#helpers(chain)
+    const has = (voter: Voter): boolean =>
+      isVoter(chain.everybody, voter) || isVoter(helpers, voter)
+    if (replicas.every((number) => chain.views.every((view) => survives(view, number, has)))) {
+      return true
+    }
+    const { slots } = chain.view.placement
+    for (const number of replicas) {
+      for (let slot = 0; slot < slots; slot++) {
+        const group = groupOf(nameOf({ id: 'any', replicas: number }, slot))
+        const [first] = chain.home(group).voters
+        if (first?.peer === self.peer && !isCovered(chain, group, has)) {
+          return false
+        }
+        if (slot % slotsPerTurn === 0) {
+          await this.#sleep(0)
+        }
+      }
+    }
+    return true
+  }
+
+  /** Peers that are out of the view, alive, and have moved what they hold: those that leave, above all. */
+  async #helpers(chain: Chain): Promise<HomeSet> {
+    const outside = chain.views
+      .flatMap((view) => view.members)
+      .filter((member) => !isVoter(chain.everybody, member))
+    const distinct = new Map(outside.map((one) => [`${one.peer}#${one.incarnation}`, one]))
+    const answers = await Promise.all(
+      [...distinct.values()].map(async ({ incarnation, peer }) => ({
+        peer,
+        incarnation,
+        weight: await this.#hasMovedThere(peer, incarnation, chain.number)
+      }))
+    )
+    return { voters: answers.filter(({ weight }) => weight > 0), total: 0 }
+  }
+
+  async #hasMovedThere(peer: string, incarnation: string, view: number): Promise<number> {
+    try {
+      const request = movedRequest.encode({ view })
+      const bytes = await this.#init.rpc.call(peer, movedMethod, request, { timeoutMs: 1000 })
+      const reply = movedReply.decode(bytes)
+      return reply.moved === 'yes' && reply.incarnation === incarnation ? 1 : 0
+    } catch {
+      // Gone, or not there yet: it is asked again if it is needed.
+      return 0
+    }
+  }
+
+  async #erase(): Promise<void> {
+    if (!this.#mayErase || this.#isErasing) {
+      return
+    }
+    this.#mayErase = false
+    this.#isErasing = true
+    try {
+      const { records } = this.#init
+      let count = 0
+      for (const kind of ['a/', 'p/'] as const) {
+        for await (const name of this.#names(kind)) {
+          const entry = await records.open(name)
+          const isErased = await this.#eraseOne(entry).finally(() => records.close(entry))
+          count += !isErased && kind === 'a/' ? 1 : 0
+        }
+      }
+      records.count = Math.max(records.count, count)
+    } finally {
+      this.#isErasing = false
+    }
+  }
+
+  async #eraseOne(entry: Awaited<ReturnType<Records['open']>>): Promise<boolean> {
+    const { count, records, situation } = this.#init
+    const before = entry.record
+    if (before === undefined) {
+      return true
+    }
+    if (!isErasable(entry.name, before, situation())) {
+      return false
+    }
+    records.set(entry, undefined)
+    await records.save([{ entry, before }])
+    count('erased')
+    return true
+  }
+
+  async *#names(kind: 'a/' | 'p/'): AsyncGenerator<RegisterName> {
+    let after: RegisterName | undefined
+    for (;;) {
+      const page = await this.#init.records.names(after, kind, pageMax)
+      yield* page
+      after = page.at(-1)
+      if (after === undefined || page.length < pageMax || this.#controller.signal.aborted) {
+        return
+      }
+    }
+  }
+
+  #pause(): Promise<void> {
+    return this.#sleep(moveRetryMs * (0.5 + this.#init.random.next() / 2))
+  }
+
+  #sleep(delayMs: number, { signal }: AbortOptions = this.#controller): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#init.clock.schedule(delayMs, resolve)
+      signal?.addEventListener(
+        'abort',
+        () => {
+          cancel()
+          resolve()
+        },
+        { once: true }
+      )
+    })
+  }
+}
+
+/** Whether so few members of a view are gone that none of its home sets can have lost its majority. */
+function survives(view: View, replicas: number, has: (voter: Voter) => boolean): boolean {
+  const size = Math.min(replicas, view.members.length)
+  const lost = view.members.filter((member) => !has({ ...member, weight: 1 })).length
+  // With an even size the one that weighs 2 may be among them.
+  return lost === 0 || (size % 2 === 1 && 2 * lost < size)
+}

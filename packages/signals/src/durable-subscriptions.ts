@@ -1,0 +1,392 @@
+import type { AbortOptions } from '@libp2p/interface'
+import type {
+  Clock,
+  DurableSubscribeOptions,
+  DurableSubscription,
+  Rpc,
+  SignalHandler,
+  StoreOperation
+} from '@murmuration/interface'
+import { InvalidParametersError } from '@murmuration/interface'
+import type { LogRow } from './core/log-index.ts'
+import { Progress as ProgressMessage } from './core/messages.ts'
+import type { Notes, ProgressNote, Version } from './core/messages.ts'
+import type { Mutants } from './core/mutants.ts'
+import { patternSegments, typeSegments } from './core/pattern.ts'
+import type { Range } from './core/ranges.ts'
+import type { StreamName } from './core/streams.ts'
+import { encodeSignal } from './core/wire.ts'
+import type { Counters } from './counters.ts'
+import type { DeadLetterQueue } from './dead-letter-queue.ts'
+import { pause } from './deadline.ts'
+import * as defaults from './defaults.ts'
+import { checkDurableOptions } from './durable-options.ts'
+import type { DurableOptions } from './durable-options.ts'
+import { DurablePump } from './durable-pump.ts'
+import type { SignalLog } from './log.ts'
+import type { Peers } from './peers.ts'
+import type { Progress } from './progress.ts'
+import type { Registering, Reply } from './registering.ts'
+import type { Registrations } from './registrations.ts'
+
+export interface DurableSubscriptionsInit {
+  readonly self: string
+  /** Channel of signals for this peer alone. */
+  readonly own: string
+  /** Channel of signals for another peer alone. */
+  readonly targetOf: (peer: string) => string
+  /** Channels on which signals of a pattern arrive. */
+  readonly channelsOf: (pattern: readonly string[]) => readonly string[]
+  readonly rpc: Rpc | undefined
+  readonly log: SignalLog
+  readonly peers: Peers
+  readonly progress: Progress
+  readonly registrations: Registrations
+  readonly registering: Registering
+  readonly deadLetters: DeadLetterQueue
+  readonly clock: Clock
+  readonly counters: Counters
+  readonly mutants: Mutants
+  readonly boot: () => number
+  /** Joins or leaves the topics of a pattern. */
+  readonly need: (pattern: readonly string[], needed: boolean) => void
+  readonly onHole: (name: StreamName) => void
+  readonly stopped: () => AbortSignal
+  readonly report: (what: string, error: unknown) => void
+}
+
+interface Open {
+  readonly pump: DurablePump
+  readonly channels: ReadonlySet<string>
+  readonly group: boolean
+}
+
+/** The durable subscriptions of this peer, and what it does for those of others. */
+export class DurableSubscriptions {
+  readonly #init: DurableSubscriptionsInit
+  readonly #open = new Map<string, Open>()
+  readonly #opening = new Set<string>()
+  /** Members at the last look. */
+  #members = ''
+  #cancel: (() => void) | undefined
+
+  constructor(init: DurableSubscriptionsInit) {
+    this.#init = init
+  }
+
+  start(): void {
+    const { registering, rpc } = this.#init
+    registering.start()
+    rpc?.handle(defaults.progressMethod, (request) => this.#note(request))
+    this.#schedule()
+  }
+
+  stop(): void {
+    this.#init.registering.stop()
+    this.#init.rpc?.unhandle(defaults.progressMethod)
+    this.#cancel?.()
+    this.#cancel = undefined
+    for (const [id, { pump }] of this.#open) {
+      pump.close()
+      this.#open.delete(id)
+    }
+  }
+
+  async subscribe(
+    pattern: string,
+    handler: SignalHandler,
+    options: DurableSubscribeOptions
+  ): Promise<DurableSubscription> {
+    const { mutants, need, registering, registrations, self } = this.#init
+    const checked = checkDurableOptions(handler, options)
+    const segments = patternSegments(pattern)
+    const id = checked.group ? `group/${options.name}` : `${self}/${options.name}`
+    if (this.#open.has(id) || this.#opening.has(id)) {
+      throw new InvalidParametersError(`the durable subscription ${options.name} is open already`)
+    }
+    this.#opening.add(id)
+    // Before anybody knows: what comes from then on must not be missed.
+    need(segments, true)
+    try {
+      const channels = this.#init.channelsOf(segments)
+      const before = registrations.get(id, self)
+      await this.#register(id, pattern, false)
+      const registration = registrations.get(id, self)
+      const replies =
+        registration === undefined || mutants.subscribeWithoutMembers === true
+          ? []
+          : await registering.tell(registration, channels, checked.timeoutMs, options)
+      await this.#begin(id, channels, replies)
+      if (mutants.subscribeWithoutMembers !== true) {
+        await registering.tellBeginning(id, checked.timeoutMs, options)
+      }
+      if (checked.group && before?.removed !== false) {
+        await this.#settle(id)
+      }
+      this.#start(id, segments, channels, handler, checked)
+    } catch (error) {
+      need(segments, false)
+      throw error
+    } finally {
+      this.#opening.delete(id)
+    }
+    return {
+      pattern,
+      name: options.name,
+      close: () => this.#close(id, segments),
+      remove: (abort) => this.#remove(id, pattern, segments, abort)
+    }
+  }
+
+  /** Something of a stream has come. */
+  kick(name: StreamName): void {
+    for (const { channels, pump } of this.#open.values()) {
+      if (channels.has(name.channel)) {
+        pump.kick(name)
+      }
+    }
+  }
+
+  /** The lowest sequences of a stream that some subscription here misses. */
+  hole(name: StreamName): Range | undefined {
+    let lowest: Range | undefined
+    for (const { channels, pump } of this.#open.values()) {
+      const hole = channels.has(name.channel) ? pump.hole(name) : undefined
+      if (hole !== undefined && hole.from < (lowest?.from ?? Infinity)) {
+        lowest = hole
+      }
+    }
+    return lowest
+  }
+
+  /** Whether a durable subscription of that peer is for signals of a type. */
+  wanted(type: readonly string[], peer: string): boolean {
+    return this.#init.registrations
+      .matching(type)
+      .some(({ registration }) => registration.peer === peer)
+  }
+
+  /** The pump of a subscription that is open here. */
+  pumpOf(id: string): DurablePump | undefined {
+    return this.#open.get(id)?.pump
+  }
+
+  /** An entry leaves the log: what of it was promised and not handled becomes dead letters. */
+  async expire(row: LogRow): Promise<readonly StoreOperation[]> {
+    const { deadLetters, log, progress } = this.#init
+    const batch = row.durable ? await log.open(row) : undefined
+    const operations: StoreOperation[] = []
+    for (const [index, signal] of (batch?.signals ?? []).entries()) {
+      const sequence = row.first + index
+      for (const id of this.#promised(row, typeSegments(signal.type))) {
+        if (!progress.of(id, row.stream).has(sequence)) {
+          // One at a time, because they have a bound.
+          // oxlint-disable-next-line no-await-in-loop
+          const letter = await deadLetters.prepare({
+            subscription: id,
+            author: row.stream.author,
+            channel: row.stream.channel,
+            reason: 'not handled before it had to leave the log',
+            attempts: 0,
+            signal: encodeSignal(signal)
+          })
+          operations.push(...letter)
+          if (this.#open.has(id)) {
+            progress.add(id, row.stream, sequence, sequence)
+          }
+        }
+      }
+    }
+    return operations
+  }
+
+  /** What is new to whoever has seen a version of what this peer knows. */
+  notes(seen: Version | undefined): Notes {
+    const { boot, progress, registrations } = this.#init
+    const told = seen?.boot === boot() ? seen : { boot: boot(), progress: 0, registrations: 0 }
+    const changed = progress.after(told.progress, defaults.notesMax)
+    return {
+      version: {
+        boot: boot(),
+        progress: changed.version,
+        registrations: registrations.version
+      },
+      registrations: registrations.after(told.registrations),
+      progress: changed.notes
+    }
+  }
+
+  async takeNotes(notes: Notes): Promise<void> {
+    const { progress, registrations } = this.#init
+    for (const registration of notes.registrations) {
+      // Seldom any of them is new.
+      // oxlint-disable-next-line no-await-in-loop
+      const news = await registrations.put(registration)
+      if (news && registrations.consumers(registration.id).length === 0) {
+        // oxlint-disable-next-line no-await-in-loop
+        await progress.forget(registration.id)
+      }
+    }
+    this.#merge(notes.progress)
+  }
+
+  /** Told of progress that is durable here: the others of a group must know at once. */
+  written(notes: readonly ProgressNote[]): void {
+    const { registrations, rpc, self } = this.#init
+    const byPeer = new Map<string, ProgressNote[]>()
+    for (const note of notes) {
+      if (note.id.startsWith('group/')) {
+        for (const peer of registrations.consumers(note.id).filter((each) => each !== self)) {
+          byPeer.set(peer, [...(byPeer.get(peer) ?? []), note])
+        }
+      }
+    }
+    for (const [peer, progress] of byPeer) {
+      const request = ProgressMessage.encode({ progress: progress.slice(0, defaults.notesMax) })
+      rpc
+        ?.call(peer, defaults.progressMethod, request, { timeoutMs: defaults.askTimeoutMs })
+        // What is lost here comes with the next exchange.
+        .catch(() => undefined)
+    }
+  }
+
+  /** The subscriptions to which a signal of an entry was promised, as far as this peer must care. */
+  #promised(row: LogRow, type: readonly string[]): ReadonlySet<string> {
+    const { registrations, targetOf } = this.#init
+    const ids = new Set<string>()
+    for (const { registration, since } of registrations.matching(type)) {
+      const { id, peer } = registration
+      const { channel } = row.stream
+      const forOther = channel.includes('/to/') && channel !== targetOf(peer)
+      if ((row.copy || this.#open.has(id)) && !forOther && since <= row.loggedAt) {
+        ids.add(id)
+      }
+    }
+    return ids
+  }
+
+  async #register(id: string, pattern: string, removed: boolean): Promise<void> {
+    const { clock, registrations, self } = this.#init
+    const version = Math.max((registrations.get(id, self)?.version ?? 0) + 1, clock.now())
+    await registrations.put({ id, peer: self, pattern, version: Math.trunc(version), removed })
+  }
+
+  /** Goes on where it was, by what is known here or elsewhere; else begins now. */
+  async #begin(id: string, channels: readonly string[], replies: readonly Reply[]): Promise<void> {
+    const { progress, registering } = this.#init
+    this.#merge(replies.flatMap(({ reply }) => reply.progress))
+    if (!progress.begun(id)) {
+      registering.baseline(id, channels, replies)
+      progress.begin(id)
+    }
+    await progress.flush()
+  }
+
+  /** Lets the others of a group finish what they have begun of what is this peer's share now. */
+  async #settle(id: string): Promise<void> {
+    const { clock, registrations, stopped } = this.#init
+    if (registrations.consumers(id).length > 1) {
+      await pause(clock, defaults.groupSettleMs, stopped())
+    }
+  }
+
+  #start(
+    id: string,
+    pattern: readonly string[],
+    channels: readonly string[],
+    handler: SignalHandler,
+    options: DurableOptions
+  ): void {
+    const { deadLetters, peers, registrations } = this.#init
+    const consumers = (): readonly string[] =>
+      registrations.consumers(id).filter((peer) => peers.isMember(peer))
+    const pump = new DurablePump({
+      ...this.#init,
+      ...options,
+      id,
+      pattern,
+      handler,
+      consumers: options.group ? consumers : undefined,
+      onFailed: ({ signal, ...rest }) =>
+        deadLetters.add({ ...rest, subscription: id, signal: encodeSignal(signal) })
+    })
+    this.#open.set(id, { pump, channels: new Set(channels), group: options.group })
+    for (const { name } of this.#init.log.index.streams()) {
+      if (channels.includes(name.channel)) {
+        pump.kick(name)
+      }
+    }
+  }
+
+  #close(id: string, pattern: readonly string[]): boolean {
+    const open = this.#open.get(id)
+    if (open === undefined) {
+      return false
+    }
+    open.pump.close()
+    this.#open.delete(id)
+    this.#init.need(pattern, false)
+    if (open.group && this.#init.registrations.consumers(id).length > 1) {
+      // The others take over its share.
+      this.#remove(id, pattern.join('.'), pattern, {}).catch((error: unknown) =>
+        this.#init.report('a group was not told that a consumer left', error)
+      )
+    }
+    return true
+  }
+
+  async #remove(
+    id: string,
+    pattern: string,
+    segments: readonly string[],
+    options: AbortOptions = {}
+  ): Promise<void> {
+    const { progress, registering, registrations, self } = this.#init
+    const open = this.#open.get(id)
+    if (open !== undefined) {
+      open.pump.close()
+      this.#open.delete(id)
+      this.#init.need(segments, false)
+    }
+    await this.#register(id, pattern, true)
+    if (registrations.consumers(id).length === 0) {
+      await progress.forget(id)
+    }
+    const registration = registrations.get(id, self)
+    if (registration !== undefined) {
+      await registering.tell(registration, [], defaults.registerTimeoutMsDefault, options)
+    }
+  }
+
+  async #note(request: Uint8Array): Promise<Uint8Array> {
+    this.#merge(ProgressMessage.decode(request).progress)
+    return new Uint8Array(0)
+  }
+
+  #merge(notes: readonly ProgressNote[]): void {
+    const { progress, registrations } = this.#init
+    for (const note of notes) {
+      const known = registrations.consumers(note.id).length > 0
+      if (known && progress.merge(note)) {
+        this.#open.get(note.id)?.pump.kick(note.stream)
+      }
+    }
+  }
+
+  #schedule(): void {
+    const { clock, peers, progress } = this.#init
+    this.#cancel = clock.schedule(defaults.groupCheckMs, () => {
+      this.#schedule()
+      progress.settle()
+      const members = peers.members().toSorted().join()
+      if (members !== this.#members) {
+        this.#members = members
+        for (const { group, pump } of this.#open.values()) {
+          if (group) {
+            pump.reassign()
+          }
+        }
+      }
+    })
+  }
+}

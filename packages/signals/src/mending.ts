@@ -1,0 +1,89 @@
+import type { Clock } from '@murmuration/interface'
+import type { Asking, Round } from './asking.ts'
+import type { Loss } from './core/inbound-order.ts'
+import type { Range } from './core/ranges.ts'
+import { streamKey } from './core/streams.ts'
+import type { StreamName } from './core/streams.ts'
+import { pause } from './deadline.ts'
+import * as defaults from './defaults.ts'
+import type { SignalLog } from './log.ts'
+import type { Peers } from './peers.ts'
+
+export interface MendingInit {
+  readonly asking: Asking
+  readonly log: SignalLog
+  readonly peers: Peers
+  readonly clock: Clock
+  /** What of a stream durable subscriptions wait for. */
+  readonly hole: (name: StreamName) => Range | undefined
+  /** Sequences are lost, so nobody waits for them any more. */
+  readonly onLost: (loss: Loss, reason: string) => void
+  readonly stopped: () => AbortSignal
+  readonly report: (what: string, error: unknown) => void
+}
+
+/**
+ * Fetches what durable subscriptions miss in the log, for as long as somebody may have it. A gap is
+ * a loss only when all members of the view were asked and have nothing, and the author is one of
+ * them, or has been out of the view for so long that it counts as retired.
+ */
+export class Mending {
+  readonly #init: MendingInit
+  readonly #running = new Set<string>()
+  /** Since when an author was not there to be asked. */
+  readonly #gone = new Map<string, number>()
+
+  constructor(init: MendingInit) {
+    this.#init = init
+  }
+
+  mend({ author, boot, channel }: StreamName): void {
+    const name = { author, boot, channel }
+    const key = streamKey(name)
+    if (this.#running.has(key)) {
+      return
+    }
+    this.#running.add(key)
+    this.#mend(name)
+      .catch((error: unknown) => this.#init.report('a hole in the log could not be mended', error))
+      .finally(() => this.#running.delete(key))
+  }
+
+  async #mend(name: StreamName): Promise<void> {
+    const { asking, clock, hole, log, onLost, stopped } = this.#init
+    let pauseMs = defaults.repairPauseMs
+    for (let missing = hole(name); missing !== undefined; missing = hole(name)) {
+      if (stopped().aborted) {
+        return
+      }
+      // Each round depends on what the one before brought.
+      // oxlint-disable no-await-in-loop
+      const round = await asking.ask(name, missing)
+      const [absent] = round.absent
+      if (round.came > 0 && hole(name)?.from !== missing.from) {
+        pauseMs = defaults.repairPauseMs
+      } else if (absent !== undefined && this.#isLost(name, round)) {
+        log.index.stream(name).lost.add(absent.from, absent.to)
+        onLost({ ...name, from: absent.from, to: absent.to }, 'in no log of the cluster')
+      } else {
+        await pause(clock, pauseMs, stopped())
+        pauseMs = Math.min(pauseMs * 2, defaults.repairPauseMsMax)
+      }
+      // oxlint-enable no-await-in-loop
+    }
+  }
+
+  #isLost({ author }: StreamName, round: Round): boolean {
+    const { clock, peers } = this.#init
+    if (!round.complete) {
+      return false
+    }
+    if (round.author || peers.isMember(author)) {
+      this.#gone.delete(author)
+      return round.author
+    }
+    const since = this.#gone.get(author) ?? clock.monotonic()
+    this.#gone.set(author, since)
+    return clock.monotonic() - since >= defaults.retiredMs
+  }
+}

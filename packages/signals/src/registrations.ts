@@ -1,0 +1,111 @@
+import type { Clock, Store } from '@murmuration/interface'
+import { OverloadedError } from '@murmuration/interface'
+import { patternSegments } from './core/pattern.ts'
+import { openRecord, Registration, sealRecord } from './core/records.ts'
+import { PatternTrie } from './core/trie.ts'
+import * as defaults from './defaults.ts'
+
+export interface RegistrationsInit {
+  readonly store: Store
+  readonly clock: Clock
+  readonly onCorrupt: (key: string, error: unknown) => void
+}
+
+/** A subscription that this peer knows of. */
+export interface Known {
+  readonly registration: Registration
+  /** When this peer learned of it; what it logged before was not meant for it. */
+  readonly since: number
+  /** Rising with each change. */
+  readonly version: number
+}
+
+/** The durable subscriptions of all peers, as far as this one knows, under `d/<id>|<peer>`. */
+export class Registrations {
+  readonly #init: RegistrationsInit
+  readonly #known = new Map<string, Known>()
+  readonly #trie = new PatternTrie<string>()
+  #version = 0
+
+  constructor(init: RegistrationsInit) {
+    this.#init = init
+  }
+
+  async load(): Promise<void> {
+    const { onCorrupt, store } = this.#init
+    for await (const [key, sealed] of store.entries({ prefix: 'd/' })) {
+      try {
+        // Long before now is as good as the exact time: it was known before this start.
+        this.#take(openRecord(key, sealed, Registration), 0)
+      } catch (error) {
+        onCorrupt(key, error)
+      }
+    }
+  }
+
+  get(id: string, peer: string): Registration | undefined {
+    return this.#known.get(`${id}|${peer}`)?.registration
+  }
+
+  list(): readonly Registration[] {
+    return [...this.#known.values()].map(({ registration }) => registration)
+  }
+
+  get version(): number {
+    return this.#version
+  }
+
+  /** Those that have changed after a version. */
+  after(version: number): readonly Registration[] {
+    return [...this.#known.values()]
+      .filter((known) => known.version > version)
+      .map(({ registration }) => registration)
+  }
+
+  /** The consumers of a subscription. */
+  consumers(id: string): readonly string[] {
+    return this.list()
+      .filter((registration) => registration.id === id && !registration.removed)
+      .map(({ peer }) => peer)
+  }
+
+  /** The subscriptions that want a type. */
+  matching(type: readonly string[]): readonly Known[] {
+    return [...this.#trie.match(type)].flatMap((key) => this.#known.get(key) ?? [])
+  }
+
+  /** Keeps it durably if it is newer than what is known; whether it was. Throws `OverloadedError`. */
+  async put(registration: Registration): Promise<boolean> {
+    if (!this.#isNews(registration)) {
+      return false
+    }
+    if (this.#known.size >= defaults.registrationsMax) {
+      throw new OverloadedError(`${defaults.registrationsMax} durable subscriptions are known`)
+    }
+    const key = `d/${registration.id}|${registration.peer}`
+    const value = sealRecord(Registration.encode(registration))
+    await this.#init.store.write([{ key, value }], { sync: true })
+    if (this.#isNews(registration)) {
+      this.#take(registration, this.#init.clock.now())
+    }
+    return true
+  }
+
+  #isNews({ id, peer, version }: Registration): boolean {
+    return version > (this.get(id, peer)?.version ?? -1)
+  }
+
+  #take(registration: Registration, since: number): void {
+    const key = `${registration.id}|${registration.peer}`
+    const before = this.#known.get(key)
+    if (before !== undefined && !before.registration.removed) {
+      this.#trie.remove(patternSegments(before.registration.pattern), key)
+    }
+    const known = before === undefined || before.registration.removed ? since : before.since
+    this.#version += 1
+    this.#known.set(key, { registration, since: known, version: this.#version })
+    if (!registration.removed) {
+      this.#trie.add(patternSegments(registration.pattern), key)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import type { Clock, Rpc, RpcContext } from '@murmuration/interface'
+import { OverloadedError } from '@murmuration/interface'
+import type { Budget } from './core/budget.ts'
+import { Pull, PullReply, Push, PushReply } from './core/messages.ts'
+import type { Counters } from './counters.ts'
+import * as defaults from './defaults.ts'
+import type { Intake } from './intake.ts'
+import type { SignalLog } from './log.ts'
+
+export interface ServingInit {
+  readonly rpc: Rpc
+  readonly intake: Intake
+  readonly log: SignalLog
+  readonly budget: Budget
+  readonly clock: Clock
+  readonly counters: Counters
+}
+
+/** Opens the log to other peers: they hand batches over, and ask for what they miss. */
+export class Serving {
+  readonly #init: ServingInit
+
+  constructor(init: ServingInit) {
+    this.#init = init
+  }
+
+  start(): void {
+    const { rpc } = this.#init
+    rpc.handle(defaults.pushMethod, (request, context) => this.#push(request, context))
+    rpc.handle(defaults.pullMethod, (request) => this.#pull(request))
+  }
+
+  stop(): void {
+    this.#init.rpc.unhandle(defaults.pushMethod)
+    this.#init.rpc.unhandle(defaults.pullMethod)
+  }
+
+  async #push(request: Uint8Array, { peer }: RpcContext): Promise<Uint8Array> {
+    const { budget, clock, counters, intake } = this.#init
+    if (!budget.take(peer, request.length, clock.monotonic())) {
+      counters.count('rejected:over-budget')
+      throw new OverloadedError('the peer sends more than its budget')
+    }
+    const { originals, sync } = Push.decode(request)
+    const options = { sync: sync === 1, copy: sync === 1 }
+    const words: string[] = []
+    for (const original of originals) {
+      // In their order.
+      // oxlint-disable-next-line no-await-in-loop
+      words.push(await intake.take(Uint8Array.from(original), 'push', options))
+    }
+    return PushReply.encode({ words })
+  }
+
+  async #pull(request: Uint8Array): Promise<Uint8Array> {
+    const { from, since, stream, to } = Pull.decode(request)
+    const { absent, originals } = await this.#init.log.originals({ from, to }, stream, since)
+    return PullReply.encode({ absent, originals })
+  }
+}

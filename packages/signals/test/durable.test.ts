@@ -1,0 +1,353 @@
+import type { DurableSubscribeOptions, PublishOptions, SignalLoss } from '@murmuration/interface'
+import { createMemoryStore } from '@murmuration/storage'
+import { describe, expect, it } from 'vitest'
+import { createSignals } from '../src/index.ts'
+import type { SignalBus } from '../src/index.ts'
+import { settle, testCluster, VirtualClock } from './fakes.ts'
+import type { TestBus, TestCluster } from './fakes.ts'
+
+const atLeastOnce: PublishOptions = { delivery: 'at-least-once' }
+
+/** Waits for a promise while virtual time passes. */
+async function during<T>(cluster: TestCluster, promise: Promise<T>, ms = 1000): Promise<T> {
+  const settled = promise.catch(() => undefined)
+  for (let passed = 0; passed < ms; passed += 50) {
+    await cluster.clock.advance(50)
+  }
+  await Promise.race([settled, settle()])
+  return promise
+}
+
+async function durably(
+  cluster: TestCluster,
+  { bus }: TestBus,
+  got: unknown[],
+  options: Partial<DurableSubscribeOptions> & {
+    pattern?: string
+    fails?: (data: unknown) => boolean
+  } = {}
+): ReturnType<SignalBus['subscribeDurably']> {
+  const { fails, pattern = 'order.*', ...rest } = options
+  const handler = ({ data }: { data?: unknown }): void => {
+    if (fails?.(data) === true) {
+      throw new Error('not now')
+    }
+    got.push(data)
+  }
+  return await during(cluster, bus.subscribeDurably(pattern, handler, { name: 'all', ...rest }))
+}
+
+describe('at least once', () => {
+  it('says accepted with two copies, and each durable subscription handles it once', async () => {
+    const cluster = testCluster()
+    const [a, b, c] = [await cluster.bus('a'), await cluster.bus('b'), await cluster.bus('c')]
+    const got: unknown[][] = [[], [], []]
+    for (const [index, peer] of [a, b, c].entries()) {
+      await durably(cluster, peer, got[index] ?? [])
+    }
+    for (let data = 1; data <= 3; data += 1) {
+      const result = await during(
+        cluster,
+        a.bus.publish({ type: 'order.created', data }, atLeastOnce),
+        100
+      )
+      expect(result).toMatchObject({ accepted: true, copies: 2, dropped: [] })
+    }
+    await cluster.clock.advance(5000)
+    expect(got).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+      [1, 2, 3]
+    ])
+    expect(b.bus.counters()).toMatchObject({ handled: 3 })
+  })
+
+  it('is not accepted where no second peer can log it, and says who failed', async () => {
+    const cluster = testCluster()
+    const view = (): string[] => ['a', 'b']
+    const a = await cluster.bus('a', { components: { view } })
+    cluster.rpc.down.add('b')
+    const result = await during(
+      cluster,
+      a.bus.publish({ type: 'order.created' }, atLeastOnce),
+      6000
+    )
+    expect(result).toMatchObject({
+      accepted: false,
+      copies: 1,
+      dropped: [{ peer: 'b', reason: 'ERR_PEER_UNAVAILABLE' }]
+    })
+  })
+
+  it('is accepted by one peer alone, with one copy, and handled', async () => {
+    const clock = new VirtualClock()
+    const bus = createSignals({ peer: 'me', clock })
+    await bus.start()
+    const got: unknown[] = []
+    await bus.subscribeDurably('order.*', ({ data }) => void got.push(data), { name: 'all' })
+    for (const route of ['local', 'cluster', { targeted: ['me'] }] as const) {
+      const result = await bus.publish(
+        { type: 'order.created', data: route },
+        { ...atLeastOnce, route }
+      )
+      expect(result).toMatchObject({ accepted: true, copies: 1, recipients: ['me'] })
+    }
+    await settle()
+    expect(got).toHaveLength(3)
+    await bus.stop()
+  })
+
+  it('reaches a target that is away, when it comes back', async () => {
+    const cluster = testCluster()
+    const view = (): string[] => ['a', 'b', 'c']
+    const init = { components: { view } }
+    const [a, b] = [await cluster.bus('a', init), await cluster.bus('b', init)]
+    await cluster.bus('c', init)
+    const got: unknown[] = []
+    await durably(cluster, b, got)
+    cluster.rpc.down.add('b')
+    const route = { targeted: ['b'] }
+    const result = await during(
+      cluster,
+      a.bus.publish({ type: 'order.created', data: 1 }, { ...atLeastOnce, route }),
+      500
+    )
+    expect(result).toMatchObject({ accepted: true, copies: 2, recipients: ['b'] })
+    expect(got).toEqual([])
+    cluster.rpc.down.delete('b')
+    await cluster.clock.advance(10_000)
+    expect(got).toEqual([1])
+  })
+
+  it('handles a repeated id once', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    const got: unknown[] = []
+    await durably(cluster, b, got)
+    for (let time = 0; time < 3; time += 1) {
+      await during(cluster, a.bus.publish({ type: 'order.created', id: 'x', data: 1 }, atLeastOnce))
+    }
+    expect(got).toEqual([1])
+    expect(b.bus.counters()).toMatchObject({ deduplicated: 2 })
+  })
+})
+
+describe('a durable subscription', () => {
+  it('goes on where it was when its peer comes back, and keeps replays out', async () => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    const store = createMemoryStore()
+    const before = await cluster.bus('b', { components: { store, boot: undefined } })
+    const got: unknown[] = []
+    await durably(cluster, before, got)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
+    await before.bus.stop()
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 2 }, atLeastOnce))
+    const after = await cluster.bus('b', { components: { store, boot: undefined } })
+    expect(got).toEqual([1])
+    await durably(cluster, after, got)
+    await cluster.clock.advance(10_000)
+    expect(got).toEqual([1, 2])
+  })
+
+  it('begins after what was published before it', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 0 }, atLeastOnce))
+    const got: unknown[] = []
+    await durably(cluster, b, got)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
+    await cluster.clock.advance(10_000)
+    expect(got).toEqual([1])
+  })
+
+  it('is not there before the members of the view know it', async () => {
+    const cluster = testCluster()
+    const view = (): string[] => ['a', 'b', 'c']
+    const init = { components: { view } }
+    const [a, b] = [await cluster.bus('a', init), await cluster.bus('b', init)]
+    await cluster.bus('c', init)
+    cluster.rpc.down.add('c')
+    const failed = durably(cluster, b, [], { timeoutMs: 800 })
+    await expect(failed).rejects.toMatchObject({ name: 'UnavailableError', message: /\bc\b/ })
+    const waiting = b.bus.subscribeDurably('order.*', () => undefined, { name: 'all' })
+    let known = false
+    void waiting.then(() => (known = true))
+    await cluster.clock.advance(1000)
+    expect(known).toBe(false)
+    cluster.rpc.down.delete('c')
+    await cluster.clock.advance(1000)
+    expect(known).toBe(true)
+    await a.bus.stop()
+  })
+
+  it('tries again with pauses, then leaves a dead letter that can be redriven', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    const got: unknown[] = []
+    let broken = true
+    const attempts: number[] = []
+    const subscription = b.bus.subscribeDurably(
+      'order.*',
+      ({ data }, { attempt = 0 }) => {
+        attempts.push(attempt)
+        if (data === 2 && broken) {
+          throw new Error('out of stock')
+        }
+        got.push(data)
+      },
+      { name: 'all', attemptsMax: 3 }
+    )
+    await during(cluster, subscription)
+    const dead: unknown[] = []
+    b.bus.events.addEventListener('dead-letter', ({ detail }) => dead.push(detail.reason))
+    for (const data of [1, 2, 3]) {
+      await during(cluster, a.bus.publish({ type: 'order.created', data }, atLeastOnce))
+    }
+    expect(got).toEqual([1, 3])
+    expect(attempts).toEqual([1, 1, 2, 3, 1])
+    const [letter, ...others] = await b.bus.deadLetters.list()
+    expect(others).toEqual([])
+    expect(letter).toMatchObject({
+      subscription: 'all',
+      peer: 'b',
+      attempts: 3,
+      author: 'a',
+      reason: 'Error: out of stock',
+      signal: { data: 2 }
+    })
+    expect(dead).toEqual(['Error: out of stock'])
+    const id = letter?.id ?? ''
+    expect(await b.bus.deadLetters.redrive(id)).toMatchObject({ accepted: false })
+    broken = false
+    expect(await b.bus.deadLetters.redrive(id)).toMatchObject({ accepted: true })
+    expect(got).toEqual([1, 3, 2])
+    expect(await b.bus.deadLetters.list()).toEqual([])
+    await expect(b.bus.deadLetters.redrive(id)).rejects.toMatchObject({
+      name: 'InvalidParametersError'
+    })
+  })
+
+  it('gives up a handler that does not return, and tells it', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    const told: boolean[] = []
+    const subscription = b.bus.subscribeDurably(
+      'order.*',
+      async (_, { signal }) => {
+        await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()))
+        told.push(true)
+        await new Promise(() => undefined)
+      },
+      { name: 'all', attemptsMax: 2, handlerTimeoutMs: 500 }
+    )
+    await during(cluster, subscription)
+    await during(cluster, a.bus.publish({ type: 'order.created' }, atLeastOnce), 2000)
+    expect(told).toEqual([true, true])
+    const [letter] = await b.bus.deadLetters.list()
+    expect(letter?.reason).toMatch(/did not return within 500 ms/)
+  })
+
+  it('as a group shares the signals, and another takes over what a lost one had', async () => {
+    const cluster = testCluster()
+    let members = ['a', 'b', 'c']
+    const view = (): string[] => members
+    const init = { components: { view } }
+    const [a, b, c] = [
+      await cluster.bus('a', init),
+      await cluster.bus('b', init),
+      await cluster.bus('c', init)
+    ]
+    const got: [unknown[], unknown[]] = [[], []]
+    await durably(cluster, b, got[0], { group: true })
+    await during(cluster, durably(cluster, c, got[1], { group: true }), 3000)
+    const publish = async (data: number): Promise<void> => {
+      await during(cluster, a.bus.publish({ type: 'order.created', data }, atLeastOnce), 100)
+    }
+    for (let data = 0; data < 20; data += 1) {
+      await publish(data)
+    }
+    await cluster.clock.advance(3000)
+    expect(got.flat().toSorted((x, y) => Number(x) - Number(y))).toEqual(
+      Array.from({ length: 20 }, (_, data) => data)
+    )
+    expect(Math.min(got[0].length, got[1].length)).toBeGreaterThan(2)
+    await c.bus.stop()
+    for (let data = 20; data < 30; data += 1) {
+      await publish(data)
+    }
+    members = ['a', 'b']
+    await cluster.clock.advance(3000)
+    expect(got.flat()).toHaveLength(30)
+  })
+
+  it('is nothing to anybody once it is removed', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    const got: unknown[] = []
+    const subscription = await durably(cluster, b, got)
+    await during(cluster, subscription.remove())
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
+    const again = await durably(cluster, b, got)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 2 }, atLeastOnce))
+    expect(got).toEqual([2])
+    again.close()
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 3 }, atLeastOnce))
+    await durably(cluster, b, got)
+    await cluster.clock.advance(1000)
+    expect(got).toEqual([2, 3])
+  })
+
+  it.each([
+    [{ name: '' }],
+    [{ name: 'a b' }],
+    [{ name: 'x', attemptsMax: 0 }],
+    [{ name: 'x', handlerTimeoutMs: -1 }],
+    [{ name: 'x', timeoutMs: Number.NaN }]
+  ])('refuses the options %j', async (options) => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    await expect(a.bus.subscribeDurably('order.*', () => undefined, options)).rejects.toMatchObject(
+      { name: 'InvalidParametersError' }
+    )
+    await expect(
+      a.bus.publish({ type: 'a' }, { delivery: 'twice' as 'at-least-once' })
+    ).rejects.toMatchObject({ name: 'InvalidParametersError' })
+  })
+})
+
+describe('a signal that leaves the log unhandled', () => {
+  it('is a dead letter with its reason, for subscriptions that were promised it only', async () => {
+    const cluster = testCluster()
+    const view = (): string[] => ['a', 'b']
+    const init = { components: { view }, init: { log: { ageMs: 60_000 } } }
+    const [a, b] = [await cluster.bus('a', init), await cluster.bus('b', init)]
+    const got: unknown[] = []
+    const subscription = await durably(cluster, b, got)
+    subscription.close()
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
+    await cluster.clock.advance(61_000)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 2 }, atLeastOnce))
+    await settle()
+    const [letter] = await a.bus.deadLetters.list()
+    expect(letter).toMatchObject({
+      subscription: 'all',
+      peer: 'b',
+      attempts: 0,
+      reason: expect.stringContaining('leave the log'),
+      signal: { data: 1 }
+    })
+    // The subscription is told of the loss, and goes on.
+    const losses: SignalLoss[] = []
+    b.bus.events.addEventListener('loss', ({ detail }) => losses.push(detail))
+    await durably(cluster, b, got)
+    await cluster.clock.advance(5000)
+    expect(got).toEqual([2])
+    expect(losses).toMatchObject([{ author: 'a', from: 1, to: 1 }])
+    // Published again by whoever keeps it, it reaches the subscription after all.
+    await during(cluster, a.bus.deadLetters.redrive(letter?.id ?? ''))
+    await cluster.clock.advance(5000)
+    expect(got).toEqual([2, 1])
+    expect(await a.bus.deadLetters.list()).toEqual([])
+  })
+})

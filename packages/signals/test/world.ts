@@ -1,0 +1,259 @@
+import type { Signal } from '@murmuration/interface'
+import { integerBetween } from '@murmuration/testkit'
+import type { SimulatedNode, Simulation } from '@murmuration/testkit'
+import type { Mutants } from '../src/core/mutants.ts'
+import type { SignalBus } from '../src/index.ts'
+import { createMutatedSignals } from '../src/signals.ts'
+import { fakeSigner } from './fakes.ts'
+import { SimGossip } from './sim-gossip.ts'
+
+/** What is written into every signal: who published it, and as which one of its topic. */
+export interface Payload {
+  readonly author: string
+  readonly life: number
+  readonly number: number
+  readonly poison: boolean
+}
+
+/** A durable subscription of a run. */
+export interface Wanted {
+  readonly name: string
+  readonly group: boolean
+  readonly pattern: string
+  readonly peers: readonly string[]
+  /** Whether it has been subscribed, so that everything accepted from then on is for it. */
+  ready: boolean
+  /** Accepted before that, which it must not get. */
+  readonly before: Set<string>
+}
+
+/** One life of a peer. */
+export interface Life {
+  readonly node: SimulatedNode
+  readonly bus: SignalBus
+  /** Resolves when its subscriptions are there. */
+  ready: boolean
+  /** Number of the next publication by type. */
+  readonly next: Map<string, number>
+}
+
+/** A handler that has returned. */
+interface Handling {
+  readonly id: string
+  readonly subscription: string
+  readonly peer: string
+  readonly life: number
+  readonly at: number
+  readonly payload: Payload
+  readonly type: string
+}
+
+/** How soon after a handler has returned that is durable, at the slowest. */
+const progressMs = 60
+
+/** Peers with a bus each, what they were promised, and what became of it. */
+export class World {
+  readonly simulation: Simulation
+  readonly gossip: SimGossip
+  readonly names: readonly string[]
+  readonly lives = new Map<string, Life>()
+  readonly subscriptions: readonly Wanted[]
+  readonly violations: string[] = []
+  readonly handled: Handling[] = []
+  /** Ids of dead letters. */
+  readonly dead = new Set<string>()
+  readonly accepted: { readonly signal: Signal<Payload>; readonly wanted: readonly Wanted[] }[] = []
+  /** When lives of peers ended, by `peer life`. */
+  readonly #ends = new Map<string, number>()
+  readonly #mutants: Mutants
+  members: readonly string[]
+
+  constructor(
+    simulation: Simulation,
+    names: readonly string[],
+    subscriptions: readonly Wanted[],
+    mutants: Mutants
+  ) {
+    this.simulation = simulation
+    this.gossip = new SimGossip(simulation)
+    this.names = names
+    this.members = names
+    this.subscriptions = subscriptions
+    this.#mutants = mutants
+  }
+
+  start(name: string): void {
+    const node = this.simulation.node(name)
+    const { clock, random, rpc, store } = node
+    const bus = createMutatedSignals(
+      {
+        peer: name,
+        clock,
+        random,
+        rpc,
+        store,
+        signer: fakeSigner(name, clock),
+        gossip: this.gossip.join(node),
+        view: () => this.members,
+        defer: (task) => void clock.schedule(0, task)
+      },
+      {},
+      this.#mutants
+    )
+    const life: Life = { node, bus, ready: false, next: new Map() }
+    this.lives.set(name, life)
+    bus.events.addEventListener('dead-letter', ({ detail }) => {
+      this.dead.add(`${detail.subscription} ${detail.signal.id}`)
+    })
+    this.#begin(life).catch((error: unknown) => this.fail(`${name}: ${String(error)}`))
+  }
+
+  crash(name: string, unsynced: 'lost' | 'some'): void {
+    const life = this.lives.get(name)
+    if (life === undefined || !this.simulation.isRunning(name)) {
+      return
+    }
+    this.#ends.set(`${name} ${life.node.life}`, this.simulation.now)
+    this.simulation.crash(name, { unsynced })
+  }
+
+  fail(what: string): void {
+    this.simulation.log(`!! ${what}`)
+    this.violations.push(what)
+  }
+
+  alive(): Life[] {
+    return [...this.lives.values()].filter(({ node }) => this.simulation.isRunning(node.name))
+  }
+
+  /** Publishes at least once; repeats it under the same id where it was not accepted, sometimes. */
+  async publish(life: Life, type: string, poison: boolean): Promise<void> {
+    const { bus, node } = life
+    const number = (life.next.get(type) ?? 0) + 1
+    life.next.set(type, number)
+    const payload: Payload = { author: node.name, life: node.life, number, poison }
+    const wanted = this.subscriptions.filter(({ ready }) => ready)
+    const subject = `s${integerBetween(this.simulation.random, 0, 3)}`
+    const input = {
+      type,
+      subject,
+      data: payload,
+      id: `${node.name}/${node.life}/${type}/${number}`
+    }
+    const options = { delivery: 'at-least-once', timeoutMs: 1500 } as const
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      const result = await bus.publish(input, options).catch(() => undefined)
+      if (result?.accepted === true) {
+        this.simulation.log(`accepted ${input.id} (${result.copies} copies)`)
+        const signal = { specversion: '1.0', source: '', ...input } as Signal<Payload>
+        this.accepted.push({ signal, wanted })
+      }
+      // The answer may have been lost on the way to whoever asked: the same is published again.
+      if (result?.accepted === true && this.simulation.random.next() < 0.8) {
+        return
+      }
+    }
+  }
+
+  /** Promises that are not kept yet. */
+  open(): string[] {
+    const handled = new Set(this.handled.map(({ id, subscription }) => `${subscription} ${id}`))
+    const open: string[] = []
+    for (const { signal, wanted } of this.accepted) {
+      for (const { group, name, pattern, peers } of wanted) {
+        if (!signal.type.startsWith(pattern.slice(0, pattern.indexOf('.') + 1))) {
+          continue
+        }
+        const keys = group ? [name] : peers.map((peer) => `${peer}/${name}`)
+        for (const key of keys) {
+          if (!handled.has(`${key} ${signal.id}`) && !this.dead.has(`${name} ${signal.id}`)) {
+            open.push(`${key} ${signal.id}`)
+          }
+        }
+      }
+    }
+    return open
+  }
+
+  async #begin(life: Life): Promise<void> {
+    const { bus, node } = life
+    await bus.start()
+    for (const wanted of this.subscriptions) {
+      if (wanted.peers.includes(node.name)) {
+        await this.#subscribe(life, wanted)
+      }
+    }
+    life.ready = true
+    const ready = (name: string): boolean => this.lives.get(name)?.ready === true
+    for (const wanted of this.subscriptions) {
+      if (!wanted.ready && wanted.peers.every(ready)) {
+        for (const { signal } of this.accepted) {
+          wanted.before.add(signal.id)
+        }
+        wanted.ready = true
+      }
+    }
+  }
+
+  async #subscribe(life: Life, wanted: Wanted): Promise<void> {
+    const { bus, node } = life
+    const { group, name, pattern } = wanted
+    const key = group ? name : `${node.name}/${name}`
+    const early = wanted.ready ? new Set<string>() : new Set(this.accepted.map((a) => a.signal.id))
+    let last = new Map<string, number>()
+    for (;;) {
+      try {
+        await bus.subscribeDurably(
+          pattern,
+          async (signal) => {
+            const { random } = node
+            const delay = random.next() < 0.3 ? random.next() * 20 : 0
+            await new Promise<void>((resolve) => node.clock.schedule(delay, resolve))
+            const payload = signal.data as Payload
+            if (payload.poison || random.next() < 0.1) {
+              throw new Error('not now')
+            }
+            const { id, type } = signal
+            const { life: number, name: peer } = node
+            const at = this.simulation.now
+            this.#check(
+              { id, subscription: key, peer, life: number, at, payload, type },
+              last,
+              early
+            )
+          },
+          { name, group, attemptsMax: 4, timeoutMs: 2000 }
+        )
+        return
+      } catch (error) {
+        if (!this.simulation.isRunning(node.name)) {
+          return
+        }
+        this.simulation.log(`${node.name} cannot subscribe: ${String(error)}`)
+        last = new Map()
+      }
+    }
+  }
+
+  #check(handling: Handling, last: Map<string, number>, early: ReadonlySet<string>): void {
+    const { id, payload, peer, subscription, type } = handling
+    this.simulation.log(`${peer} handles ${id} for ${subscription}`)
+    const stream = `${payload.author} ${payload.life} ${type.split('.')[0]} ${type}`
+    if (payload.number <= (last.get(stream) ?? 0)) {
+      this.fail(`${subscription} of ${peer} got ${id} out of order, after ${last.get(stream)}`)
+    }
+    last.set(stream, payload.number)
+    if (early.has(id)) {
+      this.fail(`${subscription} got ${id}, which is older than itself`)
+    }
+    for (const before of this.handled) {
+      if (before.id === id && before.subscription === subscription) {
+        const end = this.#ends.get(`${before.peer} ${before.life}`) ?? Infinity
+        if (end - before.at > progressMs) {
+          this.fail(`${subscription} got ${id} twice`)
+        }
+      }
+    }
+    this.handled.push(handling)
+  }
+}

@@ -1,0 +1,217 @@
+import { integerBetween, pick } from '@murmuration/testkit'
+import type { Simulation } from '@murmuration/testkit'
+import { createSimulatedCluster } from '../src/index.ts'
+import type { SimulatedCluster } from '../src/index.ts'
+import { tally } from './tally.ts'
+
+const peers = ['p0', 'p1', 'p2', 'p3', 'p4']
+const keys = ['x', 'y']
+const faultsMs = 8000
+const callTimeoutMs = 4000
+/** After the last fault: removal of the dead, leases, take-over and one retry of each call. */
+const quietMs = 60_000
+
+/** What clients were told of one tag. */
+interface Call {
+  readonly key: string
+  readonly tag: string
+  acknowledged: boolean
+  /** Its caller is gone, or it gave up. */
+  isOver: boolean
+}
+
+export interface AllLayersResult {
+  readonly acknowledged: number
+}
+
+/**
+ * All layers together: agents on a cluster whose peers are killed, paused, cut off and lose their
+ * disks, while clients on all of them call with their keys. In the end every acknowledged call counts
+ * exactly once, no other more than once, and every peer tells the same.
+ */
+export async function runAllLayers(simulation: Simulation): Promise<AllLayersResult> {
+  const cluster = await createSimulatedCluster({ simulation, peers, agents: [tally] })
+  const run = new Run(simulation, cluster)
+  await run.go()
+  return { acknowledged: run.calls.filter(({ acknowledged }) => acknowledged).length }
+}
+
+class Run {
+  readonly calls: Call[] = []
+  readonly #simulation: Simulation
+  readonly #cluster: SimulatedCluster
+  readonly #paused = new Set<string>()
+  #hasFaults = true
+
+  constructor(simulation: Simulation, cluster: SimulatedCluster) {
+    this.#simulation = simulation
+    this.#cluster = cluster
+  }
+
+  async go(): Promise<void> {
+    this.#client()
+    this.#nemesis()
+    await this.#simulation.run(faultsMs)
+    this.#hasFaults = false
+    await this.#recover()
+    await this.#check()
+  }
+
+  /** A call now and then, from a random peer. */
+  #client(): void {
+    const { random } = this.#simulation
+    if (!this.#hasFaults) {
+      return
+    }
+    const from = pick(random, this.#cluster.running)
+    if (from !== undefined) {
+      const key = pick(random, keys) ?? 'x'
+      this.#call(from, { key, tag: `t${this.calls.length}`, acknowledged: false, isOver: false })
+    }
+    this.#simulation.after(integerBetween(random, 20, 250), () => this.#client())
+  }
+
+  #call(from: string, call: Call): void {
+    this.calls.push(call)
+    this.#cluster
+      .peer(from)
+      .agent(tally, call.key)
+      .call('add', call.tag, { timeoutMs: callTimeoutMs })
+      .then(
+        (count) => {
+          call.acknowledged = true
+          call.isOver = true
+          this.#simulation.log(`${from}: ${call.tag} of ${call.key} counts ${count}`)
+        },
+        (error: unknown) => {
+          call.isOver = true
+          this.#simulation.log(`${from}: ${call.tag} of ${call.key} failed: ${String(error)}`)
+        }
+      )
+  }
+
+  #nemesis(): void {
+    const { random } = this.#simulation
+    if (!this.#hasFaults) {
+      return
+    }
+    const name = pick(random, this.#cluster.running)
+    const kind = random.next()
+    if (name !== undefined && kind < 0.35) {
+      this.#crash(name)
+    } else if (name !== undefined && kind < 0.6) {
+      this.#pause(name)
+    } else if (kind < 0.9) {
+      const side = peers.filter(() => random.next() < 0.4)
+      this.#simulation.split(
+        side,
+        peers.filter((one) => !side.includes(one))
+      )
+      this.#simulation.after(integerBetween(random, 100, 4000), () => this.#simulation.heal())
+    } else {
+      const loss = pick(random, [0, 0.02, 0.1]) ?? 0
+      this.#simulation.conditions({ loss, duplication: loss, reordering: loss * 2 })
+    }
+    this.#simulation.after(integerBetween(random, 300, 2500), () => this.#nemesis())
+  }
+
+  #crash(name: string): void {
+    const { random } = this.#simulation
+    // One at a time: two replicas of three are promised to survive one loss.
+    if (this.#cluster.running.length < peers.length) {
+      return
+    }
+    const wiped = random.next() < 0.3 && this.#isSettled()
+    this.#paused.delete(name)
+    this.#cluster.crash(name, { machine: random.next() < 0.3, wiped })
+    this.#simulation.after(integerBetween(random, 100, 4000), () => this.#restart(name))
+  }
+
+  #restart(name: string): void {
+    if (!this.#simulation.isRunning(name)) {
+      // It may be crashed again before it has come up.
+      this.#cluster.start(name).catch(() => {})
+    }
+  }
+
+  #pause(name: string): void {
+    this.#paused.add(name)
+    this.#simulation.pause(name)
+    this.#simulation.after(integerBetween(this.#simulation.random, 50, 3000), () => {
+      this.#paused.delete(name)
+      this.#simulation.resume(name)
+    })
+  }
+
+  /** Every document is on all of its replicas, so one disk may be lost. */
+  #isSettled(): boolean {
+    const views = peers.map((name) => this.#cluster.peer(name).membership)
+    const [first] = views
+    return (
+      this.#paused.size === 0 &&
+      views.every(({ view, settled }) => {
+        return view?.number === first?.view?.number && settled === view?.number
+      }) &&
+      first?.view?.members.length === peers.length
+    )
+  }
+
+  async #recover(): Promise<void> {
+    this.#simulation.heal()
+    this.#simulation.conditions({ loss: 0, duplication: 0, reordering: 0 })
+    for (const name of peers) {
+      this.#simulation.resume(name)
+      this.#restart(name)
+    }
+    await this.#cluster.ready(peers, quietMs)
+    await this.#simulation.until(() => this.calls.every(({ isOver }) => isOver), callTimeoutMs)
+  }
+
+  async #check(): Promise<void> {
+    for (const key of keys) {
+      const values = await Promise.all(
+        peers.map((name) => this.#simulation.wait(this.#valueAt(name, key)))
+      )
+      const [first = '{}'] = values
+      const other = values.findIndex((value) => value !== first)
+      if (other > 0) {
+        throw new Error(`${key}: ${peers[0]} reads ${first}, ${peers[other]} ${values[other]}`)
+      }
+      this.#checkCounts(key, JSON.parse(first) as Value) // made below
+    }
+  }
+
+  #checkCounts(key: string, { hits, tags, total }: Value): void {
+    const counts = new Map(hits)
+    for (const { key: own, tag, acknowledged } of this.calls) {
+      const count = counts.get(tag) ?? 0
+      if (own === key && count > 1) {
+        throw new Error(`${tag} of ${key} counted ${count} times`)
+      }
+      if (own === key && acknowledged && (count === 0 || !tags.includes(tag))) {
+        throw new Error(`${tag} of ${key} was acknowledged and is lost`)
+      }
+    }
+    const sum = hits.reduce((all, [, count]) => all + count, 0)
+    if (sum !== total) {
+      throw new Error(`the total of ${key} is ${total}, not ${sum}`)
+    }
+  }
+
+  async #valueAt(name: string, key: string): Promise<string> {
+    const { value } = await this.#cluster.peer(name).agent(tally, key).state()
+    const { hits, tags, total } = value
+    const sorted: Value = {
+      hits: Object.entries(hits).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+      tags: [...tags].toSorted(),
+      total
+    }
+    return JSON.stringify(sorted)
+  }
+}
+
+interface Value {
+  readonly hits: readonly (readonly [tag: string, count: number])[]
+  readonly tags: readonly string[]
+  readonly total: number
+}
