@@ -145,6 +145,3 @@ export const sweepMsMax = 60_000
 
 /** Sequence numbers whose content is remembered, to notice a second content; about 150 bytes each. */
 export const equivocationsWatched = 16_384
-
-/** Proofs of equivocation that are kept. */
-export const evidenceMax = 64
