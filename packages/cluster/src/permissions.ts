@@ -10,6 +10,7 @@ const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[
   ['state.read', ['member', 'edge', 'guest']],
   ['state.strong', ['member', 'edge', 'guest']],
   ['registry.where', ['member', 'edge', 'guest']],
+  ['registry.view', ['member', 'edge', 'guest']],
   ['membership.view', ['member', 'edge', 'guest']],
   ['discovery.', ['member', 'edge', 'guest']],
   ['identity.', ['member', 'edge', 'guest']],

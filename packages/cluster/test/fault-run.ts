@@ -82,7 +82,7 @@ const faults: Readonly<Record<string, { readonly method?: string; readonly cause
   frozen: {
     cause: async ({ faulty }) => {
       faulty.child.kill('SIGSTOP')
-      await pause(4_000)
+      await pause(3_000)
       faulty.child.kill('SIGCONT')
       return true
     }

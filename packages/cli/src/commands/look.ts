@@ -1,6 +1,7 @@
 import type { Arguments } from '../arguments.ts'
 import { required, UsageError } from '../arguments.ts'
 import { visit } from '../entry.ts'
+import { namedAgent } from '../named-agent.ts'
 import { table } from '../output.ts'
 import type { Output } from '../output.ts'
 
@@ -46,9 +47,9 @@ export async function actions(args: Arguments, output: Output): Promise<void> {
 
 /** Where an agent runs. */
 export async function whoOwns(args: Arguments, output: Output): Promise<void> {
-  const id = required(args.operands[0], 'AGENT')
-  await visit(args, 'guest', [], async (cluster) => {
-    const found = await cluster.registry.find(id)
+  const { type, key } = namedAgent(required(args.operands[0], 'AGENT'))
+  await visit(args, 'guest', [type], async (cluster) => {
+    const found = await cluster.registry.find(cluster.agent(type, key).id)
     output.data(found, JSON.stringify(found))
   })
 }
