@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
 import type { Member, View } from '@murmuration/interface'
 import { acceptorsOf, isMajority } from '@murmuration/membership'
-import { acceptorsOf } from '@murmuration/membership'
 import { standingOf } from '@murmuration/partition'
 
 const member = (peer: string): Member => ({
@@ -51,16 +50,6 @@ describe('standing of a peer in a split', () => {
         }
       )
     )
-  })
-
-  it('counts the acceptors of a view of more than 21, and nobody else', () => {
-    const view = viewOf(Array.from({ length: 30 }, (_, index) => `p${index}`))
-    const acceptors = acceptorsOf(view).map(({ peer }) => peer)
-    expect(acceptors).toHaveLength(21)
-    const few = new Set(acceptors.slice(0, 11))
-    const many = new Set(view.members.map(({ peer }) => peer).filter((peer) => !few.has(peer)))
-    expect([few.size, many.size]).toEqual([11, 19])
-    expect([status(view, few), status(view, many)]).toEqual(['majority', 'minority'])
   })
 
   it('gives a pair to the side of the tie-breaker', () => {
