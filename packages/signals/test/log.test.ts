@@ -119,7 +119,9 @@ describe('the log', () => {
     await put('c', 4)
     await settle()
     const levels = async (bus: SignalBus, pattern?: string): Promise<unknown[]> =>
-      (await bus.snapshot(pattern)).map(({ signal }) => signal.data).toSorted()
+      (await bus.snapshot(pattern))
+        .map(({ signal }) => Number(signal.data))
+        .toSorted((x, y) => x - y)
     expect(await levels(peer.bus, 'level.now')).toEqual([2, 3, 4])
     expect(await levels(peer.bus)).toEqual([2, 3, 4, 9])
     await peer.bus.stop()
