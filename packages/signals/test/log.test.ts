@@ -307,3 +307,20 @@ describe('what a neighbour may send', () => {
     expect(() => createSignals({ peer: 'me' }, { budget: { bytesPerSecond: 0 } })).toThrow(/budget/)
   })
 })
+
+describe('a replay that is asked for before the start', () => {
+  it('begins when the log has been read', async () => {
+    const peer = await alone()
+    await publish(peer, 'a.x', 'a.x')
+    await peer.bus.stop()
+    const { clock, store } = peer
+    const bus = createSignals({ peer: 'me', clock, store })
+    const got: unknown[] = []
+    bus.subscribe('a.*', ({ data }) => void got.push(data), { from: 'start' })
+    await settle()
+    expect(got).toEqual([])
+    await bus.start()
+    await settle()
+    expect(got).toEqual([0, 1])
+  })
+})
