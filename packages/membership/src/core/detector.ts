@@ -129,14 +129,13 @@ export class Detector {
   /**
    * This peer's own event loop stood still for so long: what it did not hear meanwhile is no
    * evidence, and for a while it accuses nobody of silence (Lifeguard's local health: who is slow
-   * doubts itself first). What it found closed it probes anew.
+   * doubts itself first). A closed port was no silence, and it is probed again at each beat.
    */
   stalled(now: number, lagMs: number): void {
     this.#reachable = undefined
     this.#lagging.set(this.#self, now)
     for (const known of [...this.#watched.values(), ...this.#visitors.values()]) {
       known.heardAt = Math.min(now, known.heardAt + lagMs)
-      known.refused = false
     }
   }
 

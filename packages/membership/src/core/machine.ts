@@ -141,6 +141,9 @@ export class Machine implements Context {
         case 'leave':
           this.#leaving.ask(now)
           break
+        case 'renew':
+          this.#heartbeat.renew(now)
+          break
         case 'lapse':
           this.#heartbeat.checkLease(now)
           break
