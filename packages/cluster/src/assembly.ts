@@ -1,6 +1,7 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents } from '@murmuration/agent'
+import { createRegisters } from '@murmuration/consensus'
 import type { LogSink, Registry } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
@@ -35,7 +36,10 @@ export async function assemble(
     platform.identity.follow(membership)
     await start(closers, platform.identity)
   }
-  const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
+  // Who only follows the view asks the owners; it is no replica of anything.
+  const registers =
+    settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
+  const state = createState({ ...shared, membership, registers, store: store.sub('state/') }, {})
   const signals = createSignals(
     {
       peer,
@@ -66,6 +70,7 @@ export async function assemble(
   const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
   await start(closers, partition)
   await start(closers, state)
+  if (registers !== undefined) await start(closers, registers)
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
@@ -113,6 +118,8 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     weight: settings.weight,
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
+    // A view is settled when the data of both is where it belongs.
+    reporters: ['state', 'registers'],
     rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
     serialOf: (peer) => platform.serialOf?.(peer),
     ...asked

@@ -8,6 +8,7 @@ const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[
   // Calling, and what it needs: reading, finding, following the view, and certificates.
   ['agent.', ['member', 'edge', 'guest']],
   ['state.read', ['member', 'edge', 'guest']],
+  ['state.strong', ['member', 'edge', 'guest']],
   ['registry.where', ['member', 'edge', 'guest']],
   ['membership.view', ['member', 'edge', 'guest']],
   ['discovery.', ['member', 'edge', 'guest']],

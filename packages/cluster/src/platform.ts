@@ -43,8 +43,7 @@ export interface Platform extends Pick<
   /** Serial of the certificate that a connected peer has shown. */
   readonly serialOf?: (peer: string) => string | undefined
   /** Started after the membership that it follows. @default none: nobody is refused */
-  readonly identity?: ClusterIdentity &
-    Service & { follow(membership: JoiningMembership): void }
+  readonly identity?: ClusterIdentity & Service & { follow(membership: JoiningMembership): void }
   /** Is told the members of each view, so that calls find those that are not connected yet. */
   readonly remember?: (members: readonly Member[]) => void
 }

@@ -7,6 +7,15 @@ export const commitTimeoutMs = 5000
 /** How long a question to another peer may take. Unit: ms. */
 export const requestTimeoutMs = 2000
 
+/**
+ * How long a replica waits for what a session has seen, before the owner is asked. Unit: ms. About
+ * what an update needs to reach all replicas: longer delays reads of replicas that are behind.
+ */
+export const sessionWaitMs = 20
+
+/** Between two looks at whether it has come. Unit: ms. */
+export const sessionPollMs = 2
+
 /** How long the transfer of one large document may take. Unit: ms. */
 export const transferTimeoutMs = 30_000
 
