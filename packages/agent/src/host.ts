@@ -4,7 +4,6 @@ import {
   AbortedError,
   InvalidParametersError,
   NotOwnerError,
-  OverloadedError,
   PausedError,
   UnavailableError
 } from '@murmuration/interface'

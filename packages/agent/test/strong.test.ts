@@ -17,6 +17,8 @@ const account = defineAgent({
 })
 const plain = defineAgent({ type: 'plain', state: { visits: counter() }, actions: {} })
 
+const byNumber = (a = 0, b = 0): number => a - b
+
 interface Peer {
   readonly agents: Agents
   readonly ownerOf: (key: string) => string | undefined
@@ -65,7 +67,7 @@ test('the strong part is read and updated from every peer, and nobody updates ov
     ref.update((draft) => void (draft.quota -= 1), { consistency: 'strong' })
   )
   const results = await simulation.wait(Promise.all(spend))
-  expect(results.map(({ version }) => version['register']).toSorted()).toEqual([1, 2, 3, 4])
+  expect(results.map(({ version }) => version['register']).toSorted(byNumber)).toEqual([1, 2, 3, 4])
   const reading = await simulation.wait(refs[0]!.state({ consistency: 'strong' }))
   expectTypeOf(reading.value.quota).toEqualTypeOf<number>()
   expect(reading).toMatchObject({ value: { quota: 6 }, version: { register: 4 } })

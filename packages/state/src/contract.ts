@@ -41,6 +41,11 @@ export interface StateInit {
   readonly requestTimeoutMs?: number
   /** How long a replica waits for what a session has seen. Unit: ms. @default 20 */
   readonly sessionWaitMs?: number
+  /**
+   * How far the clock of an owner may be from the median of its view; further, and its updates fail
+   * with `ClockSkewError`. Unit: ms. @default 500
+   */
+  readonly clockSkewMs?: number
   /** Between two comparisons with the same owner. Unit: ms. @default 3000 */
   readonly compareMs?: number
   /** Confirmed updates that are folded together. Fewer means more writing. @default 32 */
@@ -107,7 +112,7 @@ export interface OwnedDocument {
    * Applies operations, at once, and resolves when they are on enough replicas.
    *
    * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
-   * `InvalidParametersError`, `MessageTooLargeError`: nothing was changed. `OutcomeUnknownError`,
+   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`: nothing was changed. `OutcomeUnknownError`,
    * `AbortedError`: applied here, and replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>

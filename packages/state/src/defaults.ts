@@ -16,6 +16,13 @@ export const sessionWaitMs = 20
 /** Between two looks at whether it has come. Unit: ms. */
 export const sessionPollMs = 2
 
+/**
+ * How far the clock of an owner may be from the median of its view. Unit: ms. Concurrent writes of a
+ * last-writer-wins register may be ordered wrongly by as much; lower values refuse updates where
+ * clocks are set by hand.
+ */
+export const clockSkewMs = 500
+
 /** How long the transfer of one large document may take. Unit: ms. */
 export const transferTimeoutMs = 30_000
 

@@ -7,7 +7,7 @@ import {
   object,
   oneOf,
   optional,
-  record,
+  record as map,
   text
 } from '@murmuration/codec'
 import type { Infer, Message, Shape } from '@murmuration/codec'
@@ -83,6 +83,8 @@ export interface AppendRequest extends Sender {
 export type Verdict = 'ok' | 'full' | 'more' | 'failed'
 export interface Verdicts extends Answerer {
   readonly results: readonly Verdict[]
+  /** The wall clock of the one who answers. Unit: ms since 1970. */
+  readonly now?: number
 }
 const verdict = oneOf('ok', 'full', 'more', 'failed')
 
@@ -90,7 +92,11 @@ export const appendRequest: Message<AppendRequest> = message({
   ...sender,
   documents: list(object({ record: agentRecord, entries: list(bytes()), folds: list(wireStep) }))
 })
-export const verdicts: Message<Verdicts> = message({ ...answerer, results: list(verdict) })
+export const verdicts: Message<Verdicts> = message({
+  ...answerer,
+  results: list(verdict),
+  now: optional(count)
+})
 
 /** Whole states. `owner`: to its replica. `holder`: from anyone else, to the owner. */
 export interface PutRequest extends Sender {
@@ -225,7 +231,7 @@ export const readRequest: Message<ReadRequest> = message({
   asked: count,
   record: agentRecord,
   stale: boolean(),
-  after: optional(record(count, { max: 10_000 }))
+  after: optional(map(count, { max: 10_000 }))
 })
 export const readReply: Message<ReadReply> = message({
   document: optional(bytes()),
