@@ -1,6 +1,7 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents } from '@murmuration/agent'
+import { createRegisters } from '@murmuration/consensus'
 import type { LogSink, Registry } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
@@ -31,6 +32,12 @@ export async function assemble(
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   await start(closers, membership)
+  const registers = createRegisters(
+    { ...shared, membership, store },
+    // Fewer than three could leave a view unsettled for good when one disk is lost.
+    { replicas: [3, 5, 7] }
+  )
+  await start(closers, registers)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
   const signals = createSignals(
     {
@@ -73,6 +80,7 @@ export async function assemble(
     settings,
     platform,
     membership,
+    registers,
     state,
     signals,
     partition,
@@ -109,6 +117,7 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     weight: settings.weight,
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
+    reporters: ['state', 'registers'],
     rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
     ...asked
   })

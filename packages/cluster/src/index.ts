@@ -11,6 +11,7 @@ import type {
   Member,
   Membership,
   Partition,
+  Registers,
   PartitionPolicy,
   Registry,
   Role,
@@ -98,6 +99,8 @@ export interface Cluster extends AsyncDisposable {
   readonly registry: Registry
   readonly signals: Signals
   readonly state: State
+  /** One linearizable register per key. */
+  readonly registers: Registers
   readonly membership: Membership
   readonly partition: Partition
   /** Undefined in single mode. */
