@@ -32,6 +32,10 @@ export async function assemble(
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
   const sink = (component: string): LogSink => logSink(logger, component, fields)
   await start(closers, membership)
+  if (platform.identity !== undefined) {
+    platform.identity.follow(membership)
+    await start(closers, platform.identity)
+  }
   const registers = createRegisters(
     { ...shared, membership, store },
     // Fewer than three could leave a view unsettled for good when one disk is lost.
@@ -119,6 +123,7 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     found: platform.found ?? true,
     reporters: ['state', 'registers'],
     rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
+    serialOf: (peer) => platform.serialOf?.(peer),
     ...asked
   })
   membership.addEventListener('view', ({ detail }) => remember?.(detail.view.members))
@@ -175,10 +180,11 @@ function ownerOfShard(key: string, state: State): string | undefined {
     ?.ownerOf({ id: `shard/shard/${key}`, shardKey: key, placement: 'hash', replicas: 1 })?.peer
 }
 
-function logSink(
+/** Lines of text with fields; those of `common` are added to each. */
+export function logSink(
   logger: ComponentLogger,
   component: string,
-  common: () => Readonly<Record<string, number>>
+  common: () => Readonly<Record<string, number>> = () => ({})
 ): LogSink {
   const log = logger.forComponent(`murmuration:${component}`)
   return (message, fields = {}) => log('%s %o', message, { ...common(), ...fields })

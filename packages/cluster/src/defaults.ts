@@ -6,8 +6,10 @@ export const defaults = Object.freeze({
   drainTimeoutMs: 10_000,
   /** Milliseconds between two looks at whether the others have taken over. */
   drainPollMs: 50,
-  /** Milliseconds between two checks for expired certificates of connected peers. */
-  sweepMs: 60_000,
+  /** Milliseconds for exchanging an invitation, the dial included. */
+  redeemTimeoutMs: 15_000,
+  /** Milliseconds for agreeing on a view without a revoked peer. */
+  revokeTimeoutMs: 10_000,
   /** Milliseconds between two looks at whether this peer is ready. */
   readyPollMs: 20,
   /** Milliseconds between closing a mute connection and dialling anew. */

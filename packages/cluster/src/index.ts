@@ -3,8 +3,9 @@
  *
  * @packageDocumentation
  */
-import type { AbortOptions, ComponentLogger, Metrics } from '@libp2p/interface'
+import type { AbortOptions, ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
 import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
+import type { StrategyFactory } from '@murmuration/discovery'
 import type {
   AgentRecord,
   Discovery,
@@ -32,6 +33,17 @@ export interface CertificateIdentity {
   readonly rootPublicKey: Uint8Array | readonly Uint8Array[]
   /** Certificate of this peer, made by `issueCertificate` of `@murmuration/identity`. */
   readonly certificate: Uint8Array
+  /**
+   * With the root key or a delegate's, this peer renews certificates of others and redeems
+   * invitations. One such peer that is reachable now and then is enough. @default none
+   */
+  readonly issuer?: {
+    readonly privateKey: PrivateKey
+    /** From `issueDelegate`, if the key is a delegate's. */
+    readonly delegate?: Uint8Array
+    /** Milliseconds for which certificates hold; renewed at half of it. @default 86400000 */
+    readonly ttlMs?: number
+  }
 }
 
 export interface ClusterInit {
@@ -43,6 +55,11 @@ export interface ClusterInit {
    */
   readonly secret?: string | { readonly current: string; readonly next?: string }
   readonly identity?: CertificateIdentity
+  /**
+   * One line from `murmuration invite` or `cluster.identity.invite()`, in place of `identity`: used at
+   * the first start; with a `dataDir` later ones use what it was exchanged for.
+   */
+  readonly invitation?: string
   /**
    * Encrypts everything, handshakes included, with a key that the secret yields: a second lock. All
    * peers must agree, and the secret cannot be changed without a stop. @default false
@@ -58,6 +75,10 @@ export interface ClusterInit {
   readonly bootstrap?: readonly string[]
   /** Finds peers on the local network by multicast. @default false */
   readonly mdns?: boolean
+  /** Finds peers from one address through a DHT of this cluster. @default false */
+  readonly kademlia?: boolean
+  /** Further ways to find peers: `dns`, `file`, `environment` of `@murmuration/discovery`. @default none */
+  readonly strategies?: readonly StrategyFactory[]
   /** Where keys and state are kept. @default nowhere: everything is lost when the process ends */
   readonly dataDir?: string
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
@@ -105,11 +126,36 @@ export interface Cluster extends AsyncDisposable {
   readonly partition: Partition
   /** Undefined in single mode. */
   readonly discovery: Discovery | undefined
+  /** Who may come in. Undefined in single mode. */
+  readonly identity: ClusterIdentity | undefined
   readonly placement: ClusterPlacement
   /** Leaves the view, hands everything over, then stops. */
   drain(options?: AbortOptions & { readonly timeoutMs?: number }): Promise<void>
   /** Stops without leaving: the peer may come back with its data directory. */
   stop(): Promise<void>
+}
+
+/** Changes of who may come in, while the peer runs. */
+export interface ClusterIdentity {
+  readonly mode: 'secret' | 'root-key' | 'open'
+  /** The roles of a connected peer. */
+  rolesOf(peer: string): readonly Role[] | undefined
+  /**
+   * Shuts a peer out of the whole cluster: refused here at once, by all when the next view is agreed,
+   * which `revoke` waits for, and after restarts. On a side of a split that cannot agree, its
+   * certificate lasts until it expires.
+   *
+   * @throws UnsupportedInSecretModeError with a secret, UnavailableError if no view was agreed in time
+   */
+  revoke(peer: string, options?: AbortOptions): Promise<View>
+  /** Trusts these root keys, one or two, from now on; peers under others are cut. */
+  trust(rootPublicKey: CertificateIdentity['rootPublicKey']): Promise<void>
+  /** Shows these certificates from now on, also on open connections; without any, has one issued. */
+  renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void>
+  /** Changes the secret: first to both on all peers, then to the next one alone. */
+  rotateSecret(secret: string | { readonly current: string; readonly next: string }): Promise<void>
+  /** One line with which one new peer can join once. Needs `identity.issuer`. */
+  invite(options?: { readonly roles?: readonly Role[]; readonly ttlMs?: number }): Promise<string>
 }
 
 /** Where agents belong by the current view. */

@@ -18,7 +18,7 @@ import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterPlacement } from './index.ts'
+import type { Cluster, ClusterIdentity, ClusterPlacement } from './index.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
@@ -106,6 +106,10 @@ export class Peer implements Cluster {
 
   get discovery(): Discovery | undefined {
     return this.#parts.platform.discovery
+  }
+
+  get identity(): ClusterIdentity | undefined {
+    return this.#parts.platform.identity
   }
 
   members(): readonly Member[] {

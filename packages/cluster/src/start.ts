@@ -1,8 +1,16 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
-import type { PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
+import {
+  bootstrap,
+  componentsOf,
+  createDiscovery,
+  kademlia,
+  mdns,
+  peersOfPeers
+} from '@murmuration/discovery'
+import type { MembershipProofs } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
 import type { Store } from '@murmuration/interface'
 import { createLocalRpc } from '@murmuration/rpc'
@@ -11,10 +19,10 @@ import { createMemoryStore, openLevelStore } from '@murmuration/storage'
 import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
-import { assemble } from './assembly.ts'
+import { assemble, logSink } from './assembly.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
-import { defaults } from './defaults.ts'
+import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit, PlatformClusterInit } from './index.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
 import { startNode } from './node.ts'
@@ -85,6 +93,8 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],
+    serialOf: (other) => admitted.certificateOf(other)?.serial,
+    identity: openIdentity(settings, node, store, logger),
     remember: (members) => rememberAddresses(libp2p, members, log),
     ...(libp2p.metrics === undefined ? {} : { metrics: libp2p.metrics })
   }
@@ -109,7 +119,7 @@ async function openNetwork(
   store: Store,
   closers: Closers
 ): Promise<Node> {
-  const credentials = await credentialsOf(settings, privateKey)
+  const credentials = await credentialsOf(settings, privateKey, store.sub('identity/'))
   const kept = store.sub('listen/')
   const known = await withKnownPorts(settings.listen, kept)
   let node: Node
@@ -121,23 +131,29 @@ async function openNetwork(
     node = await startNode(settings, credentials, privateKey, settings.listen)
   }
   closers.add(() => node.libp2p.stop())
-  closers.add(sweepRegularly(node))
   await rememberPorts(settings.listen, node.libp2p.getMultiaddrs().map(String), kept)
   return node
 }
 
-/** Cuts peers whose certificate has expired; they come back with the one they have renewed. */
-function sweepRegularly(node: Node): () => void {
-  let cancel = (): void => undefined
-  const again = (): void => {
-    cancel = clock.schedule(defaults.sweepMs, () => {
-      // Each cut connection is logged where it is cut; the sweep has no failure of its own.
-      void node.admitted.sweep()
-      again()
-    })
-  }
-  again()
-  return () => cancel()
+function openIdentity(
+  settings: Settings,
+  node: Node,
+  store: Store,
+  logger: ComponentLogger
+): Identity {
+  const { libp2p, rpc, admitted, credentials } = node
+  return new Identity({
+    settings,
+    credentials,
+    admitted,
+    rpc,
+    clock,
+    random,
+    store: store.sub('identity/'),
+    log: logSink(logger, 'identity'),
+    connected: () => libp2p.getPeers().map(String),
+    addresses: () => libp2p.getMultiaddrs().map(String)
+  })
 }
 
 function openDiscovery(settings: Settings, node: Node): ReturnType<typeof createDiscovery> {
@@ -146,8 +162,27 @@ function openDiscovery(settings: Settings, node: Node): ReturnType<typeof create
     {
       strategies: [
         ...(settings.bootstrap.length === 0 ? [] : [bootstrap({ addresses: settings.bootstrap })]),
-        ...(settings.mdns ? [mdns()] : [])
+        ...(settings.mdns ? [mdns()] : []),
+        ...(node.dht === undefined ? [] : [kademlia({ dht: node.dht })]),
+        peersOfPeers({ proofs: proofsOf(node) }),
+        ...settings.strategies
       ]
     }
   )
+}
+
+/** A peer that others only tell of is taken note of with its certificates. */
+function proofsOf({ admitted, credentials }: Node): MembershipProofs {
+  return {
+    of: (peer) => admitted.shownBy(peer),
+    hold: async (peer, proofs) => {
+      try {
+        await credentials.verify(proofs, peer)
+        return true
+      } catch {
+        // Whatever is wrong with them, they prove nothing.
+        return false
+      }
+    }
+  }
 }

@@ -26,7 +26,7 @@ function runScenario(scenario: Scenario, mutants: Mutants = {}): Workload['run']
 }
 
 export const workloads: readonly Workload[] = [
-  { name: 'consensus/cores', share: 500, run: runCores() },
+  { name: 'consensus/cores', share: 800, run: runCores() },
   {
     name: 'consensus/peers',
     share: 2,

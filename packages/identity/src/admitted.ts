@@ -10,6 +10,8 @@ export interface Admitted {
   readonly size: number
   /** The roles of a connected peer (PeerId as text); undefined for everybody else. */
   rolesOf(peer: string): readonly Role[] | undefined
+  /** What a connected peer has shown, for whoever has to judge it anew. */
+  shownBy(peer: string): readonly Uint8Array[] | undefined
   /** The certificate under which a connected peer was admitted. */
   certificateOf(peer: string): VerifiedCertificate | undefined
   /**
@@ -77,6 +79,7 @@ export function createAdmittedPeers(credentials: Credentials, max: number): Admi
       return entries.size
     },
     rolesOf: (peer) => entries.get(peer)?.certificate.roles,
+    shownBy: (peer) => entries.get(peer)?.shown,
     certificateOf: (peer) => entries.get(peer)?.certificate,
     hasRoomFor,
     add,

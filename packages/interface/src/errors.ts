@@ -170,6 +170,13 @@ export class NotAdmittedError extends MurmurationError {
   }
 }
 
+/** The certificate of the peer gives it no role that may do this. */
+export class NotPermittedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('NotPermittedError', message, { code: 'ERR_NOT_PERMITTED', ...detail })
+  }
+}
+
 /** A signature, certificate or envelope does not hold. */
 export class InvalidSignatureError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {

@@ -12,24 +12,24 @@ import { runForced, runStalls } from './operators.ts'
 export const workloads: readonly Workload[] = [
   {
     name: 'membership/faults',
-    share: 100,
+    share: 35,
     run: async (simulation) => {
       await runFaults({ simulation })
     }
   },
   {
     name: 'membership/rough',
-    share: 40,
+    share: 12,
     run: async (simulation) => {
       await runFaults({ simulation, isRough: true })
     }
   },
-  { name: 'membership/duels', share: 40, run: (simulation) => runDuels({ simulation }) },
-  { name: 'membership/leases', share: 60, run: (simulation) => runLeases({ simulation }) },
-  { name: 'membership/overtaken', share: 15, run: (simulation) => runOvertaken({ simulation }) },
+  { name: 'membership/duels', share: 12, run: (simulation) => runDuels({ simulation }) },
+  { name: 'membership/leases', share: 18, run: (simulation) => runLeases({ simulation }) },
+  { name: 'membership/overtaken', share: 5, run: (simulation) => runOvertaken({ simulation }) },
   { name: 'membership/wide', share: 1, run: (simulation) => runWide({ simulation }) },
-  { name: 'membership/forced', share: 20, run: (simulation) => runForced({ simulation }) },
-  { name: 'membership/stalls', share: 20, run: (simulation) => runStalls({ simulation }) }
+  { name: 'membership/forced', share: 6, run: (simulation) => runForced({ simulation }) },
+  { name: 'membership/stalls', share: 6, run: (simulation) => runStalls({ simulation }) }
 ]
 
 export const mutants: readonly Mutant[] = [

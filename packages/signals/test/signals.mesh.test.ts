@@ -230,19 +230,22 @@ describe('two connections of which the one with the gossip stream closes', () =>
     await a.getConnections().find(carries)?.close()
     await until('silence', () => !a.getConnections().some(carries))
     expect(a.getConnections()).toHaveLength(1)
+    // Gossip cannot reach the peer, so it is called: what is said to have reached it has. In the end
+    // there is a stream again: from the watchdog, or from gossip itself if it had one in the making.
     const started = performance.now()
-    const lost = await a.services.signals.publish({ type: 'order.created', data: 'lost' })
-    expect(lost.dropped).toMatchObject([{ peer: peerOf(b) }])
-    let data = 0
-    let recipients: readonly string[] = []
-    while (!recipients.includes(peerOf(b)) && performance.now() - started < 15_000) {
-      data += 1
-      recipients = (await a.services.signals.publish({ type: 'order.created', data })).recipients
+    const reached: unknown[] = []
+    for (let data = 0; !a.getConnections().some(carries) || data < 20; data += 1) {
+      const result = await a.services.signals.publish({ type: 'order.created', data })
+      reached.push(...(result.recipients.includes(peerOf(b)) ? [data] : []))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(performance.now() - started).toBeLessThan(30_000)
     }
-    await until('the signal', () => at(got, 1).includes(data))
-    console.log(`heard again after ${Math.round(performance.now() - started)} ms`)
-    const reconnects = nodes.map(({ services }) => services.signals.counters().reconnect ?? 0)
-    expect(Math.max(...reconnects)).toBeGreaterThan(0)
+    expect(reached.length).toBeGreaterThan(0)
+    console.log(`a stream again after ${Math.round(performance.now() - started)} ms`)
+    await until('all that was said to have reached it', () =>
+      reached.every((data) => at(got, 1).includes(data))
+    )
+    expect(at(got, 1)).toEqual(at(got, 1).toSorted((x, y) => Number(x) - Number(y)))
     await b.services.signals.publish({ type: 'order.created', data: 'back' })
     await until('the signal back', () => at(got, 0).includes('back'))
   })

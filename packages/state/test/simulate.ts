@@ -5,16 +5,16 @@ import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
 
 export const workloads: readonly Workload[] = [
-  { name: 'state/faults', share: 40, run: faulty({}) },
+  { name: 'state/faults', share: 20, run: faulty({}) },
   {
     name: 'state/slow-disks',
-    share: 10,
+    share: 5,
     simulation: { diskMs: [0.05, 6] },
     run: faulty({})
   },
   {
     name: 'state/moves',
-    share: 20,
+    share: 10,
     run: async (simulation) => {
       await run(simulation, {}, { moving: true })
     }

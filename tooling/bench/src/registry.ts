@@ -3,6 +3,7 @@ import { budgets } from './benches/budgets.ts'
 import { calls } from './benches/calls.ts'
 import { crdt } from './benches/crdt.ts'
 import { local } from './benches/local.ts'
+import { signals } from './benches/signals.ts'
 
 /** All benches, in the order in which they run. */
-export const benches: readonly Bench[] = [calls, budgets, crdt, local]
+export const benches: readonly Bench[] = [calls, budgets, crdt, local, signals]

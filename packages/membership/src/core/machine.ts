@@ -8,6 +8,7 @@ import type {
 import { lagMaxMs, proposalsMax, protocolVersions } from '../defaults.ts'
 import { Admission } from './admission.ts'
 import { Adoption } from './adoption.ts'
+import { Announcing } from './announcing.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
 import type { ProbeResult } from './detector.ts'
@@ -55,6 +56,7 @@ export class Machine implements Context {
   readonly #adoption: Adoption
   readonly #replacing = new Replacing()
   readonly #proposals: Proposals
+  readonly #announcing: Announcing
   readonly #admission: Admission
   readonly #heartbeat: Heartbeat
   readonly #voting: Voting
@@ -73,11 +75,19 @@ export class Machine implements Context {
     this.detector = new Detector(config.self.peer)
     this.lease = new Lease(config.self.peer, config.rules)
     this.grants = new Grants(config.rules, this.history.view, now)
-    this.#adoption = new Adoption(this, this.#replacing)
+    this.#announcing = new Announcing(this)
+    this.#adoption = new Adoption(this, this.#replacing, this.#announcing)
     this.#proposals = new Proposals(this)
     this.#admission = new Admission(this)
     this.#leaving = new Leaving(this, this.#admission)
-    this.#voting = new Voting(this, this.#admission, this.#proposals, stored.acceptor, now)
+    this.#voting = new Voting(
+      this,
+      this.#admission,
+      this.#proposals,
+      this.#announcing,
+      stored.acceptor,
+      now
+    )
     this.#heartbeat = new Heartbeat(this, this.#admission, this.#voting)
     this.#seeking = new Seeking(this)
     this.#pulling = new Pulling(this)
@@ -130,6 +140,9 @@ export class Machine implements Context {
           break
         case 'leave':
           this.#leaving.ask(now)
+          break
+        case 'renew':
+          this.#heartbeat.renew(now)
           break
         case 'lapse':
           this.#heartbeat.checkLease(now)
@@ -241,7 +254,7 @@ export class Machine implements Context {
       const step = this.rules.forcedStep
       const number = view.number + step + Math.floor(step * this.config.random.next())
       const decision = forcedDecision(view, number, peers, this.self.peer, reason)
-      this.#voting.announce(view, { lineage, settled, decisions: [decision] }, now)
+      this.#announcing.announce(view, { lineage, settled, decisions: [decision] }, now)
     }
   }
 

@@ -1,0 +1,39 @@
+import type { Role } from '@murmuration/interface'
+
+/**
+ * Which roles may use which methods of others, by the longest prefix. `member` votes, holds replicas
+ * and owns agents; `edge` owns agents that are pinned to it, publishes and calls; `guest` calls.
+ */
+const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[] = [
+  // Calling, and what it needs: reading, finding, following the view, and certificates.
+  ['agent.', ['member', 'edge', 'guest']],
+  ['state.read', ['member', 'edge', 'guest']],
+  ['registry.where', ['member', 'edge', 'guest']],
+  ['membership.view', ['member', 'edge', 'guest']],
+  ['discovery.', ['member', 'edge', 'guest']],
+  ['identity.', ['member', 'edge', 'guest']],
+  // Publishing, and the state of agents that an edge peer owns.
+  ['signals.', ['member', 'edge']],
+  ['state.append', ['member', 'edge']],
+  ['state.collect', ['member', 'edge']],
+  ['state.fetch', ['member', 'edge']],
+  ['registry.', ['member', 'edge']],
+  // Voting and holding replicas; and whatever stands nowhere above.
+  ['', ['member']]
+]
+
+/**
+ * Whether one of the roles may use a method. A peer without roles is not connected any more, and may
+ * do nothing.
+ */
+export function mayUse(roles: readonly Role[] | undefined, method: string): boolean {
+  if (roles === undefined) return false
+  // Most callers are members, and they may use everything.
+  if (roles.includes('member')) return true
+  const [, allowed] = permissions.reduce((best, rule) =>
+    method.startsWith(rule[0]) && (!method.startsWith(best[0]) || rule[0].length > best[0].length)
+      ? rule
+      : best
+  )
+  return roles.some((role) => allowed.includes(role))
+}
