@@ -19,6 +19,9 @@ import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
+/** With fewer than three, one lost disk could leave a view unsettled for good. */
+const registerReplicas = [3, 5, 7]
+
 /** Starts the parts of a peer on a platform, from the bottom up. */
 export async function assemble(
   platform: Platform,
@@ -38,8 +41,7 @@ export async function assemble(
   }
   const registers = createRegisters(
     { ...shared, membership, store },
-    // Fewer than three could leave a view unsettled for good when one disk is lost.
-    { replicas: [3, 5, 7] }
+    { replicas: registerReplicas }
   )
   await start(closers, registers)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})

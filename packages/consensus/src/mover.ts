@@ -38,7 +38,7 @@ export interface MoverInit {
 export const movedMethod = 'registers.moved'
 
 /** Name under which this package reports to membership. */
-export const reporter = 'registers'
+const reporter = 'registers'
 
 /**
  * Brings what this peer holds to the home sets of a new view, reports the view when that is done, and
