@@ -4,7 +4,6 @@ import {
   AbortedError,
   InvalidParametersError,
   NotOwnerError,
-  OverloadedError,
   PausedError
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'

@@ -24,6 +24,8 @@ import type { AgentComponents } from './index.ts'
 import type { WorkRequest } from './messages.ts'
 import type { Observer } from './metrics.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
+import { StrongReference } from './strong-reference.ts'
+import type { StrongValue } from './strong-reference.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
@@ -66,7 +68,7 @@ type Output<T, K extends keyof T> = T[K] extends {
   : never
 
 /** A reference to an agent, used the same way wherever the agent runs. Making one sends nothing. */
-export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions'>> {
+export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions' | 'strong'>> {
   readonly id: string
   /** Runs an action on the agent's owner. Starts the agent where it does not run. */
   call<K extends keyof T['actions'] & string>(
@@ -76,7 +78,20 @@ export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions'>> {
   ): Promise<Output<T['actions'], K>>
   /** Lets the agent's `on` reactions run; resolves when their changes are acknowledged. */
   signal(signal: SignalInput, options?: WorkCallOptions): Promise<void>
+  /** The strong part, linearizable. */
+  state(
+    options: ReadOptions & { readonly consistency: 'strong' }
+  ): Promise<StateReading<StrongValue<T['strong']>>>
+  /** The part that is made of CRDTs. */
   state(options?: ReadOptions): Promise<StateReading<Value<T['state']>>>
+  /**
+   * Changes the strong part: `change` runs here on a copy of it, and what it becomes is agreed if
+   * nobody else has changed it since; else `change` runs again, five times at most. It must be pure.
+   */
+  update(
+    change: (draft: StrongValue<T['strong']>) => void,
+    options: WorkCallOptions & { readonly consistency: 'strong' }
+  ): Promise<UpdateResult>
   /**
    * Runs `change` here on a draft of the state; the recorded operations travel to the owner.
    * `change` must be pure: it may run again.
@@ -113,11 +128,13 @@ class Reference implements AgentRef<AgentType> {
   readonly #parts: ReferenceParts
   readonly #type: AgentType
   readonly #record: AgentRecord
+  readonly #strong: StrongReference
 
   constructor(parts: ReferenceParts, type: AgentType, record: AgentRecord) {
     this.#parts = parts
     this.#type = type
     this.#record = record
+    this.#strong = new StrongReference(parts, type, record)
   }
 
   get id(): string {
@@ -170,7 +187,7 @@ class Reference implements AgentRef<AgentType> {
 
   async state(options: ReadOptions = {}): Promise<StateReading<Value<Schema>>> {
     const { stale = false } = options
-    this.#refuseStrong(options.consistency)
+    if (options.consistency === 'strong') return this.#strong.read(options)
     if (stale && options.consistency === 'session') {
       throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
     }
@@ -188,7 +205,7 @@ class Reference implements AgentRef<AgentType> {
     change: (draft: Draft<Schema>) => void,
     options: WorkCallOptions = {}
   ): Promise<UpdateResult> {
-    this.#refuseStrong(options.consistency)
+    if (options.consistency === 'strong') return this.#strong.update(change, options)
     const { echoes, components } = this.#parts
     const base = echoes.get(this.id) ?? (await this.#read(options, false)).document
     const { draft, operations } = base.draft(this.#type.state)
@@ -284,7 +301,7 @@ class Reference implements AgentRef<AgentType> {
   #refuseStrong(consistency: Consistency | undefined): void {
     if (consistency !== 'strong') return
     throw new ConsistencyUnavailableError(
-      `the state of ${this.#type.type} is made of CRDTs, which merge: ask for eventual or session`
+      `handlers of ${this.#type.type} change its CRDTs, which merge: ask for eventual or session`
     )
   }
 }

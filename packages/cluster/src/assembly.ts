@@ -1,26 +1,20 @@
 import type { ComponentLogger } from '@libp2p/interface'
-import { createAgents } from '@murmuration/agent'
-import type { AgentComponents, Agents } from '@murmuration/agent'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink, Registry } from '@murmuration/interface'
+import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
-import { createRegistry } from '@murmuration/registry'
-import type { RegistryComponents } from '@murmuration/registry'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
 import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
+import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
-
-/** With fewer than three, one lost disk could leave a view unsettled for good. */
-const registerReplicas = [3, 5, 7]
 
 /** Starts the parts of a peer on a platform, from the bottom up. */
 export async function assemble(
@@ -28,7 +22,7 @@ export async function assemble(
   settings: Settings,
   closers: Closers
 ): Promise<PeerParts> {
-  const { peer, clock, random, store, rpc, discovery, logger } = platform
+  const { clock, random, store, rpc, discovery, logger } = platform
   const metrics = platform.metrics === undefined ? {} : { metrics: platform.metrics }
   const shared = { rpc, clock, random, logger, ...metrics }
   const membership = openMembership(platform, settings)
@@ -39,30 +33,8 @@ export async function assemble(
     platform.identity.follow(membership)
     await start(closers, platform.identity)
   }
-  const registers = createRegisters(
-    { ...shared, membership, store },
-    { replicas: registerReplicas }
-  )
-  await start(closers, registers)
   const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
-  const signals = createSignals(
-    {
-      peer,
-      clock,
-      random,
-      logger,
-      store: store.sub('signals/'),
-      // Boots of membership begin anew with a lost disk; those of signals must not.
-      view: () => membership.view?.members.map((member) => member.peer) ?? [],
-      ownerOf: (key) => ownerOfShard(key, state),
-      ...metrics,
-      ...gossipOf(platform)
-    },
-    {
-      cluster: settings.name,
-      ...(settings.routes === undefined ? {} : { routes: settings.routes })
-    }
-  )
+  const signals = openSignals(platform, settings, { membership, state })
   const partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
@@ -71,10 +43,25 @@ export async function assemble(
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
   })
-  const agentParts = { ...shared, membership, state, signals, partition, guard, log: sink('agent') }
-  const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
+  const registers =
+    settings.distributed && settings.role === 'member'
+      ? createRegisters({ ...shared, membership, store })
+      : undefined
+  const { agents, registry } = openAgents(settings, {
+    ...shared,
+    store,
+    membership,
+    state,
+    registers,
+    signals,
+    partition,
+    guard,
+    machine: platform.machine,
+    sink
+  })
   await start(closers, partition)
   await start(closers, state)
+  if (registers !== undefined) await start(closers, registers)
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
@@ -94,6 +81,31 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** The bus, over gossip where there is some. */
+function openSignals(
+  platform: Platform,
+  settings: Settings,
+  { membership, state }: { readonly membership: JoiningMembership; readonly state: State }
+): Signals {
+  const { peer, clock, random, store, logger, metrics } = platform
+  const { name: cluster, routes } = settings
+  return createSignals(
+    {
+      peer,
+      clock,
+      random,
+      logger,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
+      ownerOf: (key) => ownerOfShard(key, state),
+      ...(metrics === undefined ? {} : { metrics }),
+      ...gossipOf(platform)
+    },
+    { cluster, ...(routes === undefined ? {} : { routes }) }
+  )
 }
 
 function openMembership(platform: Platform, settings: Settings): JoiningMembership {
@@ -123,44 +135,14 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     weight: settings.weight,
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
-    reporters: ['state', 'registers'],
+    // A view is settled when the data of both is where it belongs.
+    reporters: settings.distributed ? ['state', 'registers'] : ['state'],
     rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
     serialOf: (peer) => platform.serialOf?.(peer),
     ...asked
   })
   membership.addEventListener('view', ({ detail }) => remember?.(detail.view.members))
   return membership
-}
-
-/** Each needs the other: agents leave the registry, and the registry begins and ends agents. */
-function openAgents(
-  settings: Settings,
-  parts: AgentComponents & Pick<RegistryComponents, 'signals'>,
-  log: LogSink
-): { readonly agents: Agents; readonly registry: Registry } {
-  const { rpc, clock, membership, state, signals } = parts
-  const agents = createAgents(
-    { ...parts, registry: { unregister: (id, options) => registry.unregister(id, options) } },
-    { types: settings.agents }
-  )
-  const registry = createRegistry(
-    {
-      rpc,
-      membership,
-      placement: () => state.placement(),
-      clock,
-      signals,
-      log,
-      tenure: {
-        begin: (agent, options) => agents.begin(agent, options),
-        end: async (id) => agents.end(id),
-        running: (id) => agents.epochOf(id),
-        held: (id) => state.records().some((record) => record.id === id)
-      }
-    },
-    { recordOf: (id) => agents.recordOf(id) }
-  )
-  return { agents, registry }
 }
 
 /** Without gossip there is nobody to send signals to, and nothing to sign. */

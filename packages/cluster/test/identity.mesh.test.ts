@@ -7,10 +7,15 @@ import { defineAgent } from '@murmuration/agent'
 import { createCluster } from '@murmuration/cluster'
 import type { CertificateIdentity, Cluster, ClusterInit } from '@murmuration/cluster'
 import { counter } from '@murmuration/crdt'
-import { createIssuer, loadOrCreateKey } from '@murmuration/identity'
+import { encode } from '@murmuration/codec'
+import { createIssuer, createSealer, loadOrCreateKey } from '@murmuration/identity'
+import type { Equivocation } from '@murmuration/identity'
 import type { Role } from '@murmuration/interface'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { createSignalSigner } from '@murmuration/signals'
 import { z } from 'zod'
+import { watchfulSigner } from '../src/equivocation.ts'
+import { Identity } from '../src/identity.ts'
 import { outsider } from './outsider.ts'
 
 const name = 'vault'
@@ -82,6 +87,12 @@ async function until(what: string, holds: () => boolean, timeoutMs = 15_000): Pr
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   return performance.now() - from
+}
+
+/** The part behind the interface, which takes accusations. */
+function identityOf(peer: Cluster): Identity {
+  if (peer.identity instanceof Identity) return peer.identity
+  throw new Error('no identity')
 }
 
 /** Calls agents through every peer until it is stopped; tells how many went well and which failed. */
@@ -212,6 +223,51 @@ describe('a cluster with a root key', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     for (const peer of [first, second, back]) expect(isOut(peer)).toBe(true)
     await expect(bad.agent(tally, 'x').call('add', 1, { timeoutMs: 300 })).rejects.toThrow()
+  })
+
+  it('shuts out a peer that has signed two signals under one number, and keeps the proof', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const liar = await certified(rootKey)
+    const peers = await mesh([
+      await certified(rootKey, { isIssuer: true }),
+      await certified(rootKey),
+      liar
+    ])
+    const [first, second, bad] = peers
+    if (!first || !second || !bad) throw new Error('no peers')
+    const key = await loadOrCreateKey(join(liar.dataDir, 'peer.key'))
+    const sealer = createSealer({ privateKey: key })
+    const seal = (value: string): Promise<Uint8Array> => {
+      const signals = [encode({ specversion: '1.0', id: value, source: 's', type: 'a.b' })]
+      const batch = {
+        cluster: name,
+        channel: 'c',
+        boot: 1,
+        first: 1,
+        since: 1,
+        attempt: 0,
+        signals
+      }
+      return sealer.seal({
+        domain: 'murmuration-signals-1',
+        type: 'batch',
+        sequence: 1,
+        payload: encode(batch)
+      })
+    }
+    const proofs: unknown[] = []
+    const watchful = watchfulSigner(createSignalSigner({ privateKey: key, clock: Date }), (proof) =>
+      proofs.push(proof)
+    )
+    await watchful.open(await seal('one'))
+    // The same one, sealed again, is no lie.
+    await watchful.open(await seal('one'))
+    expect(proofs).toHaveLength(0)
+    await watchful.open(await seal('another'))
+    expect(proofs).toHaveLength(1)
+    await identityOf(first).accuse(proofs[0] as Equivocation)
+    await until('out', () => [first, second].every((peer) => peer.members().length === 2))
+    expect(await first.identity?.evidence()).toEqual(proofs)
   })
 
   it('changes its root key under traffic without one failed call', async () => {

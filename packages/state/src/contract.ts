@@ -9,6 +9,7 @@ import type {
   Membership,
   Operation,
   Random,
+  Registers,
   Rpc,
   Service,
   Store,
@@ -24,6 +25,8 @@ export interface StateComponents {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
+  /** For strong state; without them there is none. Their `replicas` must include 3. */
+  readonly registers?: Registers | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }
@@ -124,6 +127,58 @@ export interface ReadOptions extends AbortOptions {
   readonly stale?: boolean
 }
 
+/** Options of {@link StrongState}. */
+export interface StrongOptions extends AbortOptions {
+  /** Unit: ms. Default: `ownTimeoutMs` of the service. */
+  readonly timeoutMs?: number
+}
+
+/** The strong state of an agent, at some moment between the question and its answer. */
+export interface StrongReading {
+  /** Undefined before the first update. */
+  readonly value: unknown
+  /** Updates that made it. */
+  readonly version: number
+  readonly epoch: Epoch
+  /** PeerIds of the replicas of its register. */
+  readonly replicas: string[]
+}
+
+/** An update of strong state: what it becomes, computed from version `expected`. */
+export interface StrongChange {
+  readonly key: IdempotencyKey
+  readonly expected: number
+  /** What JSON has, bytes and big integers; at most 256 KiB encoded. */
+  readonly value: unknown
+}
+
+export type StrongResult =
+  | {
+      readonly status: 'applied'
+      readonly version: number
+      readonly epoch: Epoch
+      /** Replicas of the register that had it durably when it was acknowledged, at least. */
+      readonly copies: number
+      /** It had been applied before, under the same key. */
+      readonly duplicate: boolean
+    }
+  /** It was not applied, and never will be: the state is this one now. */
+  | { readonly status: 'changed'; readonly version: number; readonly value: unknown }
+
+/**
+ * Linearizable state of agents, one value each, agreed by a majority of three replicas and fenced by
+ * the epoch of the owner. Any peer may ask; the owner answers.
+ *
+ * Errors: `NotOwnerError`, `UnavailableError`, `OverloadedError`, `MessageTooLargeError`: nothing was
+ * changed. `OutcomeUnknownError` and lost connections: it may take effect or not; repeat it with
+ * its key **and the same `expected`**, until the outcome is known. `KeyExpiredError`: nobody knows
+ * any more. `ConsistencyUnavailableError`: the owner was made without registers.
+ */
+export interface StrongState {
+  read(record: AgentRecord, options?: StrongOptions): Promise<StrongReading>
+  update(record: AgentRecord, change: StrongChange, options?: StrongOptions): Promise<StrongResult>
+}
+
 export interface StateStats {
   /** Documents held here. */
   readonly documents: number
@@ -150,6 +205,8 @@ export interface State extends TypedEventTarget<StateEvents>, Service {
   own(record: AgentRecord, options?: AbortOptions): Promise<OwnedDocument>
   /** Reads from any peer. Errors: `UnavailableError`, and what a remote call may throw. */
   read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
+  /** The strong part of agents. */
+  readonly strong: StrongState
   /** Documents held here. */
   records(): readonly AgentRecord[]
   /** Whether a document is held here. */

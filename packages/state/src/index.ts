@@ -17,7 +17,12 @@ export type {
   StateComponents,
   StateEvents,
   StateInit,
-  StateStats
+  StateStats,
+  StrongChange,
+  StrongOptions,
+  StrongReading,
+  StrongResult,
+  StrongState
 } from './contract.ts'
 
 /**

@@ -1,6 +1,7 @@
 import { InvalidParametersError } from '@murmuration/interface'
-import type { AgentRecord } from '@murmuration/interface'
+import type { AgentRecord, IdempotencyKey } from '@murmuration/interface'
 import type { StateInit } from './contract.ts'
+import { ownSessionPrefix } from './core/copy-state.ts'
 import * as defaults from './defaults.ts'
 
 /** What may be set; see `defaults.ts` for each. */
@@ -45,6 +46,16 @@ export function checkRecord({ id, placement, replicas, shardKey }: AgentRecord):
   }
   if (placement === 'pinned' && !/^[^/]+\/[^/]+\/./.test(id)) {
     throw new InvalidParametersError(`${id}: a pinned agent needs an id of namespace/type/peer`)
+  }
+}
+
+/** Throws `InvalidParametersError` where a key is none. */
+export function checkKey({ session, sequence, lowest }: IdempotencyKey): void {
+  if (session === '' || session.length > 200 || session.startsWith(ownSessionPrefix)) {
+    throw new InvalidParametersError('a session is a text of 1 to 200 characters, not with ~')
+  }
+  if (!Number.isSafeInteger(sequence) || sequence < 0 || !(lowest <= sequence)) {
+    throw new InvalidParametersError('a key needs 0 <= lowest <= sequence, both integers')
   }
 }
 
