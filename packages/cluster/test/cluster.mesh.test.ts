@@ -188,7 +188,7 @@ describe('a cluster of peers', () => {
     const key = { id: 'weather/leader/europe', replicas: 3 }
     const take = (at: number) => (holder: Uint8Array | undefined) => holder ?? Uint8Array.of(at)
     const taken = await Promise.all(
-      peers.map((each, at) => each.registers?.change(key, take(at), { timeoutMs: 20_000 }))
+      peers.map(async (each, at) => each.registers?.change(key, take(at), { timeoutMs: 20_000 }))
     )
     const [first] = taken
     for (const outcome of taken) {
