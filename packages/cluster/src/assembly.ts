@@ -73,6 +73,7 @@ export async function assemble(
     settings,
     platform,
     membership,
+    registers,
     state,
     signals,
     partition,

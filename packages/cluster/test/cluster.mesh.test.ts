@@ -200,6 +200,22 @@ describe('a cluster of peers', () => {
     expect(silent).toEqual([])
   })
 
+  it('agrees on a register, whoever changes it', async () => {
+    const peers = await mesh(3)
+    const key = { id: 'weather/leader/europe', replicas: 3 }
+    const take = (at: number) => (holder: Uint8Array | undefined) => holder ?? Uint8Array.of(at)
+    const taken = await Promise.all(
+      peers.map(async (each, at) => each.registers?.change(key, take(at), { timeoutMs: 20_000 }))
+    )
+    const [first] = taken
+    for (const outcome of taken) {
+      expect(outcome).toMatchObject({
+        status: 'committed',
+        value: first?.status === 'committed' ? first.value : 'no value'
+      })
+    }
+  })
+
   it('lets a peer drain: it leaves the view, and its agents go on elsewhere', async () => {
     const peers = await mesh(4)
     const [first, second] = peers
