@@ -32,7 +32,9 @@ export function scheduleFaults(mesh: Mesh, faults: readonly Fault[]): ScheduledF
     cancel() {
       mesh.off('progress', onProgress)
       for (const timer of timers) clearTimeout(timer)
-      return [...open].map((fault) => `--${fault.kind} of peer ${fault.peer}`)
+      return [...open].map((fault) =>
+        fault.kind === 'split' ? '--split' : `--${fault.kind} of peer ${fault.peer}`
+      )
     },
     async settled() {
       const late = Date.now() + SETTLE_MAX_MS

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { LoopbackLinks } from '@murmuration/testkit'
 import type { Fault, MeshOptions } from './options.ts'
 import type { FeedResult, FromFeeder, FromPeer, PeerStatus } from './protocol.ts'
 import type { Failover } from './report.ts'
@@ -62,6 +63,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
     number,
     { atMs: number; watched: boolean; detectedMs: number | null; servedAgainMs: number | null }
   >()
+  /** Proxies in all links, where a split was asked for. */
+  readonly #links: LoopbackLinks | undefined
   #feeder: Child | undefined
   #temporary: string | undefined
   #ending = false
@@ -71,6 +74,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   constructor(options: MeshOptions) {
     super()
     this.#options = options
+    if (options.faults.some(({ kind }) => kind === 'split')) this.#links = new LoopbackLinks()
   }
 
   get failovers(): readonly Failover[] {
@@ -122,8 +126,24 @@ export class Mesh extends EventEmitter<MeshEvents> {
     ]
   }
 
+  /** Cuts the links between the sides, and heals them after a while. */
+  #split(sides: readonly (readonly number[])[], forMs: number): void {
+    const text = sides.map((side) => side.join(',')).join(' | ')
+    this.#links?.split(sides)
+    this.emit('note', `split ${text} for ${forMs} ms: the links between the sides are silent`)
+    setTimeout(() => {
+      if (this.#ending) return
+      this.#links?.heal()
+      this.emit('note', `split ${text} is healed`)
+    }, forMs)
+  }
+
   /** Does to a peer what the fault says; false if it cannot be done any more. */
   inflict(fault: Fault): boolean {
+    if (fault.kind === 'split') {
+      this.#split(fault.sides, fault.forMs)
+      return true
+    }
     const target = this.peers.get(fault.peer)
     if (target === undefined || target.condition !== 'up') return false
     switch (fault.kind) {
@@ -155,6 +175,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
     const force = setTimeout(() => this.kill(), END_MAX_MS)
     await Promise.all(children.map(({ ended }) => ended))
     clearTimeout(force)
+    this.#links?.close()
     if (this.#temporary !== undefined) await rm(this.#temporary, { recursive: true, force: true })
   }
 
@@ -165,18 +186,20 @@ export class Mesh extends EventEmitter<MeshEvents> {
   }
 
   /** Resolves with the addresses of the peer once it can be dialled. */
-  #startPeer(
+  async #startPeer(
     index: number,
     data: string,
     secret: string,
     bootstrap: readonly string[]
   ): Promise<readonly string[]> {
+    const place = await this.#links?.open(index)
     return new Promise((resolve, reject) => {
       const init = {
         index,
         cluster: 'peer-mesh',
         secret,
         listen: '/ip4/127.0.0.1/tcp/0',
+        ...place,
         bootstrap,
         dataDir: join(data, `peer-${index}`),
         live: this.#options.feed === undefined
@@ -244,6 +267,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
         if (peer.condition === 'starting') peer.condition = 'up'
         return
       case 'status':
+        this.#noteStanding(peer, message)
         peer.status = message
         this.emit('status')
         return
@@ -257,6 +281,17 @@ export class Mesh extends EventEmitter<MeshEvents> {
         this.emit('note', `peer ${peer.index}: ${message.reason}`)
         return
     }
+  }
+
+  #noteStanding(peer: MeshPeer, status: PeerStatus): void {
+    const before = peer.status?.standing ?? 'whole'
+    if (before === status.standing) return
+    const what: Record<string, string> = {
+      whole: 'reaches every member again',
+      majority: 'misses members, and goes on: its side can decide',
+      minority: 'is cut off from the majority, and pauses'
+    }
+    this.emit('note', `peer ${peer.index} ${what[status.standing] ?? status.standing}`)
   }
 
   /** Every peer tells of a signal; it is one. */
@@ -327,6 +362,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
   #kill(target: MeshPeer): void {
     const agent = target.status?.agents.find(({ id }) => id.includes('/device/'))?.id
     target.child.process.kill('SIGKILL')
+    // A proxy must not go on taking connections for a process that is gone.
+    void this.#links?.setUp(target.index, false)
     target.condition = 'killed'
     const watched = agent !== undefined && this.#feeder !== undefined
     const failover = { atMs: Date.now(), watched, detectedMs: null, servedAgainMs: null }

@@ -6,6 +6,13 @@ export type Moment = { readonly atMs: number } | { readonly share: number }
 export type Fault =
   | { readonly kind: 'kill' | 'stop'; readonly peer: number; readonly at: Moment }
   | { readonly kind: 'pause'; readonly peer: number; readonly at: Moment; readonly forMs: number }
+  /** The links between peers of different sides are cut, and healed at the end. */
+  | {
+      readonly kind: 'split'
+      readonly sides: readonly (readonly number[])[]
+      readonly at: Moment
+      readonly forMs: number
+    }
 
 export interface MeshOptions {
   readonly peers: number
@@ -26,7 +33,7 @@ export class OptionError extends Error {
 }
 
 export const USAGE = `pnpm mesh [--peers 5] [--feed FILE|-] [--seconds N] [--kill 2@3s|2@50%] [--pause 3@5s+3s]
-          [--stop 4@5s] [--report FILE] [--dashboard PORT|off] [--data DIR]`
+          [--stop 4@5s] [--split "1,2|3,4,5@5s-15s"] [--report FILE] [--dashboard PORT|off] [--data DIR]`
 
 const PEERS_MAX = 20
 
@@ -37,7 +44,8 @@ export function parseOptions(args: readonly string[]): MeshOptions | 'help' {
   const faults = [
     ...(values.kill ?? []).map((text) => parseFault('kill', text, peers)),
     ...(values.stop ?? []).map((text) => parseFault('stop', text, peers)),
-    ...(values.pause ?? []).map((text) => parsePause(text, peers))
+    ...(values.pause ?? []).map((text) => parsePause(text, peers)),
+    ...(values.split ?? []).map((text) => parseSplit(text, peers))
   ]
   const feed = values.feed
   if (feed === undefined && faults.some(({ at }) => 'share' in at)) {
@@ -59,7 +67,9 @@ export function parseOptions(args: readonly string[]): MeshOptions | 'help' {
 
 function readArgs(args: readonly string[]): {
   readonly [name in 'peers' | 'feed' | 'seconds' | 'report' | 'dashboard' | 'data']?: string
-} & { readonly [name in 'kill' | 'pause' | 'stop']?: string[] } & { readonly help?: boolean } {
+} & { readonly [name in 'kill' | 'pause' | 'stop' | 'split']?: string[] } & {
+  readonly help?: boolean
+} {
   const text = { type: 'string' } as const
   const list = { type: 'string', multiple: true } as const
   try {
@@ -76,6 +86,7 @@ function readArgs(args: readonly string[]): {
         kill: list,
         pause: list,
         stop: list,
+        split: list,
         help: { type: 'boolean', short: 'h' }
       }
     }).values
@@ -109,6 +120,30 @@ function parsePause(text: string, peers: number): Fault {
     at: moment(at, 'pause'),
     forMs
   }
+}
+
+/** `1,2|3,4,5@5s-15s`: sides, and from when to when. */
+function parseSplit(text: string, peers: number): Fault {
+  const match = /^([\d,|]+)@([^-]+)-(.+)$/.exec(text)
+  if (match === null) {
+    throw new OptionError(`--split ${text}: write SIDE|SIDE@TIME-TIME, like 1,2|3,4,5@5s-15s.`)
+  }
+  const [, parts = '', from = '', to = ''] = match
+  const sides = parts
+    .split('|')
+    .map((part) =>
+      part.split(',').map((peer) => integer(peer, `--split ${text}: a peer`, 1, peers))
+    )
+  const named = sides.flat()
+  if (sides.length < 2) throw new OptionError(`--split ${text}: a split has two sides or more.`)
+  if (new Set(named).size < named.length) {
+    throw new OptionError(`--split ${text}: a peer is on one side only.`)
+  }
+  const [atMs, endMs] = [duration(from), duration(to)]
+  if (atMs === undefined || endMs === undefined || endMs <= atMs) {
+    throw new OptionError(`--split ${text}: write two times, the later one last, like 5s-15s.`)
+  }
+  return { kind: 'split', sides, at: { atMs }, forMs: endMs - atMs }
 }
 
 function moment(text: string, option: string): Moment {

@@ -1,5 +1,6 @@
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
+import { dialFrom } from '@murmuration/testkit'
 import { device, host } from './agents.ts'
 import { Announcements } from './announcements.ts'
 import { leaveSignalsToLauncher, readChildInit, tell } from './child.ts'
@@ -21,11 +22,13 @@ let signals = 0
 let latest: HostSample | undefined
 
 async function main(): Promise<void> {
+  if (init.from !== undefined) dialFrom(init.from)
   const cluster = await createCluster({
     name: init.cluster,
     secret: init.secret,
     agents: [device, host],
     listen: [init.listen],
+    ...(init.announce === undefined ? {} : { announce: [init.announce] }),
     bootstrap: init.bootstrap,
     labels: { index: String(init.index) },
     ...(init.dataDir === undefined ? {} : { dataDir: init.dataDir })

@@ -9,6 +9,10 @@ export interface ChildInit {
   readonly cluster: string
   readonly secret: string
   readonly listen: string
+  /** What to tell others instead, where links are proxies that can be cut. */
+  readonly announce?: string
+  /** Where its connections come from, for the same reason. */
+  readonly from?: string
   readonly bootstrap: readonly string[]
   readonly dataDir: string | undefined
   /** Whether peers observe the machine they run on. */

@@ -34,7 +34,28 @@ describe('options of the mesh', () => {
     })
   })
 
+  it('reads a split by its sides and times', () => {
+    expect(parseOptions(['--split', '1,2|3,4,5@5s-15s'])).toMatchObject({
+      faults: [
+        {
+          kind: 'split',
+          sides: [
+            [1, 2],
+            [3, 4, 5]
+          ],
+          at: { atMs: 5_000 },
+          forMs: 10_000
+        }
+      ]
+    })
+  })
+
   it.each([
+    [['--split', '1,2@5s-15s']],
+    [['--split', '1|1@5s-15s']],
+    [['--split', '1|9@5s-15s']],
+    [['--split', '1|2@15s-5s']],
+    [['--split', '1|2@5s']],
     [['--peers', '0']],
     [['--peers', '21']],
     [['--peers', 'many']],

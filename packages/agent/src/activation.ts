@@ -7,15 +7,7 @@ import {
   UnknownAgentError
 } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
-import type {
-  AckLevel,
-  AgentRecord,
-  IdempotencyKey,
-  LogSink,
-  Operation,
-  Signal,
-  SignalInput
-} from '@murmuration/interface'
+import type { IdempotencyKey, Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'

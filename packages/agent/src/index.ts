@@ -34,11 +34,15 @@ export type {
   AgentType,
   AnyAction,
   HandlerContext,
-  SignalReaction
+  NoFields,
+  SignalReaction,
+  StrongFields
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
+export type { StrongValue } from './strong-reference.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
+export { SessionToken } from './core/session-token.ts'
 export { jsonSchemaOf } from './tool.ts'
 export type { Tool } from './tool.ts'
 export { defaults } from './defaults.ts'
@@ -132,6 +136,8 @@ export interface Agents extends Service {
    * no room or, for types placed by load, another is clearly less loaded. @throws ClusterAtCapacityError
    */
   selectPeerForAgent(id: string): Promise<PeerLoad>
+  /** Whether the type of an agent lets it be moved to a peer now. */
+  mayMove(id: string, peer: string): boolean
   /** How an agent is placed, by its id. */
   recordOf(id: string): AgentRecord
 }

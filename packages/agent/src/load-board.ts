@@ -1,4 +1,4 @@
-import { integer, float, message, record, text } from '@murmuration/codec'
+import { integer, float, message, record } from '@murmuration/codec'
 import type { PeerLoad } from './core/load.ts'
 import { defaults } from './defaults.ts'
 import type { AgentComponents } from './index.ts'

@@ -10,14 +10,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'agent/tick-without-key',
     rule: 'a tick that two owners serve counts once',
-    killingSeed: 1,
+    killingSeed: 2,
     budget: 200,
     run: scheduled({ tickWithoutKey: true })
   },
   {
     name: 'agent/missed-not-examined',
     rule: 'a new owner serves what nobody served',
-    killingSeed: 1,
+    killingSeed: 2,
     budget: 200,
     run: scheduled({ missedNotExamined: true })
   },

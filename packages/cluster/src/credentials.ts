@@ -1,20 +1,28 @@
+import { publicKeyFromRaw } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import {
   credentialsFromCertificate,
   credentialsFromSecret,
-  openCredentials
+  openCredentials,
+  peerOf,
+  readCertificate,
+  storeCertificate,
+  storedCertificate
 } from '@murmuration/identity'
-import type { Credentials } from '@murmuration/identity'
-import { publicKeyFromRaw } from '@libp2p/crypto/keys'
-import { peerIdFromPublicKey } from '@libp2p/peer-id'
+import type { CertificateCredentials, Credentials } from '@murmuration/identity'
+import { InvalidParametersError } from '@murmuration/interface'
+import type { Store } from '@murmuration/interface'
+import type { CertificateIdentity } from './index.ts'
+import { redeem } from './redeem.ts'
 import type { Settings } from './settings.ts'
 
 /** What this peer shows to get in, by the mode that its options choose. */
 export async function credentialsOf(
   settings: Settings,
-  privateKey: PrivateKey
+  privateKey: PrivateKey,
+  store: Store
 ): Promise<Credentials> {
-  const { name: cluster, secret, identity, role } = settings
+  const { name: cluster, secret, identity, invitation, role } = settings
   if (secret !== undefined) {
     return credentialsFromSecret({
       cluster,
@@ -24,19 +32,81 @@ export async function credentialsOf(
     })
   }
   if (identity !== undefined) {
-    const keys =
-      identity.rootPublicKey instanceof Uint8Array
-        ? [identity.rootPublicKey]
-        : identity.rootPublicKey
-    const rootPublicKey = keys.map((raw) => peerIdFromPublicKey(publicKeyFromRaw(raw)).toString())
-    return credentialsFromCertificate({
-      cluster,
-      rootPublicKey,
-      certificate: identity.certificate,
-      privateKey
-    })
+    const roots = rootsOf(identity.rootPublicKey)
+    return await fromCertificate(settings, privateKey, roots, [
+      await storedCertificate(store),
+      identity.certificate
+    ])
   }
+  if (invitation !== undefined) return await fromInvitation(settings, privateKey, store, invitation)
   return openCredentials({ cluster, privateKey, roles: [role] })
+}
+
+/** PeerIds (text) of root keys that are given raw. */
+export function rootsOf(keys: CertificateIdentity['rootPublicKey']): readonly string[] {
+  const list = keys instanceof Uint8Array ? [keys] : keys
+  return list.map((raw) => {
+    try {
+      return peerOf(publicKeyFromRaw(raw))
+    } catch (cause) {
+      throw new InvalidParametersError('a root key is 32 raw bytes of Ed25519', { cause })
+    }
+  })
+}
+
+/** With the first certificate that holds: one that was renewed, else the one of the options. */
+async function fromCertificate(
+  { name: cluster, role }: Settings,
+  privateKey: PrivateKey,
+  rootPublicKey: readonly string[],
+  certificates: readonly (Uint8Array | undefined)[]
+): Promise<CertificateCredentials> {
+  let failure: unknown
+  for (const certificate of certificates) {
+    if (certificate === undefined) continue
+    try {
+      const { roles } = readCertificate(certificate)
+      if (!roles.includes(role)) {
+        throw new InvalidParametersError(
+          `the certificate is for the role ${roles.join(', ')}, not ${role}`
+        )
+      }
+      // At most two, and the second only where the first does not hold.
+      // oxlint-disable-next-line no-await-in-loop
+      return await credentialsFromCertificate({ cluster, rootPublicKey, certificate, privateKey })
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
+const rootsKey = 'roots'
+
+/** With what an earlier start got for it, else by redeeming it now. */
+async function fromInvitation(
+  settings: Settings,
+  privateKey: PrivateKey,
+  store: Store,
+  line: string
+): Promise<CertificateCredentials> {
+  const stored = await store.get(rootsKey)
+  if (stored !== undefined) {
+    const roots = new TextDecoder().decode(stored).split(' ')
+    try {
+      return await fromCertificate(settings, privateKey, roots, [await storedCertificate(store)])
+    } catch (error) {
+      // Expired while this peer was away: the same peer may redeem it again while it holds.
+      if (error instanceof InvalidParametersError) throw error
+    }
+  }
+  const { roots, certificate } = await redeem(line, privateKey)
+  const credentials = await fromCertificate(settings, privateKey, roots, [certificate])
+  await store.write([{ key: rootsKey, value: new TextEncoder().encode(roots.join(' ')) }], {
+    sync: true
+  })
+  await storeCertificate(store, certificate)
+  return credentials
 }
 
 function bothOf(secret: {

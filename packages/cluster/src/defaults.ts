@@ -6,10 +6,23 @@ export const defaults = Object.freeze({
   drainTimeoutMs: 10_000,
   /** Milliseconds between two looks at whether the others have taken over. */
   drainPollMs: 50,
-  /** Milliseconds between two checks for expired certificates of connected peers. */
-  sweepMs: 60_000,
+  /** Milliseconds for exchanging an invitation, the dial included. */
+  redeemTimeoutMs: 15_000,
+  /** Milliseconds for agreeing on a view without a revoked peer. */
+  revokeTimeoutMs: 10_000,
   /** Milliseconds between two looks at whether this peer is ready. */
   readyPollMs: 20,
   /** Milliseconds between closing a mute connection and dialling anew. */
-  reconnectSettleMs: 250
+  reconnectSettleMs: 250,
+  /** Milliseconds between two measurements of the load of this machine. */
+  loadSampleMs: 500,
+  /**
+   * Agents that one view moves. Each costs its new owner a merge, and calls to it wait meanwhile:
+   * more is sooner done, fewer is smoother.
+   */
+  movesPerView: 256,
+  /** Mean of the milliseconds between two such views. */
+  movePauseMs: 200,
+  /** Milliseconds that a view has to come which moves agents. */
+  moveTimeoutMs: 10_000
 })

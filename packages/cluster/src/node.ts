@@ -2,15 +2,18 @@ import { gossipsub } from '@libp2p/gossipsub'
 import type { GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import {
   connectionManagerDefaults,
   connectionMonitorDefaults,
+  kademliaNode,
   peerStoreDefaults,
   tcpDefaults,
   yamuxDefaults
 } from '@murmuration/discovery'
+import type { Walkable } from '@murmuration/discovery'
 import { admission, privateNetwork } from '@murmuration/identity'
 import type { Admitted, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
@@ -18,13 +21,17 @@ import type { Rpc } from '@murmuration/interface'
 import { rpc, sparingWindowUpdates } from '@murmuration/rpc'
 import { gossipOptions } from '@murmuration/signals'
 import { createLibp2p } from 'libp2p'
+import { mayUse } from './permissions.ts'
 import type { Settings } from './settings.ts'
 
 export interface Node {
   readonly libp2p: Libp2p
   readonly rpc: Rpc
   readonly pubsub: GossipSub
+  /** Undefined unless asked for. */
+  readonly dht: Walkable | undefined
   readonly admitted: Admitted
+  readonly credentials: Credentials
 }
 
 /** The libp2p node under a peer: TCP, TLS or Noise behind the admission, yamux, identify, gossipsub. */
@@ -35,6 +42,8 @@ export async function startNode(
   listen: readonly string[]
 ): Promise<Node> {
   const door = admission(credentials)
+  const authorize = (peer: string, method: string): boolean =>
+    mayUse(door.admitted.rolesOf(peer), method)
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
@@ -52,8 +61,10 @@ export async function startNode(
     peerStore: peerStoreDefaults,
     services: {
       identify: identify(),
-      rpc: rpc({ cluster: settings.name }),
-      pubsub: gossipsub(gossipOptions({ cluster: settings.name }))
+      rpc: rpc({ cluster: settings.name, authorize }),
+      pubsub: gossipsub(gossipFor(settings.name, door.admitted)),
+      ping: ping(),
+      ...(settings.kademlia ? { dht: dhtOf(settings) } : {})
     },
     ...(settings.privateNetwork ? { connectionProtector: privateNetwork(credentials) } : {}),
     ...(settings.logger === undefined ? {} : { logger: settings.logger }),
@@ -68,7 +79,21 @@ export async function startNode(
     })
   }
   const { services } = libp2p
-  return { libp2p, rpc: services.rpc, pubsub: services.pubsub, admitted: door.admitted }
+  const { rpc: calls, pubsub, dht } = services
+  return { libp2p, rpc: calls, pubsub, dht, admitted: door.admitted, credentials }
+}
+
+/** What a guest sends by gossip is not taken: it may call, and not publish. */
+function gossipFor(cluster: string, admitted: Admitted): ReturnType<typeof gossipOptions> {
+  const options = gossipOptions({ cluster })
+  const appSpecificScore = (peer: string): number =>
+    mayUse(admitted.rolesOf(peer), 'signals.gossip') ? 0 : -1e9
+  return { ...options, scoreParams: { ...options.scoreParams, appSpecificScore } }
+}
+
+/** An edge peer often cannot be dialled, so it asks and answers nothing. */
+function dhtOf({ name, role }: Settings): ReturnType<typeof kademliaNode> {
+  return kademliaNode({ cluster: name, mode: role === 'member' ? 'server' : 'client' })
 }
 
 /** libp2p wraps the reason of a taken port twice. */

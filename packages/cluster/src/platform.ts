@@ -1,7 +1,18 @@
 import type { ComponentLogger, Metrics } from '@libp2p/interface'
-import type { Clock, Discovery, Member, Random, Role, Rpc, Store } from '@murmuration/interface'
-import type { MembershipDiscovery } from '@murmuration/membership'
+import type { MachineLoad } from '@murmuration/agent'
+import type {
+  Clock,
+  Discovery,
+  Member,
+  Random,
+  Role,
+  Rpc,
+  Service,
+  Store
+} from '@murmuration/interface'
+import type { JoiningMembership, MembershipDiscovery } from '@murmuration/membership'
 import type { SignalsComponents } from '@murmuration/signals'
+import type { ClusterIdentity } from './index.ts'
 
 /**
  * What a peer stands on. `createCluster` makes it of this machine and libp2p; a simulation, or
@@ -20,6 +31,10 @@ export interface Platform extends Pick<
   readonly rpc: Rpc
   /** Started and stopped with the peer. @default none: the peer is alone, in mode `single` */
   readonly discovery?: Discovery & Pick<MembershipDiscovery, 'probe'>
+  /** There is no network: the peer is in mode `single`, and its discovery finds nobody. @default false */
+  readonly isAlone?: boolean
+  /** How busy the machine is. @default idle */
+  readonly machine?: () => MachineLoad
   readonly logger: ComponentLogger
   readonly metrics?: Metrics
   /** Whether to found a cluster where the store knows none. @default true */
@@ -30,6 +45,10 @@ export interface Platform extends Pick<
   readonly addresses?: () => readonly string[]
   /** Roles that a connected peer has proven. @default every peer is a member */
   readonly rolesOf?: (peer: string) => readonly Role[]
+  /** Serial of the certificate that a connected peer has shown. */
+  readonly serialOf?: (peer: string) => string | undefined
+  /** Started after the membership that it follows. @default none: nobody is refused */
+  readonly identity?: ClusterIdentity & Service & { follow(membership: JoiningMembership): void }
   /** Is told the members of each view, so that calls find those that are not connected yet. */
   readonly remember?: (members: readonly Member[]) => void
 }

@@ -9,6 +9,8 @@ export interface Settings extends ClusterInit {
   readonly listen: readonly string[]
   readonly bootstrap: readonly string[]
   readonly mdns: boolean
+  readonly kademlia: boolean
+  readonly strategies: NonNullable<ClusterInit['strategies']>
   readonly role: Role
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
@@ -27,19 +29,22 @@ export function settingsOf(init: ClusterInit): Settings {
       `name must be 1 to 63 lower-case letters, digits or "-", not ${JSON.stringify(init.name)}`
     )
   }
-  if (init.secret !== undefined && init.identity !== undefined) {
-    throw new InvalidParametersError('give a secret or an identity, not both')
+  const modes = [init.secret, init.identity, init.invitation].filter((one) => one !== undefined)
+  if (modes.length > 1) {
+    throw new InvalidParametersError('give one of secret, identity and invitation')
   }
   const weight = init.weight ?? defaults.weight
   if (!Number.isInteger(weight) || weight < 1 || weight > 1_000) {
     throw new InvalidParametersError(`weight must be a whole number from 1 to 1000, not ${weight}`)
   }
-  const guarded = init.secret !== undefined || init.identity !== undefined
+  const guarded = modes.length > 0
   const role = init.role ?? 'member'
   const bootstrap = init.bootstrap ?? []
   const mdns = init.mdns ?? false
   const distributed = init.distributed ?? process.env.MURMURATION_MODE !== 'single'
-  if (distributed && role !== 'member' && bootstrap.length === 0 && !mdns) {
+  const strategies = init.strategies ?? []
+  const isSeeking = bootstrap.length > 0 || mdns || strategies.length > 0
+  if (distributed && role !== 'member' && !isSeeking) {
     throw new InvalidParametersError(`a peer of role ${role} needs bootstrap addresses or mdns`)
   }
   return {
@@ -48,6 +53,8 @@ export function settingsOf(init: ClusterInit): Settings {
     listen: listenOn(init.listen, guarded),
     bootstrap,
     mdns,
+    kademlia: init.kademlia ?? false,
+    strategies,
     role,
     labels: init.labels ?? {},
     weight,

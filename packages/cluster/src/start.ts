@@ -1,8 +1,16 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
-import type { PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { bootstrap, componentsOf, createDiscovery, mdns } from '@murmuration/discovery'
+import {
+  bootstrap,
+  componentsOf,
+  createDiscovery,
+  kademlia,
+  mdns,
+  peersOfPeers
+} from '@murmuration/discovery'
+import type { MembershipProofs } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
 import type { Store } from '@murmuration/interface'
 import { createLocalRpc } from '@murmuration/rpc'
@@ -11,12 +19,15 @@ import { createMemoryStore, openLevelStore } from '@murmuration/storage'
 import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
-import { assemble } from './assembly.ts'
+import { assemble, logSink } from './assembly.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
-import { defaults } from './defaults.ts'
+import { watchfulSigner } from './equivocation.ts'
+import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit, PlatformClusterInit } from './index.ts'
+import { isolatedParts } from './isolated.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
+import { MachineWatch } from './machine-load.ts'
 import { startNode } from './node.ts'
 import type { Node } from './node.ts'
 import { Peer } from './peer.ts'
@@ -36,7 +47,7 @@ export async function startClusterOn(
   platform: Platform,
   init: PlatformClusterInit
 ): Promise<Cluster> {
-  const distributed = platform.discovery !== undefined
+  const distributed = platform.discovery !== undefined && platform.isAlone !== true
   // What bootstrap addresses are for, the platform does itself.
   const settings = { ...settingsOf({ ...init, distributed: false }), distributed }
   return await startPeer(settings, () => platform)
@@ -63,15 +74,20 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
   const log = logger.forComponent('murmuration:cluster')
   const { store, privateKey } = await openData(settings, closers)
   const peer = peerIdFromPrivateKey(privateKey).toString()
-  if (settings.distributed && !settings.guarded) {
-    log('no secret and no identity: listening on loopback only, and everybody there may join')
+  warn(settings, log)
+  const watch = new MachineWatch(clock)
+  watch.start()
+  closers.add(() => watch.stop())
+  const machine = { peer, clock, random, store, logger, machine: () => watch.load() }
+  if (!settings.distributed) {
+    const rpc = createLocalRpc({ peer })
+    const network = isolatedParts(peerIdFromPrivateKey(privateKey), logger)
+    const discovery = createDiscovery({ ...network, rpc, clock, random })
+    return { ...machine, rpc, discovery, isAlone: true }
   }
-  if (settings.dataDir === undefined)
-    log('no dataDir: keys and state are lost when this process ends')
-  const machine = { peer, clock, random, store, logger }
-  if (!settings.distributed) return { ...machine, rpc: createLocalRpc({ peer }) }
   const node = await openNetwork(settings, privateKey, store, closers)
   const { libp2p, rpc, admitted } = node
+  const identity = openIdentity(settings, node, store, logger)
   return {
     ...machine,
     rpc,
@@ -80,14 +96,26 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
       pubsub: node.pubsub,
       connections: (other) => libp2p.getConnections(other)
     }),
-    signer: createSignalSigner({ privateKey, clock }),
+    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), (proof) => {
+      // What fails here is in the log, and the peer is refused by this one in any case.
+      identity.accuse(proof).catch(() => {})
+    }),
     reconnect: reconnector(libp2p),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],
+    serialOf: (other) => admitted.certificateOf(other)?.serial,
+    identity,
     remember: (members) => rememberAddresses(libp2p, members, log),
     ...(libp2p.metrics === undefined ? {} : { metrics: libp2p.metrics })
   }
+}
+
+function warn({ distributed, guarded, dataDir }: Settings, log: Logger): void {
+  if (distributed && !guarded) {
+    log('no secret and no identity: listening on loopback only, and everybody there may join')
+  }
+  if (dataDir === undefined) log('no dataDir: keys and state are lost when this process ends')
 }
 
 async function openData(
@@ -109,7 +137,7 @@ async function openNetwork(
   store: Store,
   closers: Closers
 ): Promise<Node> {
-  const credentials = await credentialsOf(settings, privateKey)
+  const credentials = await credentialsOf(settings, privateKey, store.sub('identity/'))
   const kept = store.sub('listen/')
   const known = await withKnownPorts(settings.listen, kept)
   let node: Node
@@ -121,23 +149,29 @@ async function openNetwork(
     node = await startNode(settings, credentials, privateKey, settings.listen)
   }
   closers.add(() => node.libp2p.stop())
-  closers.add(sweepRegularly(node))
   await rememberPorts(settings.listen, node.libp2p.getMultiaddrs().map(String), kept)
   return node
 }
 
-/** Cuts peers whose certificate has expired; they come back with the one they have renewed. */
-function sweepRegularly(node: Node): () => void {
-  let cancel = (): void => undefined
-  const again = (): void => {
-    cancel = clock.schedule(defaults.sweepMs, () => {
-      // Each cut connection is logged where it is cut; the sweep has no failure of its own.
-      void node.admitted.sweep()
-      again()
-    })
-  }
-  again()
-  return () => cancel()
+function openIdentity(
+  settings: Settings,
+  node: Node,
+  store: Store,
+  logger: ComponentLogger
+): Identity {
+  const { libp2p, rpc, admitted, credentials } = node
+  return new Identity({
+    settings,
+    credentials,
+    admitted,
+    rpc,
+    clock,
+    random,
+    store: store.sub('identity/'),
+    log: logSink(logger, 'identity'),
+    connected: () => libp2p.getPeers().map(String),
+    addresses: () => libp2p.getMultiaddrs().map(String)
+  })
 }
 
 function openDiscovery(settings: Settings, node: Node): ReturnType<typeof createDiscovery> {
@@ -146,8 +180,27 @@ function openDiscovery(settings: Settings, node: Node): ReturnType<typeof create
     {
       strategies: [
         ...(settings.bootstrap.length === 0 ? [] : [bootstrap({ addresses: settings.bootstrap })]),
-        ...(settings.mdns ? [mdns()] : [])
+        ...(settings.mdns ? [mdns()] : []),
+        ...(node.dht === undefined ? [] : [kademlia({ dht: node.dht })]),
+        peersOfPeers({ proofs: proofsOf(node) }),
+        ...settings.strategies
       ]
     }
   )
+}
+
+/** A peer that others only tell of is taken note of with its certificates. */
+function proofsOf({ admitted, credentials }: Node): MembershipProofs {
+  return {
+    of: (peer) => admitted.shownBy(peer),
+    hold: async (peer, proofs) => {
+      try {
+        await credentials.verify(proofs, peer)
+        return true
+      } catch {
+        // Whatever is wrong with them, they prove nothing.
+        return false
+      }
+    }
+  }
 }

@@ -13,6 +13,7 @@ import { counter, set } from '@murmuration/crdt'
 const station = defineAgent({
   type: 'station',
   state: { readings: counter(), tags: set<string>() },
+  strong: { quota: z.number().min(0).default(3) },
   actions: {
     add: {
       input: z.number(),
@@ -113,6 +114,22 @@ describe('a cluster of peers', () => {
     expect((await berlin?.state())?.value.readings).toBe(5)
   })
 
+  it('agrees on the strong part of an agent, from members and from an edge peer', async () => {
+    const peers = await mesh(3)
+    const [first] = peers
+    const edge = await peer({ role: 'edge', listen: [], bootstrap: first?.addresses ?? [] })
+    const strong = { consistency: 'strong' } as const
+    const spend = [...peers, edge].map((each) =>
+      each.agent(station, 'rome').update((draft) => void (draft.quota -= 1), strong)
+    )
+    const spent = await Promise.allSettled(spend)
+    // There were three, and a quota is never below none.
+    expect(spent.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+    for (const each of [...peers, edge]) {
+      expect((await each.agent(station, 'rome').state(strong)).value).toEqual({ quota: 0 })
+    }
+  })
+
   it('passes on the error of a handler, which then has changed nothing', async () => {
     const peers = await mesh(2)
     for (const each of peers) {
@@ -188,9 +205,18 @@ describe('a cluster of peers', () => {
     const [first, second] = peers
     const keys = Array.from({ length: 40 }, (_, at) => `k${at}`)
     await Promise.all(keys.map((key) => first?.agent(station, key).call('add', 1)))
-    await second?.drain()
+    expect(second?.status).toBe('ready')
+    const drained = second?.drain()
+    expect(second?.status).toBe('draining')
+    await expect(second?.ready()).rejects.toMatchObject({ name: 'AbortedError' })
+    await drained
+    expect(second?.status).toBe('stopped')
     expect(first?.members()).toHaveLength(3)
     for (const key of keys) expect(await first?.agent(station, key).call('add', 1)).toBe(2)
+    // It does not come back by itself, and nobody dials it any more.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(first?.members()).toHaveLength(3)
+    expect(first?.discovery?.connected()).not.toContain(second?.peerId)
   })
 
   it('lets an edge peer call without being a member', async () => {

@@ -5,13 +5,14 @@ import type {
   Random,
   RegisterOutcome,
   Rpc,
-  SelfIdentity
+  SelfIdentity,
+  View
 } from '@murmuration/interface'
 import { isErasable } from './core/acceptor.ts'
 import type { AcceptorSituation } from './core/acceptor.ts'
 import type { Chain } from './core/chain.ts'
 import { isVoter } from './core/home-set.ts'
-import type { Voter } from './core/home-set.ts'
+import type { HomeSet, Voter } from './core/home-set.ts'
 import { groupOf, nameOf } from './core/register-name.ts'
 import type { RegisterName } from './core/register-name.ts'
 import { dutyFor, isCovered } from './core/settling.ts'
@@ -158,7 +159,7 @@ export class Mover {
       }
       const outcome = await agree(name, first === 'check')
       count('moved')
-      return outcome.status === 'committed' && (first === 'check' || duty() === undefined)
+      return outcome.status === 'committed' && (first === 'check' || duty() !== 'agree')
     } finally {
       records.close(entry)
     }
@@ -169,11 +170,8 @@ export class Mover {
     const { replicas, self } = this.#init
     const helpers = await this.#helpers(chain)
     const has = (voter: Voter): boolean =>
-      isVoter(chain.everybody, voter) || helpers.has(voter.peer)
-    const isWhole = chain.views.every((view) =>
-      view.members.every((member) => has({ ...member, weight: 1 }))
-    )
-    if (isWhole) {
+      isVoter(chain.everybody, voter) || isVoter(helpers, voter)
+    if (replicas.every((number) => chain.views.every((view) => survives(view, number, has)))) {
       return true
     }
     const { slots } = chain.view.placement
@@ -193,28 +191,31 @@ export class Mover {
   }
 
   /** Peers that are out of the view, alive, and have moved what they hold: those that leave, above all. */
-  async #helpers(chain: Chain): Promise<ReadonlySet<string>> {
-    const { rpc } = this.#init
-    const outside = new Set<string>()
-    for (const { peer, incarnation } of chain.views.flatMap((view) => view.members)) {
-      if (!isVoter(chain.everybody, { peer, incarnation })) {
-        outside.add(peer)
-      }
+  async #helpers(chain: Chain): Promise<HomeSet> {
+    const outside = chain.views
+      .flatMap((view) => view.members)
+      .filter((member) => !isVoter(chain.everybody, member))
+    const distinct = new Map(outside.map((one) => [`${one.peer}#${one.incarnation}`, one]))
+    const answers = await Promise.all(
+      [...distinct.values()].map(async ({ incarnation, peer }) => ({
+        peer,
+        incarnation,
+        weight: await this.#hasMovedThere(peer, incarnation, chain.number)
+      }))
+    )
+    return { voters: answers.filter(({ weight }) => weight > 0), total: 0 }
+  }
+
+  async #hasMovedThere(peer: string, incarnation: string, view: number): Promise<number> {
+    try {
+      const request = movedRequest.encode({ view })
+      const bytes = await this.#init.rpc.call(peer, movedMethod, request, { timeoutMs: 1000 })
+      const reply = movedReply.decode(bytes)
+      return reply.moved === 'yes' && reply.incarnation === incarnation ? 1 : 0
+    } catch {
+      // Gone, or not there yet: it is asked again if it is needed.
+      return 0
     }
-    const helpers = new Set<string>()
-    const ask = async (peer: string): Promise<void> => {
-      try {
-        const request = movedRequest.encode({ view: chain.number })
-        const reply = await rpc.call(peer, movedMethod, request, { timeoutMs: 1000 })
-        if (movedReply.decode(reply).moved === 'yes') {
-          helpers.add(peer)
-        }
-      } catch {
-        // Gone, or not there yet: it is asked again if it is needed.
-      }
-    }
-    await Promise.all([...outside].map(ask))
-    return helpers
   }
 
   async #erase(): Promise<void> {
@@ -283,4 +284,12 @@ export class Mover {
       )
     })
   }
+}
+
+/** Whether so few members of a view are gone that none of its home sets can have lost its majority. */
+function survives(view: View, replicas: number, has: (voter: Voter) => boolean): boolean {
+  const size = Math.min(replicas, view.members.length)
+  const lost = view.members.filter((member) => !has({ ...member, weight: 1 })).length
+  // With an even size the one that weighs 2 may be among them.
+  return lost === 0 || (size % 2 === 1 && 2 * lost < size)
 }

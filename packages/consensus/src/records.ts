@@ -187,10 +187,7 @@ export class Records {
 
   async #read(name: RegisterName): Promise<RegisterRecord | undefined> {
     const { store } = this.#init
-    const damagedIn = this.#damaged.get(name)
-    if (damagedIn !== undefined) {
-      return { ...emptyRecord, damagedIn }
-    }
+
     const [promise, accepted] = await Promise.all(
       ['p/', 'a/'].map(async (kind) => {
         try {
@@ -203,11 +200,12 @@ export class Records {
         }
       })
     )
-    if (promise === undefined && accepted === undefined) {
+    const damagedIn = this.#damaged.get(name)
+    if (promise === undefined && accepted === undefined && damagedIn === undefined) {
       return undefined
     }
     try {
-      return recordOf(promise, accepted)
+      return { ...recordOf(promise, accepted), damagedIn }
     } catch (cause) {
       return this.#quarantine(name, [promise, accepted], cause)
     }

@@ -185,7 +185,8 @@ export class RegistersPeer implements RegistersService {
       if ((membership.view?.number ?? 0) < view) {
         await this.#catchUp(view, peer)
       }
-      return movedReply.encode({ moved: mover.hasMoved(view) ? 'yes' : 'no' })
+      const moved = mover.hasMoved(view) ? 'yes' : 'no'
+      return movedReply.encode({ incarnation: self.incarnation, moved })
     })
     return { context, mover, proposers: new Proposers(context, proposersMax), records }
   }
@@ -297,9 +298,8 @@ export class RegistersPeer implements RegistersService {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const outcomeUnknown = operation.isSent
-        end()
-        operation.giveUp()
         reject(new AbortedError('the operation was aborted', { outcomeUnknown }))
+        operation.giveUp()
       }
       const end = (): void => {
         cancel()

@@ -12,13 +12,19 @@ const nameText: Shape<string> = text({ max: 3072 })
 const valueBytes: Shape<Uint8Array> = bytes({ max: valueBytesMax })
 
 const ballotShape = object({ view: count, counter: count, proposer: proposerText })
-const acceptedShape = object({ ballot: ballotShape, value: optional(valueBytes) })
+const lineageShape = list(object({ proposer: proposerText, from: count, to: count }), { max: 8 })
+const acceptedShape = object({
+  ballot: ballotShape,
+  value: optional(valueBytes),
+  lineage: optional(lineageShape)
+})
 
 const requestShape = object({
   type: oneOf('prepare', 'accept', 'peek', 'seal'),
   name: nameText,
   counter: optional(count),
-  value: optional(valueBytes)
+  value: optional(valueBytes),
+  lineage: optional(lineageShape)
 })
 
 const replyShape = object({
@@ -26,6 +32,7 @@ const replyShape = object({
   accepted: optional(acceptedShape),
   highest: optional(ballotShape),
   own: optional(ballotShape),
+  lostIn: optional(count),
   reason: optional(oneOf('damaged', 'overloaded', 'misplaced'))
 })
 
@@ -49,7 +56,10 @@ export type ReplyBatch = Infer<typeof replyBatch>
 
 /** Asks whether a peer has moved everything that it held when it adopted a view. */
 export const movedRequest = message({ view: count })
-export const movedReply = message({ moved: oneOf('yes', 'no') })
+export const movedReply = message({
+  incarnation: text({ max: 128 }),
+  moved: oneOf('yes', 'no')
+})
 
 /** How a record is stored: the promise by itself, for it changes more often than the value. */
 export const storedPromise = message({ promised: ballotShape })
@@ -73,7 +83,7 @@ export function toWire(request: Request): RequestBatch['items'][number] {
         type,
         name,
         counter: request.ballot.counter,
-        ...(request.value === undefined ? {} : { value: request.value })
+        ...valueToWire(request)
       }
     case 'prepare':
     case 'seal':
@@ -82,7 +92,7 @@ export function toWire(request: Request): RequestBatch['items'][number] {
 }
 
 export function fromWire(
-  { counter = 0, name, type, value }: RequestBatch['items'][number],
+  { counter = 0, lineage = [], name, type, value }: RequestBatch['items'][number],
   { proposer, view }: Pick<RequestBatch, 'proposer' | 'view'>
 ): Request {
   if (!isName(name)) {
@@ -93,29 +103,49 @@ export function fromWire(
     case 'peek':
       return { type, name }
     case 'accept':
-      return { type, name, ballot, value }
+      return { type, name, ballot, value, lineage }
     case 'prepare':
     case 'seal':
       return { type, name, ballot }
   }
 }
 
-export function acceptedToWire({ ballot, value }: Accepted): Infer<typeof acceptedShape> {
-  return value === undefined ? { ballot } : { ballot, value }
+export function acceptedToWire(accepted: Accepted): Infer<typeof acceptedShape> {
+  return { ballot: accepted.ballot, ...valueToWire(accepted) }
 }
 
-export function acceptedFromWire({ ballot, value }: Infer<typeof acceptedShape>): Accepted {
-  return { ballot, value }
+export function acceptedFromWire({
+  ballot,
+  lineage = [],
+  value
+}: Infer<typeof acceptedShape>): Accepted {
+  return { ballot, value, lineage }
+}
+
+/** Without what is empty: a deletion has no value, and most values no lineage of note. */
+function valueToWire({
+  lineage,
+  value
+}: Pick<Accepted, 'lineage' | 'value'>): Pick<Infer<typeof acceptedShape>, 'lineage' | 'value'> {
+  return {
+    ...(value === undefined ? {} : { value }),
+    ...(lineage.length === 0 ? {} : { lineage })
+  }
 }
 
 export function replyToWire(reply: WireReply): ReplyBatch['items'][number] {
   const { type } = reply
   switch (type) {
     case 'promised':
-    case 'held':
-      return reply.accepted === undefined
-        ? { type }
-        : { type, accepted: acceptedToWire(reply.accepted) }
+    case 'held': {
+      const { accepted } = reply
+      const lostIn = type === 'promised' ? reply.lostIn : undefined
+      return {
+        type,
+        ...(accepted === undefined ? {} : { accepted: acceptedToWire(accepted) }),
+        ...(lostIn === undefined ? {} : { lostIn })
+      }
+    }
     case 'conflict':
       return { type, highest: reply.highest, own: reply.accepted }
     case 'refused':
@@ -128,11 +158,13 @@ export function replyToWire(reply: WireReply): ReplyBatch['items'][number] {
 }
 
 export function replyFromWire(item: ReplyBatch['items'][number]): WireReply {
-  const { accepted, highest, own, reason, type } = item
+  const { accepted, highest, lostIn, own, reason, type } = item
+  const held = accepted === undefined ? undefined : acceptedFromWire(accepted)
   switch (type) {
     case 'promised':
+      return { type, accepted: held, ...(lostIn === undefined ? {} : { lostIn }) }
     case 'held':
-      return { type, accepted: accepted === undefined ? undefined : acceptedFromWire(accepted) }
+      return { type, accepted: held }
     case 'conflict':
       if (highest === undefined || own === undefined) {
         throw new MalformedMessageError('a conflict names no ballots')

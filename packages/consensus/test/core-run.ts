@@ -2,7 +2,7 @@ import type { Simulation } from '@murmuration/testkit'
 import type { RegisterOutcome } from '@murmuration/interface'
 import type { Mutants } from '../src/core/mutants.ts'
 import { CoreWorld } from './core-world.ts'
-import type { Peer } from './core-world.ts'
+import type { Conditions, Peer } from './core-world.ts'
 import { isLinearizable } from './wgl.ts'
 import type { RegisterCall } from './wgl.ts'
 
@@ -28,6 +28,15 @@ export interface CoreRunInit {
   readonly operations?: number
   /** Faults at the worst moments: part of the accepts that only one acceptor gets. */
   readonly strikes?: number
+  readonly replicas?: number
+  /** Part of the crashes that damage a record. */
+  readonly damage?: number
+  /** Fixed conditions of network, disks and news. */
+  readonly conditions?: Partial<Conditions>
+  /** Part of the faults that are a loss of power for everybody. */
+  readonly powerCuts?: number
+  /** Part of the faults that are a crash. */
+  readonly crashes?: number
 }
 
 interface Register {
@@ -47,18 +56,16 @@ export class CoreRun {
   #order = 0
   readonly #counts = { committed: 0, unknown: 0, unavailable: 0 }
   readonly #strikes: number
-  /** In a home set of two, damage may cost the majority for good. */
-  readonly #isOdd: boolean
   readonly #deletions: boolean
 
-  constructor(
-    simulation: Pick<Simulation, 'random' | 'log'>,
-    init: CoreRunInit = {},
-    isTraced = true
-  ) {
+  constructor(simulation: Pick<Simulation, 'random' | 'log' | 'trace'>, init: CoreRunInit = {}) {
+    // Lines are only made where they are kept.
+    simulation.log('a run of the cores')
+    const isTraced = simulation.trace.length > 0
     const random = (): number => simulation.random.next()
     const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
-    const replicas = pick([3, 3, 3, 3, 3, 3, 2, 4, 5])
+    const drawn = pick([3, 3, 3, 3, 3, 3, 2, 4, 5])
+    const replicas = init.replicas ?? drawn
     const names = Array.from(
       { length: random() < 0.8 ? 1 : 2 },
       (_, index) => `00000/${replicas}//k${index}`
@@ -71,7 +78,6 @@ export class CoreRun {
       log: isTraced ? (line) => simulation.log(`${this.#world.now.toFixed(2)} ${line()}`) : () => {}
     })
     this.#init = init
-    this.#isOdd = replicas % 2 === 1
     this.#registers = names.map((name) => ({ name, calls: [], values: 0 }))
     this.#strikes = init.strikes ?? pick([0, 0, 0.1, 0.3])
     this.#deletions = init.deletions ?? random() < 0.3
@@ -84,7 +90,9 @@ export class CoreRun {
       world.timeline.after(world.random() * 5, () => this.#client())
     }
     world.timeline.after(10, () => this.#nemesis())
-    world.timeline.runUntil(faultsMs)
+    // With nothing under way faults would find nothing.
+    const total = this.#init.operations ?? 40
+    world.timeline.runUntil(faultsMs, () => this.#issued >= total && this.#open === 0)
     this.#recover()
     for (const { calls, name } of this.#registers) {
       const verdict = isLinearizable(calls)
@@ -103,6 +111,10 @@ export class CoreRun {
     conditions.slow = world.pick([0, 0.05, 0.2])
     conditions.diskMs = world.pick([0.3, 0.3, 4])
     conditions.newsMs = world.pick([60, 200, 500])
+    Object.assign(conditions, this.#init.conditions)
+    if (world.chance(0.4)) {
+      world.pick(world.peers).lag = 8
+    }
     if (this.#strikes > 0) {
       let victims = 0
       world.onSend = (from, to, request) => {
@@ -233,7 +245,12 @@ export class CoreRun {
       return
     }
     const kind = world.random()
-    if (kind < 0.25) {
+    world.erase(world.pick(world.peers))
+    if (world.chance(this.#init.powerCuts ?? 0.04)) {
+      this.#cutPower()
+    } else if (world.chance(this.#init.crashes ?? 0)) {
+      this.#crash(world.pick(world.peers))
+    } else if (kind < 0.25) {
       this.#cut()
     } else if (kind < 0.45) {
       this.#crash(world.pick(world.peers))
@@ -241,6 +258,8 @@ export class CoreRun {
       world.pick(world.peers).pausedUntil = world.now + world.random() * 150
     } else if (kind < 0.85 && this.#init.viewChanges !== false) {
       this.#changeView()
+    } else if (kind > 0.97) {
+      world.stray(world.pick(world.peers))
     }
     world.timeline.after(10 + world.random() * 90, () => this.#nemesis())
   }
@@ -261,6 +280,17 @@ export class CoreRun {
     world.timeline.after(20 + world.random() * 150, () => world.blocked.fill(0))
   }
 
+  /** Everybody is gone at once, with all that is not on disk. */
+  #cutPower(): void {
+    const world = this.#world
+    for (const peer of world.peers) {
+      if (peer.life !== undefined) {
+        world.crash(peer)
+        world.timeline.after(8 + world.random() * 10, () => this.#restart(peer))
+      }
+    }
+  }
+
   #crash(peer: Peer): void {
     const world = this.#world
     if (
@@ -273,9 +303,9 @@ export class CoreRun {
     world.crash(peer)
     const kind = world.random()
     world.timeline.after(5, () => {
-      if (kind < 0.25 && world.mayLose(peer)) {
+      if (kind < 0.25 && kind < 1 - (this.#init.damage ?? 0) && world.mayLose(peer)) {
         world.wipe(peer)
-      } else if (kind > 0.9 && this.#isOdd && world.mayLose(peer)) {
+      } else if (kind > 1 - (this.#init.damage ?? 0.1) && world.mayLose(peer)) {
         world.damage(peer, world.pick(world.names))
       }
     })
@@ -318,8 +348,9 @@ export class CoreRun {
     Object.assign(world.conditions, { loss: 0, duplication: 0, slow: 0, newsMs: 20, diskMs: 0.3 })
     for (const peer of world.peers) {
       peer.pausedUntil = 0
+      peer.lag = 1
     }
-    world.timeline.runUntil(world.now + 250)
+    world.timeline.runUntil(world.now + 130)
     world.peers.forEach((peer) => this.#restart(peer))
     world.newView(world.peers)
     const isSettled = (): boolean => this.#open === 0 && world.settled === world.views.length

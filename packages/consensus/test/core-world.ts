@@ -40,6 +40,8 @@ interface Life {
   readonly syncedAt: Map<RegisterName, number>
   readonly proposers: Map<RegisterName, RegisterProposer>
   readonly context: ProposerContext
+  /** Raised by a mutant only. */
+  fence: number
   /** The view whose duties are being done. */
   movingIn: number
 }
@@ -50,6 +52,8 @@ export interface Peer {
   readonly disk: Disk
   life: Life | undefined
   pausedUntil: number
+  /** News of views and of what is settled takes so many times longer to reach it. */
+  lag: number
 }
 
 /** Faults of the network and disks, as a run has chosen them. */
@@ -114,7 +118,8 @@ export class CoreWorld {
         settled: 0
       },
       life: undefined,
-      pausedUntil: 0
+      pausedUntil: 0,
+      lag: 1
     }))
   }
 
@@ -140,7 +145,7 @@ export class CoreWorld {
   }
 
   /** A new view; where it places each group is drawn at random, with some of the former replicas. */
-  newView(members: readonly Peer[]): void {
+  newView(members: readonly Peer[], home?: readonly Peer[]): void {
     const number = this.views.length + 1
     const before = this.views.at(-1)
     const view: View = {
@@ -168,7 +173,7 @@ export class CoreWorld {
     )
     const named: View = { ...view, tieBreaker: oldest?.peer ?? '' }
     for (const group of new Set(this.names.map(groupOf))) {
-      this.#place(named, before, group)
+      this.#place(named, before, group, home)
     }
     this.views.push(named)
     this.log(() => `view ${number}: ${this.#describe(named)}`)
@@ -184,7 +189,7 @@ export class CoreWorld {
     return `${view.members.map((one) => `${one.peer}#${one.incarnation}`).join(' ')}; ${homes.join(' ')}`
   }
 
-  #place(view: View, before: View | undefined, group: Group): void {
+  #place(view: View, before: View | undefined, group: Group, chosen?: readonly Peer[]): void {
     const { replicas } = partsOf(group)
     const size = Math.min(replicas, view.members.length)
     const stay = this.random()
@@ -193,7 +198,10 @@ export class CoreWorld {
       (one) => old.some((voter) => voter.peer === one.peer) && this.chance(stay)
     )
     const others = this.shuffled(view.members.filter((one) => !kept.includes(one)))
-    const home = [...kept, ...others].slice(0, size)
+    const home =
+      chosen === undefined
+        ? [...kept, ...others].slice(0, size)
+        : view.members.filter((one) => chosen.some(({ name }) => name === one.peer))
     this.#homes.set(`${view.number}/${group}`, homeSetOf(view, home))
   }
 
@@ -211,7 +219,7 @@ export class CoreWorld {
 
   /** Each peer learns each thing at a time of its own. */
   #newsAbout(peer: Peer, learn: () => void): void {
-    const delay = this.random() * this.random() * this.conditions.newsMs
+    const delay = this.random() * this.random() * this.conditions.newsMs * peer.lag
     this.timeline.after(delay, () => {
       if (peer.life === undefined || peer.pausedUntil > this.now) {
         // It asks again when it is back.
@@ -224,7 +232,7 @@ export class CoreWorld {
 
   learn(peer: Peer, number: number): void {
     const { disk } = peer
-    if (peer.life === undefined || number <= disk.view) {
+    if (peer.life === undefined || number <= disk.view || number > this.views.length) {
       return
     }
     if (disk.view === 0) {
@@ -234,6 +242,9 @@ export class CoreWorld {
     disk.settled = Math.max(disk.settled, 1)
     this.log(() => `${peer.name} adopts ${number} (settled ${disk.settled})`)
     this.#adopt(peer, peer.life)
+    if (this.settled > disk.settled) {
+      this.#newsAbout(peer, () => this.#learnSettled(peer, this.settled))
+    }
   }
 
   #learnSettled(peer: Peer, number: number): void {
@@ -263,6 +274,22 @@ export class CoreWorld {
       self: { peer: peer.name, incarnation: peer.disk.incarnation },
       chain: life.context.chain!,
       mutants: this.mutants
+    }
+  }
+
+  /** May happen at any time. */
+  erase(peer: Peer): void {
+    if (peer.life !== undefined && peer.pausedUntil <= this.now && peer.disk.view > 0) {
+      this.#erase(peer, peer.life)
+    }
+  }
+
+  /** A request of a view that was never decided, as from a peer of another cluster or a liar. */
+  stray(peer: Peer): void {
+    if (peer.life !== undefined) {
+      const voter = { peer: peer.name, incarnation: peer.disk.incarnation, weight: 1 }
+      const request = { type: 'peek', name: this.names[0]! } as const
+      this.#serve(peer, peer.life, voter, this.views.length + 1000, request, () => {})
     }
   }
 
@@ -314,6 +341,7 @@ export class CoreWorld {
       syncedAt: new Map(),
       proposers: new Map(),
       context,
+      fence: 0,
       movingIn: 0
     }
     peer.life = life
@@ -451,6 +479,17 @@ export class CoreWorld {
     if (view > disk.view) {
       this.learn(peer, view)
     }
+    if (this.mutants.unverifiedFence === true) {
+      life.fence = Math.max(life.fence, view)
+      if (view < life.fence) {
+        reply({ type: 'fenced', view: life.fence })
+        return
+      }
+    }
+    if (view > disk.view) {
+      // Nobody could show its decision.
+      return
+    }
     const isUnfenced = this.mutants.naiveSwitch === true || this.mutants.noFence === true
     if (view < disk.view && !isUnfenced) {
       reply({ type: 'fenced', view: disk.view })
@@ -508,23 +547,25 @@ export class CoreWorld {
         return
       }
       const situation = this.situation(peer, life)
+      const isIdle = this.mutants.settleFromOne === true && peer.index !== 0
       let open = 1
+      let hasFailed = false
       const finished = (): void => {
         open--
         if (open > 0 || disk.view !== view) {
           return
         }
-        const isDone = [...life.records].every(
-          ([name, record]) => dutyFor(name, record, this.situation(peer, life)) !== 'agree'
-        )
+        const isDone =
+          isIdle ||
+          [...life.records].every(
+            ([name, record]) => dutyFor(name, record, this.situation(peer, life)) !== 'agree'
+          )
         if (isDone && !hasFailed && this.#isCovered(situation.chain)) {
           this.#report(peer, view)
         } else {
           this.timeline.after(20 + this.random() * 30, () => this.#move(peer, life, view))
         }
       }
-      let hasFailed = false
-      const isIdle = this.mutants.settleFromOne === true && peer.index !== 0
       for (const [name, record] of isIdle ? [] : [...life.records]) {
         const duty = dutyFor(name, record, situation)
         if (duty === undefined) {

@@ -391,7 +391,7 @@ function breaking(rule: keyof Mutants): (simulation: Simulation) => Promise<void
 export const workloads: readonly Workload[] = [
   {
     name: 'crdt/replicas',
-    share: 100,
+    share: 40,
     run: async (simulation) => {
       await runReplicas(simulation)
     }

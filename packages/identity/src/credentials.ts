@@ -40,11 +40,16 @@ export interface Credentials {
   verify(shown: readonly Uint8Array[], peer: string): Promise<VerifiedCertificate>
   /**
    * Refuses this peer, or everything a delegate of that name signed, from now on and cuts its
-   * connections. Known to this process only: tell the other members, and again after a restart.
+   * connections. Known to this process only, until it ends; `agree` takes what all members refuse.
    *
    * Throws `UnsupportedInSecretModeError` in secret and open mode, `OverloadedError` at 10,000.
    */
   revoke(peer: KeyName): void
+  /**
+   * Replaces what the cluster has agreed to refuse, peers and serials of certificates, and cuts whom
+   * that concerns. In secret and open mode it changes nothing, as with {@link revoke}.
+   */
+  agree(refused: { readonly peers: readonly string[]; readonly serials: readonly string[] }): void
   /** Calls `listener` after each rise of {@link generation}, for the life of the credentials. */
   onChange(listener: () => void): void
 }
@@ -255,6 +260,8 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
   const { cluster, clock, privateKey } = policy
   const verifier = createVerifier()
   const revoked = new Set<string>()
+  // Bounded by what a view may list.
+  let agreed = { peers: new Set<string>(), serials: new Set<string>() }
   // Bounded by the number of nodes that the embedding process makes with these credentials.
   const listeners = new Set<() => void>()
   let generation = 0
@@ -262,7 +269,11 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
     const roots = policy.rootsFor(peer)
     const expectation = { cluster, peer, roots, now: clock.now() }
     const certificate = await checkCertificate(shown, expectation, verifier.verify)
-    if (revoked.has(peer) || revoked.has(certificate.delegate ?? '')) {
+    const names = [peer, certificate.delegate ?? '']
+    if (
+      names.some((name) => revoked.has(name) || agreed.peers.has(name)) ||
+      agreed.serials.has(certificate.serial)
+    ) {
       throw new InvalidCertificateError('revoked', 'certificate refused (revoked): it was revoked')
     }
     if (certificate.epoch < policy.epochMin()) {
@@ -285,6 +296,12 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
     certificates: policy.certificates,
     verify: (shown: readonly Uint8Array[], peer: string) => firstThatHolds(shown, peer, check),
     revoke: (peer: KeyName) => policy.revoke(peerOf(peer), revoked),
+    agree: ({ peers, serials }: { peers: readonly string[]; serials: readonly string[] }) => {
+      if (policy.mode !== 'root-key') return
+      const isNews = !isSame(agreed.peers, peers) || !isSame(agreed.serials, serials)
+      agreed = { peers: new Set(peers), serials: new Set(serials) }
+      if (isNews) changed()
+    },
     onChange: (listener: () => void) => {
       listeners.add(listener)
     }
@@ -371,4 +388,8 @@ function checkEpoch(epoch: number): number {
     throw new InvalidParametersError('an epoch is an integer of 0 or more')
   }
   return epoch
+}
+
+function isSame(set: ReadonlySet<string>, list: readonly string[]): boolean {
+  return set.size === list.length && list.every((one) => set.has(one))
 }

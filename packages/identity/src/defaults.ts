@@ -101,3 +101,47 @@ export const keyFileBytesMax = 4_096
  * more, and hold back what could be on its way.
  */
 export const gatherBytesMax = 65_536
+
+/** Milliseconds for which an issued certificate holds, where nobody says otherwise (24 hours). */
+export const issuedTtlMs = 86_400_000
+
+/** Shortest and longest lifetime of an issued certificate, in milliseconds. */
+export const issuedTtlMsMin = 1_000
+export const issuedTtlMsMax = 31_536_000_000
+
+/** Milliseconds for which an invitation can be used, where nobody says otherwise (24 hours). */
+export const invitationTtlMs = 86_400_000
+
+/** Bytes of an invitation, and addresses in it. */
+export const invitationBytesMax = 4_096
+export const invitationAddressesMax = 8
+
+/** Used invitations that are remembered until they expire. More are refused until some have. */
+export const invitationsUsedMax = 10_000
+
+/** Share of a certificate's life after which it is renewed: there is as much time again for trying. */
+export const renewAtShare = 0.5
+
+/**
+ * A new certificate is shown a second time after this share of its life, at most so many milliseconds
+ * later: longer than an admission takes, and well before the old one expires.
+ */
+export const showAgainShare = 0.1
+export const showAgainMsMax = 10_000
+
+/** Times that a peer is shown new certificates until it has taken them. */
+export const showAttemptsMax = 3
+
+/** Milliseconds before a renewal that failed is tried again, at first and at most; jittered. */
+export const renewRetryMsMin = 250
+export const renewRetryMsMax = 60_000
+
+/** Milliseconds for one question to another peer about certificates. */
+export const certificateCallMs = 3_000
+
+/** Shortest and longest time between two looks for expired certificates, in milliseconds. */
+export const sweepMsMin = 250
+export const sweepMsMax = 60_000
+
+/** Sequence numbers whose content is remembered, to notice a second content; about 150 bytes each. */
+export const equivocationsWatched = 16_384

@@ -17,6 +17,20 @@ export {
 export type { IssueDelegateInit, IssueInit, KeyName, VerifyOptions } from './certificates.ts'
 export { readCertificate } from './core/certificate.ts'
 export type { Certificate, CertificateInit, VerifiedCertificate } from './core/certificate.ts'
+export { createIssuer } from './issuer.ts'
+export type { Issuer, IssuerInit } from './issuer.ts'
+export { createInvitation, readInvitation } from './invitation.ts'
+export type { Invitation, InviteInit } from './invitation.ts'
+export {
+  certificateMethods,
+  createCertificateService,
+  redeemInvitation,
+  storeCertificate,
+  storedCertificate
+} from './certificate-service.ts'
+export type { CertificateService, CertificateServiceComponents } from './certificate-service.ts'
+export { createEquivocationWatch } from './equivocation.ts'
+export type { Equivocation, EquivocationWatch, Statement } from './equivocation.ts'
 export { createOpener, createSealer } from './sealing.ts'
 export type {
   Envelope,

@@ -170,6 +170,13 @@ export class NotAdmittedError extends MurmurationError {
   }
 }
 
+/** The certificate of the peer gives it no role that may do this. */
+export class NotPermittedError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('NotPermittedError', message, { code: 'ERR_NOT_PERMITTED', ...detail })
+  }
+}
+
 /** A signature, certificate or envelope does not hold. */
 export class InvalidSignatureError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
@@ -261,6 +268,13 @@ export class ConsistencyUnavailableError extends MurmurationError {
       code: 'ERR_CONSISTENCY_UNAVAILABLE',
       ...detail
     })
+  }
+}
+
+/** The clock of the owner is too far from those of the other members; nothing was changed. */
+export class ClockSkewError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('ClockSkewError', message, { code: 'ERR_CLOCK_SKEW', ...detail })
   }
 }
 

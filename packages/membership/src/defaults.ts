@@ -33,11 +33,20 @@ export const highMark = 9
 /** Fewer reports than this are taken for noise of single links. */
 export const lowMark = 3
 
+/** Where not all watch all, alerts of closed ports are gathered for so long before they are sent. */
+export const alertBatchMs = 100
+
 /** Rings of the expander, thus peers that each peer watches above {@link fullMeshMax}. */
 export const ringCount = 10
 
 /** Members that vote on the next view; above, so many are chosen by hashing. Odd. */
 export const acceptorsMax = 21
+
+/** In views of more members news is passed on from member to member, not told by one to all. */
+export const announceMax = 50
+
+/** Acceptors that are asked for a lease beside the majority that granted the last one. */
+export const renewalSpare = 2
 
 /** How long changes are collected before a view is proposed. Longer makes fewer, larger changes. */
 export const batchMs = 100

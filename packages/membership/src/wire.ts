@@ -1,4 +1,4 @@
-import type { Rpc } from '@murmuration/interface'
+import type { Rpc, RpcHandler } from '@murmuration/interface'
 import { equals } from 'uint8arrays/equals'
 import { exchanges } from './core/messages.ts'
 import type { Method } from './core/messages.ts'
@@ -38,12 +38,14 @@ export class Wire {
   /** Serves the methods. Bad bytes are refused with `MalformedMessageError`. */
   handleAll(serve: (from: string, sent: Sent, signal: AbortSignal) => Promise<Answered>): void {
     for (const method of methods) {
-      this.#rpc.handle(`membership.${method}`, async (bytes, { peer, signal }) => {
+      const handler: RpcHandler = async (bytes, { peer, signal }) => {
         // As above.
         const sent = { method, message: this.#decode(method, 'request', peer, bytes) } as Sent
         const { message } = await serve(peer, sent, signal)
         return this.#encode(method, 'answer', message)
-      })
+      }
+      // A peer that is busy with other work must not look dead.
+      this.#rpc.handle(`membership.${method}`, handler, { urgent: true })
     }
   }
 

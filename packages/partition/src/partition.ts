@@ -16,7 +16,7 @@ import type {
 import { describeLinks, situationOf } from './core/links.ts'
 import type { Links } from './core/links.ts'
 import { Rest } from './core/rest.ts'
-import { Rows } from './core/rows.ts'
+import { isSame, Rows } from './core/rows.ts'
 import { simulateSplit } from './core/simulate.ts'
 import { standingOf } from './core/standing.ts'
 import { strategyOf } from './core/strategies.ts'
@@ -42,7 +42,7 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
   readonly #default: PartitionPolicy
   readonly #stableAfterMs: (members: number) => number
   readonly #onChange = (): void => this.#update()
-  #rows: Rows
+  #rows = new Rows('', 0)
   #rest: Rest | undefined
   /** Decisions until the next change: they are asked for with every call. */
   #decisions = new Map<PartitionStrategy, SplitDecision>()
@@ -57,8 +57,6 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
     this.#components = components
     this.#default = init.policy ?? 'pause-minority'
     this.#stableAfterMs = (members) => init.stableAfterMs ?? stableAfterMs(members)
-    const { self } = components.membership
-    this.#rows = new Rows(self.peer, self.boot)
   }
 
   get status(): PartitionStatus {
@@ -112,6 +110,8 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
 
   start(): void {
     const { membership, rpc } = this.#components
+    // Membership knows who it is once it has started, which is before this.
+    this.#rows = new Rows(membership.self.peer, membership.self.boot)
     membership.addEventListener('view', this.#onChange)
     membership.addEventListener('reachability', this.#onChange)
     rpc?.handle(METHOD, (bytes) => {
@@ -190,7 +190,7 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
     if (view === undefined) return
     const now = this.#now()
     const seen = this.#seen(view)
-    const isNews = this.#rows.see(seen, now)
+    this.#rows.see(seen, now)
     const self = membership.self.peer
     const rows = seen.has(self)
       ? this.#rows.all
@@ -198,9 +198,7 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
     const links = { self, view, rows }
     const known = this.#rest?.current
     if (this.#rest === undefined) this.#rest = new Rest(links, now)
-    if (isNews || known?.view !== view || known?.rows.size !== rows.size) {
-      this.#rest.change(links, now)
-    }
+    if (known !== undefined && !isEqual(known, links)) this.#rest.change(links, now)
     if (this.#components.clock === undefined) this.#rest.settle(now, 0)
     this.#decisions.clear()
     const { status, unreachable } = standingOf(view, (peer) => seen.get(peer) ?? 'reachable')
@@ -268,6 +266,14 @@ export class MembershipPartition extends TypedEventEmitter<PartitionEvents> impl
     }
     this.safeDispatchEvent('healed', { detail })
   }
+}
+
+function isEqual(a: Links, b: Links): boolean {
+  if (a.view !== b.view || a.rows.size !== b.rows.size) return false
+  return [...a.rows].every(([observer, row]) => {
+    const other = b.rows.get(observer)
+    return other !== undefined && isSame(row, other)
+  })
 }
 
 const empty = new Uint8Array()

@@ -33,7 +33,8 @@ export function withHedge<R>(
 ): (options?: AbortOptions) => Promise<R> {
   const { afterMs = defaults.hedgeAfterMs, hedgesMax = defaults.hedgesMax } = options
   const clock = options.clock ?? systemClock
-  if (options.idempotent !== true) {
+  // For callers without types.
+  if (!options.idempotent) {
     throw new InvalidParametersError('only idempotent operations may be hedged')
   }
   if (!(afterMs >= 0 && afterMs <= 3_600_000)) {

@@ -90,7 +90,8 @@ export function withRetry<A extends readonly unknown[], R>(
 ): (...args: A) => Promise<R> {
   const { attemptsMax = defaults.attemptsMax, isRetryable = mayPass } = options
   const { baseMs = defaults.retryBaseMs, maxMs = defaults.retryMaxMs } = options
-  if (options.idempotent !== true) {
+  // For callers without types.
+  if (!options.idempotent) {
     throw new InvalidParametersError('only idempotent operations may be repeated')
   }
   if (!Number.isInteger(attemptsMax) || attemptsMax < 1 || attemptsMax > 100) {

@@ -14,6 +14,7 @@ export interface InboundInit {
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly runs: RunQueue
+  readonly authorize?: ((peer: string, method: string) => boolean) | undefined
   readonly defer: Defer
   readonly log: Logger
 }

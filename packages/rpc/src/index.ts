@@ -55,6 +55,14 @@ export interface RpcInit extends LimitOptions {
    * @default true
    */
   readonly openAhead?: boolean
+
+  /**
+   * Whether a peer (PeerId as text) may use a method; others are answered `NotPermittedError`. Asked
+   * for each request, so it has to be quick. Calls to oneself are not asked about.
+   *
+   * @default every connected peer may use every method
+   */
+  readonly authorize?: (peer: string, method: string) => boolean
 }
 
 /** What `rpc` needs; libp2p passes these to its services. */
@@ -103,7 +111,7 @@ export function rpc(init: RpcInit = {}): (components: RpcComponents) => Rpc {
     const now = (): number => (clock ?? systemClock).monotonic()
     const { sliceMs, startsStart, startsMax } = fixed
     const runs = new RunQueue({ now, nextTurn, sliceMs, startsStart, startsMax })
-    const inbound = new Inbound({ ...shared, runs })
+    const inbound = new Inbound({ ...shared, runs, authorize: init.authorize })
     const observer =
       components.metrics &&
       registerMetrics(components.metrics, {

@@ -11,7 +11,9 @@ export function simulatedPlatform(
   node: SimulatedNode,
   { contacts, found }: Required<Pick<Platform, 'contacts' | 'found'>>
 ): Platform {
-  const { name, clock, random, store, rpc, links } = node
+  const { name, random, store, rpc, links } = node
+  // The wall clock of a real machine counts whole milliseconds.
+  const clock = { ...node.clock, now: () => Math.floor(node.clock.now()) }
   return {
     peer: name,
     clock,

@@ -34,6 +34,8 @@ export { checkSessions } from './checkers/sessions.ts'
 export type { SessionOperation, Versions } from './checkers/sessions.ts'
 export { assertHolds, ViolationError } from './checkers/violation.ts'
 export type { Violation } from './checkers/violation.ts'
+export { dialFrom, LoopbackLinks } from './loopback-links.ts'
+export type { LinkConditions, LoopbackPlace } from './loopback-links.ts'
 export type { NetworkConditions } from './network.ts'
 export { createRandom, integerBetween, pick } from './random.ts'
 export { registryCases } from './registry-compliance.ts'
@@ -104,6 +106,18 @@ export interface Simulation {
   failWrites(name: string, failing: boolean): void
   /** Moves the wall clock of a node, never its monotonic one. */
   skew(name: string, skewMs: number): void
+  /**
+   * Lets both clocks of a node run fast (above 0) or slow by this part, such as 0.05, from now on.
+   * Timers that are set already keep their time.
+   */
+  drift(name: string, parts: number): void
+  /** Size of the disk of a node in bytes: writes beyond are refused with `StorageError`. */
+  limitDisk(name: string, bytesMax: number): void
+  /**
+   * Flips a bit on the disk of a node, in the value of a key or a random one: reading it gives
+   * `CorruptDataError` until it is written anew. Returns the key; undefined if there is none.
+   */
+  flipBit(name: string, key?: string): string | undefined
   /** Stops a node as SIGSTOP does: its timers and messages wait. */
   pause(name: string): void
   resume(name: string): void
@@ -112,7 +126,17 @@ export interface Simulation {
   /** Drops messages of one direction, silently. */
   block(from: string, to: string): void
   unblock(from: string, to: string): void
-  /** Drops all messages between nodes of different sides, silently. */
+  /** Drops all messages of some nodes to others, silently: a one-way split. */
+  blockAll(from: readonly string[], to: readonly string[]): void
+  /**
+   * Lets each node reach its nearest neighbours on a ring only, a majority, and no two the same one:
+   * everybody can find a majority, and no majority agrees on who is in it.
+   */
+  majoritiesRing(names: readonly string[]): void
+  /**
+   * Drops all messages between nodes of different sides, silently. A node on no side is a bridge: it
+   * reaches all of them.
+   */
   split(...sides: readonly (readonly string[])[]): void
   /** Ends all blocks and splits. */
   heal(): void

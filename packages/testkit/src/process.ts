@@ -1,4 +1,5 @@
 import type { Clock } from '@murmuration/interface'
+import type { LocalTime } from './local-time.ts'
 import type { EventOwner, ScheduledEvent, Scheduler } from './scheduler.ts'
 
 /**
@@ -71,12 +72,12 @@ export class SimulatedProcess implements EventOwner {
     this.#waiting = []
   }
 
-  /** The clock of this process; `skewMs` moves its wall clock only. */
-  clock(skewMs: () => number): Clock {
+  /** The clock of this process, as its machine counts time. */
+  clock(time: LocalTime): Clock {
     return {
-      now: () => Math.floor(1_700_000_000_000 + this.#scheduler.now + skewMs()),
-      monotonic: () => this.#scheduler.now,
-      schedule: (delayMs, task) => this.post(delayMs, 'timer', task)
+      now: () => 1_700_000_000_000 + time.monotonic() + time.skewMs,
+      monotonic: () => time.monotonic(),
+      schedule: (delayMs, task) => this.post(delayMs / time.rate, 'timer', task)
     }
   }
 }

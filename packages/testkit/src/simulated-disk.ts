@@ -1,10 +1,13 @@
-import { StorageError } from '@murmuration/interface'
+import { CorruptDataError, StorageError } from '@murmuration/interface'
 import type { Random, Store, StoreOperation, StoreRange } from '@murmuration/interface'
-import { integerBetween } from './random.ts'
+import { integerBetween, pick } from './random.ts'
 import type { SimulatedProcess } from './process.ts'
 
-/** What becomes of writes without `sync` when the node crashes. */
-export type UnsyncedFate = 'lost' | 'kept' | 'some'
+/**
+ * What becomes of writes without `sync` when the node crashes. `torn`: the last one was half written,
+ * so the store drops it whole, and all before it survive.
+ */
+export type UnsyncedFate = 'lost' | 'kept' | 'some' | 'torn'
 
 interface PendingWrite {
   readonly batch: readonly StoreOperation[]
@@ -22,6 +25,9 @@ export class SimulatedDisk {
   #unsynced: PendingWrite[] = []
   #busyUntil = 0
   #failing = false
+  #bytesMax = Infinity
+  /** Keys whose value has a wrong bit. */
+  readonly #damaged = new Set<string>()
   readonly #random: Random
   readonly #writeMs: readonly [number, number]
 
@@ -35,19 +41,35 @@ export class SimulatedDisk {
     this.#failing = value
   }
 
+  /** Writes that need more are refused with `StorageError` and change nothing. */
+  set bytesMax(value: number) {
+    this.#bytesMax = value
+  }
+
+  /** Flips a bit of one value, a random one by default; returns its key, if there is any. */
+  damage(key?: string): string | undefined {
+    const found = key ?? pick(this.#random, [...this.#visible.keys()].toSorted(compareText))
+    if (found === undefined || !this.#visible.has(found)) {
+      return undefined
+    }
+    this.#damaged.add(found)
+    return found
+  }
+
   /** The store as this process sees it. */
   open(process: SimulatedProcess, now: () => number): Store {
     this.#busyUntil = 0
     return storeView(this.#visible, '', {
       alive: () => process.alive,
+      isDamaged: (key) => this.#damaged.has(key),
       write: (batch, sync) => this.#write(process, now, batch, sync)
     })
   }
 
   crash(fate: UnsyncedFate): void {
     const count = this.#unsynced.length
-    const kept =
-      fate === 'kept' ? count : fate === 'lost' ? 0 : integerBetween(this.#random, 0, count)
+    const fates = { kept: count, lost: 0, torn: Math.max(0, count - 1) }
+    const kept = fate === 'some' ? integerBetween(this.#random, 0, count) : fates[fate]
     for (const { batch } of this.#unsynced.slice(0, kept)) {
       applyTo(this.#durable, batch)
     }
@@ -57,8 +79,19 @@ export class SimulatedDisk {
 
   wipe(): void {
     this.#durable.clear()
+    this.#damaged.clear()
     this.#visible = new Map()
     this.#unsynced = []
+  }
+
+  /** What the disk holds with all writes that are under way, and this one. */
+  #bytesWith(batch: readonly StoreOperation[]): number {
+    const all = new Map(this.#visible)
+    for (const { batch: earlier } of this.#unsynced) {
+      applyTo(all, earlier)
+    }
+    applyTo(all, batch)
+    return [...all].reduce((sum, [key, value]) => sum + bytesOf(key, value), 0)
   }
 
   #write(
@@ -69,6 +102,9 @@ export class SimulatedDisk {
   ): Promise<void> {
     if (this.#failing) {
       return Promise.reject(new StorageError('the simulated disk refuses writes'))
+    }
+    if (this.#bytesMax < Infinity && this.#bytesWith(batch) > this.#bytesMax) {
+      return Promise.reject(new StorageError('no space is left on the simulated disk'))
     }
     const pending: PendingWrite = {
       batch: batch.map(({ key, value }) => ({ key, value: value?.slice() })),
@@ -81,6 +117,9 @@ export class SimulatedDisk {
     return new Promise((resolve) => {
       process.post(this.#busyUntil - now(), 'message', () => {
         applyTo(this.#visible, pending.batch)
+        for (const { key } of pending.batch) {
+          this.#damaged.delete(key)
+        }
         if (sync) {
           const covered = this.#unsynced.indexOf(pending) + 1
           for (const earlier of this.#unsynced.splice(0, covered)) {
@@ -93,7 +132,13 @@ export class SimulatedDisk {
   }
 }
 
+/** Bytes of a record: its key as UTF-16, about, and its value. */
+function bytesOf(key: string, value: Uint8Array | undefined): number {
+  return value === undefined ? 0 : 2 * key.length + value.length
+}
+
 interface StorePort {
+  readonly isDamaged: (key: string) => boolean
   readonly alive: () => boolean
   readonly write: (batch: readonly StoreOperation[], sync: boolean) => Promise<void>
 }
@@ -102,6 +147,7 @@ function storeView(data: ReadonlyMap<string, Uint8Array>, prefix: string, port: 
   return {
     get: async (key) => {
       await untilAlive(port)
+      refuseDamaged(port, prefix + key)
       return data.get(prefix + key)?.slice()
     },
     write: (batch, { sync }) => {
@@ -137,7 +183,15 @@ async function* readRange(
     found.reverse()
   }
   for (const [key, value] of found.slice(0, range.limit ?? found.length)) {
+    refuseDamaged(port, key)
     yield [key.slice(prefix.length), value.slice()]
+  }
+}
+
+/** As the checksums of the real store do: never a wrong value, never an absent one. */
+function refuseDamaged(port: StorePort, key: string): void {
+  if (port.isDamaged(key)) {
+    throw new CorruptDataError(`the value of ${key} does not match its checksum`)
   }
 }
 

@@ -1,5 +1,6 @@
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Clock, Random } from '@murmuration/interface'
+import { LocalTime } from './local-time.ts'
 import { SimulatedNetwork } from './network.ts'
 import type { NetworkConditions } from './network.ts'
 import { SimulatedProcess } from './process.ts'
@@ -13,13 +14,15 @@ import type { CrashOptions, Simulation, SimulationInit, SimulatedNode } from './
 
 /** Lines of trace that are kept; the oldest ones go first. */
 const traceLinesMax = 20_000
+/** Quartz drifts by thousandths of a percent; protocols allow for a few percent. */
+const driftMax = 0.5
 
 /** What stays of a node from life to life. */
 interface Machine {
   readonly disk: SimulatedDisk
   readonly random: Random
+  readonly time: LocalTime
   life: number
-  skewMs: number
   process: SimulatedProcess | undefined
   node: SimulatedNode | undefined
   rpc: SimulatedRpc | undefined
@@ -91,7 +94,26 @@ export class DeterministicSimulation implements Simulation {
   }
 
   skew(name: string, skewMs: number): void {
-    this.#machine(name).skewMs = skewMs
+    this.#machine(name).time.skewMs = skewMs
+  }
+
+  drift(name: string, parts: number): void {
+    if (!(Math.abs(parts) <= driftMax)) {
+      throw new InvalidParametersError(`a clock drifts by ${driftMax} at most, not ${parts}`)
+    }
+    this.#log(() => `the clock of ${name} drifts by ${parts}`)
+    this.#machine(name).time.rate = 1 + parts
+  }
+
+  limitDisk(name: string, bytesMax: number): void {
+    this.#log(() => `the disk of ${name} holds ${bytesMax} bytes`)
+    this.#machine(name).disk.bytesMax = bytesMax
+  }
+
+  flipBit(name: string, key?: string): string | undefined {
+    const damaged = this.#machine(name).disk.damage(key)
+    this.#log(() => `the value of ${damaged} on the disk of ${name} is damaged`)
+    return damaged
   }
 
   pause(name: string): void {
@@ -113,11 +135,34 @@ export class DeterministicSimulation implements Simulation {
     this.#network.unblock(from, to)
   }
 
+  blockAll(from: readonly string[], to: readonly string[]): void {
+    this.#log(() => `messages from ${from.join(' ')} to ${to.join(' ')} are dropped`)
+    for (const name of from) {
+      for (const other of to.filter((one) => one !== name)) {
+        this.#network.block(name, other)
+      }
+    }
+  }
+
+  majoritiesRing(names: readonly string[]): void {
+    this.#log(() => `each of ${names.join(' ')} sees its nearest majority only`)
+    const reach = Math.ceil(Math.floor(names.length / 2) / 2)
+    for (const [at, name] of names.entries()) {
+      for (const [place, other] of names.entries()) {
+        const apart = Math.abs(at - place)
+        if (Math.min(apart, names.length - apart) > reach) {
+          this.#network.block(name, other)
+        }
+      }
+    }
+  }
+
   split(...sides: readonly (readonly string[])[]): void {
     this.#log(() => `split ${sides.map((side) => side.join(' ')).join(' | ')}`)
     for (const [index, side] of sides.entries()) {
-      for (const other of sides.filter((_, position) => position !== index).flat()) {
-        for (const name of side) {
+      const others = sides.filter((_, position) => position !== index).flat()
+      for (const name of side) {
+        for (const other of others) {
           this.#network.block(name, other)
         }
       }
@@ -177,8 +222,8 @@ export class DeterministicSimulation implements Simulation {
     const machine: Machine = {
       disk: new SimulatedDisk(random, this.#init.diskMs ?? [0.05, 0.3]),
       random,
+      time: new LocalTime(() => this.#scheduler.now),
       life: 0,
-      skewMs: 0,
       process: undefined,
       node: undefined,
       rpc: undefined
@@ -198,7 +243,7 @@ export class DeterministicSimulation implements Simulation {
     machine.node = {
       name,
       life: machine.life,
-      clock: process.clock(() => machine.skewMs),
+      clock: process.clock(machine.time),
       random: createRandom(this.seed, `${name}/${machine.life}`),
       rpc,
       links,
@@ -232,7 +277,7 @@ export class DeterministicSimulation implements Simulation {
 /** The clock of a test itself: it dies with no node. */
 export function testClock(simulation: Simulation): Clock {
   return {
-    now: () => Math.floor(1_700_000_000_000 + simulation.now),
+    now: () => 1_700_000_000_000 + simulation.now,
     monotonic: () => simulation.now,
     schedule: (delayMs, task) => simulation.after(delayMs, task)
   }

@@ -18,6 +18,8 @@ export interface Options {
   /** Where the state of an unfinished command is kept. */
   readonly resume: string | undefined
   readonly workers: number
+  /** All runs should fit into so much time: dear workloads get fewer of them. */
+  readonly withinMinutes: number | undefined
   readonly help: boolean
 }
 
@@ -29,7 +31,7 @@ export class UsageError extends Error {
   }
 }
 
-export const usage = `pnpm simulate [--runs N] [--seed S] [--only PACKAGE|PACKAGE/NAME] [--workers N] [--resume FILE]
+export const usage = `pnpm simulate [--runs N] [--seed S] [--only PACKAGE|PACKAGE/NAME] [--workers N] [--within MINUTES] [--resume FILE]
 pnpm simulate --only PACKAGE/NAME --seed S --runs 1 --trace   what happened in one run
 pnpm simulate --mutants [--seed S] [--only …]                 each deliberate mistake must be found
 pnpm simulate --corpus [--only …]                             kept seeds, and the killing seed of each mutant`
@@ -48,6 +50,7 @@ export function readOptions(args: readonly string[]): Options {
     trace: values.trace === true,
     resume: values.resume,
     workers: integer('--workers', values.workers, 1, 256) ?? availableParallelism(),
+    withinMinutes: integer('--within', values.within, 1, 100_000),
     help: values.help === true
   }
   if (options.trace && (options.runs !== 1 || options.seed === undefined)) {
@@ -75,6 +78,7 @@ function parse(args: readonly string[]) {
         trace: { type: 'boolean' },
         resume: { type: 'string' },
         workers: { type: 'string' },
+        within: { type: 'string' },
         help: { type: 'boolean', short: 'h' }
       }
     }).values

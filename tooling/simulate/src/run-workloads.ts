@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { relative } from 'node:path'
 import { root } from './catalogue.ts'
+import type { Workload } from '@murmuration/testkit'
 import type { Simulated } from './catalogue.ts'
 import { keep } from './corpus.ts'
+import { fit, measure } from './fitting.ts'
 import { UsageError } from './options.ts'
 import type { Options } from './options.ts'
 import { Pool } from './pool.ts'
@@ -24,10 +26,10 @@ export async function runWorkloads(
 ): Promise<number> {
   const workloads = simulated.flatMap((one) => one.workloads)
   if (workloads.length === 0) throw new UsageError(`There is no workload in "${options.only}".`)
-  const counts = divide(options.runs, workloads)
   const file = stateFileOf(options)
-  const saved = savedState(file, options, counts)
+  const saved = savedState(file, options, workloads)
   const seed = saved?.seed ?? options.seed ?? randomInt(2 ** 32)
+  const counts = saved === undefined ? await countsOf(workloads, options, seed) : countsIn(saved)
   const tasks = tasksOf(counts, seed, saved)
   const session = new Session(tasks, { file, options, seed, violations: saved?.violations ?? 0 })
   const before = session.done
@@ -42,14 +44,33 @@ export async function runWorkloads(
 function savedState(
   file: string,
   options: Options,
-  counts: Map<string, number>
+  workloads: readonly Workload[]
 ): SavedState | undefined {
   const saved = readState(file)
-  if (saved === undefined || fits(saved, options, counts)) return saved
+  if (saved === undefined || fits(saved, options, workloads)) return saved
   if (options.resume !== undefined) {
     throw new UsageError(`${file} is the state of other runs: delete it, or name another file.`)
   }
   return undefined
+}
+
+/** How many runs each workload gets. */
+async function countsOf(
+  workloads: readonly Workload[],
+  { runs, workers, withinMinutes }: Options,
+  seed: number
+): Promise<ReadonlyMap<string, number>> {
+  if (withinMinutes === undefined) return divide(runs, workloads)
+  const costs = await measure(workloads, { seed, workers })
+  const counts = fit(runs, workloads, { costs, workers, withinMs: withinMinutes * 60_000 })
+  for (const [name, count] of counts) {
+    console.log(`${String(count).padStart(9)} × ${costs.get(name)?.toFixed(1)} ms  ${name}`)
+  }
+  return counts
+}
+
+function countsIn({ workloads }: SavedState): ReadonlyMap<string, number> {
+  return new Map(Object.entries(workloads).map(([name, { count }]) => [name, count]))
 }
 
 function tasksOf(
@@ -78,7 +99,7 @@ class Session {
   readonly #pool: Pool
   readonly #progress: Progress
   #violations: number
-  #savedAt = performance.now()
+  #savedAt = -Infinity
   #isInterrupted = false
 
   constructor(tasks: readonly Task[], init: SessionInit) {
@@ -138,7 +159,8 @@ class Session {
   #save(): void {
     this.#savedAt = performance.now()
     const { file, options, seed } = this.#init
-    const { runs, only } = options
-    writeState(file, { runs, seed, only, violations: this.#violations }, this.#tasks)
+    const { runs, only, withinMinutes } = options
+    const head = { runs, seed, only, withinMinutes, violations: this.#violations }
+    writeState(file, head, this.#tasks)
   }
 }

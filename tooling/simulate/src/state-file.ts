@@ -1,8 +1,10 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Workload } from '@murmuration/testkit'
 import { root } from './catalogue.ts'
 import { UsageError } from './options.ts'
 import type { Options } from './options.ts'
+import { divide } from './schedule.ts'
 import type { Task } from './schedule.ts'
 
 /** What is remembered of a command that was interrupted. */
@@ -10,6 +12,7 @@ export interface SavedState {
   readonly runs: number
   readonly seed: number
   readonly only: string | undefined
+  readonly withinMinutes: number | undefined
   /** Seeds of each workload: how many there are to run, and how many of them were run. */
   readonly workloads: Readonly<Record<string, { readonly count: number; readonly done: number }>>
   readonly violations: number
@@ -36,15 +39,25 @@ export function readState(file: string): SavedState | undefined {
   }
 }
 
-/** The state fits if it divides the same runs in the same way. */
-export function fits(saved: SavedState, options: Options, counts: Map<string, number>): boolean {
+/** The state fits if it is of the same runs of the same workloads, divided in the same way. */
+export function fits(
+  saved: SavedState,
+  options: Options,
+  workloads: readonly Pick<Workload, 'name' | 'share'>[]
+): boolean {
+  const { runs, seed, only, withinMinutes } = options
   const names = Object.keys(saved.workloads)
+  const expected = withinMinutes === undefined ? divide(runs, workloads) : undefined
   return (
-    saved.runs === options.runs &&
-    saved.only === options.only &&
-    (options.seed === undefined || saved.seed === options.seed) &&
-    names.length === counts.size &&
-    names.every((name) => saved.workloads[name]?.count === counts.get(name))
+    saved.runs === runs &&
+    saved.only === only &&
+    saved.withinMinutes === withinMinutes &&
+    (seed === undefined || saved.seed === seed) &&
+    names.length === workloads.length &&
+    workloads.every(({ name }) => {
+      const count = saved.workloads[name]?.count
+      return count !== undefined && (expected === undefined || count === expected.get(name))
+    })
   )
 }
 

@@ -92,7 +92,7 @@ function prepare(
 
 function accept(
   held: RegisterRecord,
-  { ballot, value }: Request & { readonly type: 'accept' },
+  { ballot, lineage, value }: Request & { readonly type: 'accept' },
   mutants: Mutants
 ): AcceptorStep {
   const { accepted, promised } = held
@@ -113,7 +113,7 @@ function accept(
     reply: { type: 'accepted' },
     record: {
       promised: compareBallots(next, promised) > 0 ? next : promised,
-      accepted: { ballot, value },
+      accepted: { ballot, value, lineage },
       sealed: false,
       damagedIn: undefined
     }
@@ -134,9 +134,9 @@ function seal(held: RegisterRecord, ballot: Ballot): AcceptorStep {
 }
 
 /**
- * Neither what it promised nor what it accepted can be told, so it does not speak for the register.
- * In a later view its promises are void; what is accepted then was agreed by others, without it,
- * and takes the place of all that it may have lost.
+ * What it promised and accepted up to a view is lost, so it has no say on that. In a later view all
+ * those promises are void, and it votes as a new replica of that view does; what is accepted then was
+ * agreed by others, without it, and takes the place of all that it may have lost.
  */
 function answerDamaged(
   held: RegisterRecord,
@@ -144,13 +144,19 @@ function answerDamaged(
   request: Request,
   isHome: boolean
 ): AcceptorStep {
-  if (request.type === 'accept' && isHome && request.ballot.view > damagedIn) {
-    return accept(emptyRecord, request, {})
-  }
   if (request.type === 'seal') {
     return { reply: { type: 'sealed' } }
   }
-  return refuse('damaged')
+  if (request.type === 'peek' || request.ballot.view <= damagedIn) {
+    return refuse('damaged')
+  }
+  if (request.type === 'accept') {
+    return isHome ? accept(held, request, {}) : refuse('misplaced')
+  }
+  const step = prepare(held, request.ballot, isHome, {})
+  return step.reply.type === 'promised'
+    ? { ...step, reply: { ...step.reply, lostIn: damagedIn } }
+    : step
 }
 
 function conflict({ accepted, promised }: RegisterRecord): AcceptorStep {
@@ -186,6 +192,9 @@ export function isErasable(
   { accepted, promised, sealed, damagedIn }: RegisterRecord,
   { chain, mutants, self }: AcceptorSituation
 ): boolean {
+  if (mutants.naiveSwitch === true) {
+    return false
+  }
   const group = groupOf(name)
   const from = mutants.eraseBeforeSettled === true ? chain.number : chain.settled
   if (!chain.homesSince(from, group).some((set) => isVoter(set, self))) {

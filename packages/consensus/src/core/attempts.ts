@@ -1,5 +1,8 @@
 import { compareBallots } from './ballot.ts'
 import type { Ballot } from './ballot.ts'
+import { includes, reaches } from './lineage.ts'
+import type { Lineage } from './lineage.ts'
+import type { Mutants } from './mutants.ts'
 import type { Operation, Trial } from './operation.ts'
 import type { Accepted, Answer } from './requests.ts'
 
@@ -8,6 +11,7 @@ export interface Attempt {
   readonly view: number
   readonly ballot: Ballot
   readonly value: Uint8Array | undefined
+  readonly lineage: Lineage
   readonly trials: readonly Trial[]
 }
 
@@ -15,8 +19,8 @@ export interface Attempt {
  * Accepts of one proposer that got no majority and may take effect all the same: an acceptor that
  * took one, however late, may be the one whose value the next proposer builds on.
  *
- * They are of one view. Their changes may be tried again, beside them: if one of this proposer's
- * accepts is chosen after a phase 1 that met nothing newer of others, it replaces all the rest.
+ * They are of one view. Their changes may be tried again, beside them, on a value that was not built on
+ * any of them: if that is chosen, nobody can build on the others any more.
  */
 export class Attempts {
   #open: Attempt[] = []
@@ -44,20 +48,29 @@ export class Attempts {
   }
 
   /**
-   * What a majority of the same view tells of them, by the highest accept that it has seen, after it
-   * promised a higher ballot: one of them is what everybody builds on now; or none of them was chosen;
-   * or somebody else's accept came after the first of them, perhaps built on it, perhaps not.
+   * What became of them, by the highest accept that a majority of the same view has seen, after it
+   * promised a higher ballot. `included`: the value that stands was built on that attempt, or is it.
+   * `void`: it was built on none of them, and whatever is built on it replaces them all. `untold`: its
+   * lineage does not go back far enough.
    */
-  fate(best: Accepted | undefined): Attempt | 'not-chosen' | 'overtaken' {
+  fate(
+    best: Accepted | undefined,
+    mutants: Mutants
+  ): { readonly included: Attempt } | 'void' | 'untold' {
     const [first] = this.#open
-    if (
-      best === undefined ||
-      first === undefined ||
-      compareBallots(best.ballot, first.ballot) < 0
-    ) {
-      return 'not-chosen'
+    if (best === undefined || first === undefined || best.ballot.view !== first.view) {
+      return 'void'
     }
-    return this.#open.find(({ ballot }) => compareBallots(ballot, best.ballot) === 0) ?? 'overtaken'
+    // The newest one first: it contains what it was built on itself.
+    const lineage = mutants.overtakenIsVoid === true ? [] : best.lineage
+    const included = this.#open.findLast(
+      ({ ballot }) => compareBallots(ballot, best.ballot) === 0 || includes(lineage, ballot)
+    )
+    if (included !== undefined) {
+      return { included }
+    }
+    const isOlder = compareBallots(best.ballot, first.ballot) < 0
+    return isOlder || reaches(lineage, first.ballot) ? 'void' : 'untold'
   }
 
   /** Nothing more can be learned: gives those whose changes left the value alone, to try again. */
@@ -92,4 +105,9 @@ export function neverAccepts(answer: Answer, ballot: Ballot): boolean {
     answer.reply.type === 'conflict' &&
     compareBallots(answer.reply.accepted, ballot) < 0
   )
+}
+
+/** Whether this acceptor knows of a higher ballot. */
+export function isConflict(answer: Answer): boolean {
+  return answer.type === 'reply' && answer.reply.type === 'conflict'
 }

@@ -1,6 +1,7 @@
 import type { View } from '@murmuration/interface'
 import { homeSetOf, isSameSet } from './home-set.ts'
 import type { Group, HomeSet, Homes } from './home-set.ts'
+import type { AskedSet } from './tally.ts'
 
 /** The adopted views from the oldest unsettled one to the newest, as one peer knows them. */
 export class Chain {
@@ -8,6 +9,7 @@ export class Chain {
   /** The newest view: the fence of this peer. */
   readonly view: View
   readonly #homes: Homes
+  readonly #sets = new Map<string, readonly AskedSet[]>()
   #all: HomeSet | undefined
 
   constructor(views: readonly View[], homes: Homes) {
@@ -46,15 +48,25 @@ export class Chain {
     return view === undefined ? undefined : this.#homes(view, group)
   }
 
-  /** The different home sets of the views from `since` on. */
-  homesSince(since: number, group: Group): readonly HomeSet[] {
-    const sets: HomeSet[] = []
+  /** The different home sets of the views from `since` on, the newest view's last. */
+  homesSince(since: number, group: Group): readonly AskedSet[] {
+    const key = `${since}/${group}`
+    let sets = this.#sets.get(key)
+    if (sets === undefined) {
+      sets = this.#collect(since, group)
+      this.#sets.set(key, sets)
+    }
+    return sets
+  }
+
+  #collect(since: number, group: Group): readonly AskedSet[] {
+    const sets: AskedSet[] = []
     for (const view of this.views) {
       if (view.number >= since) {
         const set = this.#homes(view, group)
-        if (!sets.some((other) => isSameSet(other, set))) {
-          sets.push(set)
-        }
+        const known = sets.findIndex((other) => isSameSet(other, set))
+        const [same] = known < 0 ? [] : sets.splice(known, 1)
+        sets.push(same ?? { ...set, from: view.number })
       }
     }
     return sets

@@ -19,8 +19,6 @@ export interface Mutants {
   readonly acceptBelowPromise?: boolean
   /** The promise is kept after an accept that only some acknowledged (the bug of gryadka). */
   readonly cacheAfterFailure?: boolean
-  /** A promise counts for as long as the proposer likes, not once. */
-  readonly cacheUsedTwice?: boolean
   /** A promise of an earlier view is taken for one of the present view. */
   readonly cacheOverViews?: boolean
   /** Reads give the highest value of a majority, agreed or not. */
@@ -49,6 +47,10 @@ export interface Mutants {
   readonly settleFromOne?: boolean
   /** A view is reported as settled before the keys are moved. */
   readonly settleUnmoved?: boolean
+  /** What a peer has accepted in the newest view counts as moved, whoever else has it. */
+  readonly acceptedIsMoved?: boolean
+  /** Who has lost a record has nothing to move. */
+  readonly damagedIsMoved?: boolean
   /** Former replicas erase their records when a view places them elsewhere. */
   readonly eraseBeforeSettled?: boolean
   /** Deletions are erased as soon as the view changes, whoever still has the value. */
@@ -59,6 +61,8 @@ export interface Mutants {
   readonly trustReturned?: boolean
   /** A damaged record counts as an absent one. */
   readonly damagedIsAbsent?: boolean
-  /** Without the tie-breaker: half of an even home set is enough. */
-  readonly halfIsEnough?: boolean
+  /** Any request raises the fence to the view that it names, decided or not. */
+  readonly unverifiedFence?: boolean
+  /** A lost accept counts as void as soon as somebody else's stands, whatever that was built on. */
+  readonly overtakenIsVoid?: boolean
 }

@@ -59,4 +59,17 @@ export class ProposerContext {
   seen({ counter }: Ballot): void {
     this.#counter = Math.max(this.#counter, counter)
   }
+
+  /** What any answer tells beside the register that it is about. */
+  hear(answer: Answer, { peer }: Voter): void {
+    if (answer.type === 'fenced') {
+      this.ports.behind(answer.view, peer)
+    } else if (answer.type === 'reply') {
+      this.settledHeard = Math.max(this.settledHeard, answer.settled)
+      if (answer.reply.type === 'conflict') {
+        this.seen(answer.reply.highest)
+        this.ports.count('conflicts')
+      }
+    }
+  }
 }

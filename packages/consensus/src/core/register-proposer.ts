@@ -1,4 +1,4 @@
-import { Attempts, neverAccepts } from './attempts.ts'
+import { Attempts, isConflict, neverAccepts } from './attempts.ts'
 import type { Attempt } from './attempts.ts'
 import { successorOf } from './ballot.ts'
 import type { Ballot } from './ballot.ts'
@@ -6,11 +6,12 @@ import type { Chain } from './chain.ts'
 import { chooseAccepted, findAgreed } from './choice.ts'
 import type { Promised } from './choice.ts'
 import type { Group, Voter } from './home-set.ts'
+import { lineageOn } from './lineage.ts'
 import type { Operation, Trial } from './operation.ts'
 import type { ProposerContext } from './proposer.ts'
 import { groupOf } from './register-name.ts'
 import type { RegisterName } from './register-name.ts'
-import type { Accepted, Answer } from './requests.ts'
+import type { Accepted, Answer, Request } from './requests.ts'
 import { Tally } from './tally.ts'
 
 /** Lost accepts of one register at a time; then their end is unknown. Each keeps a value in memory. */
@@ -38,7 +39,7 @@ export class RegisterProposer {
   #round: Round | undefined
   #cancelPause: (() => void) | undefined
   /** A majority of this view has promised this ballot, which nobody has used, on this value. */
-  #promise: { readonly ballot: Ballot; readonly value: Uint8Array | undefined } | undefined
+  #promise: { readonly ballot: Ballot; readonly base: Accepted } | undefined
   readonly #attempts = new Attempts()
   /** In this view this proposer has had a value chosen, so what is older counts no more. */
   #committedIn = 0
@@ -74,7 +75,7 @@ export class RegisterProposer {
   /** The views have changed: promises of older ones are void, unsent rounds start again. */
   adopt(): void {
     const { chain, mutants } = this.#context
-    if (mutants.cacheOverViews !== true) {
+    if (this.#promise?.ballot.view !== chain?.number && mutants.cacheOverViews !== true) {
       this.#promise = undefined
     }
     if (this.#round !== undefined && this.#round.chain.number === chain?.number) {
@@ -106,20 +107,15 @@ export class RegisterProposer {
       return
     }
     const promise = this.#promise
-    if (
-      this.#attempts.isEmpty &&
-      !this.#isUnsure &&
-      this.#waiting.every((operation) => operation.isRead)
-    ) {
+    const isReading = !this.#isUnsure && this.#waiting.every((operation) => operation.isRead)
+    if (this.#attempts.isEmpty && isReading) {
       this.#peek(chain, this.#waiting.splice(0, settings.batchMax))
     } else if (promise !== undefined && this.#attempts.isEmpty) {
-      if (mutants.cacheUsedTwice !== true) {
-        this.#promise = undefined
-      }
+      this.#promise = undefined
       const isOld = mutants.cacheOverViews === true && promise.ballot.view !== chain.number
       const ballot = isOld ? this.#context.freshBallot(chain.number) : promise.ballot
       this.#context.ports.count('fastRounds')
-      this.#commit(chain, ballot, promise.value)
+      this.#commit(chain, ballot, promise.base, [])
     } else {
       this.#prepare(chain)
     }
@@ -143,8 +139,7 @@ export class RegisterProposer {
   #peek(chain: Chain, readers: readonly Operation[]): void {
     const round: Round = { phase: 'peek', chain, readers }
     this.#round = round
-    const home = chain.home(this.#group)
-    const tally = new Tally([home])
+    const tally = new Tally(chain.homesSince(chain.number, this.#group))
     const seen: Promised[] = []
     const { ports } = this.#context
     ports.count('peeks')
@@ -193,13 +188,13 @@ export class RegisterProposer {
     ports.count('rounds')
     this.#ask(round, tally, { type: 'prepare', name: this.#name, ballot }, (voter, answer) => {
       if (answer.type === 'reply' && answer.reply.type === 'promised') {
-        tally.yes(voter)
+        tally.yes(voter, answer.reply.lostIn)
         promises.push({ voter, accepted: answer.reply.accepted })
         // Acceptors may have erased what they know to be settled elsewhere.
         known = Math.max(known, answer.settled)
       } else {
         tally.no(voter)
-        isContended ||= this.#hearConflict(answer)
+        isContended ||= isConflict(answer)
       }
       const { lost } = tally
       if (tally.reached) {
@@ -217,7 +212,7 @@ export class RegisterProposer {
   #setsToAsk(chain: Chain, since: number) {
     const { mutants } = this.#context
     if (mutants.naiveSwitch === true || mutants.newestSetOnly === true) {
-      return [chain.home(this.#group)]
+      return chain.homesSince(chain.number, this.#group)
     }
     const from = mutants.previousViewOnly === true ? Math.max(since, chain.number - 1) : since
     return chain.homesSince(from, this.#group)
@@ -226,29 +221,37 @@ export class RegisterProposer {
   /** A majority has promised. First the fate of accepts that were lost on the way, in this very view. */
   #resolve(chain: Chain, ballot: Ballot, best: Accepted | undefined): void {
     const attempts = this.#attempts
-    if (!attempts.isEmpty) {
-      this.#context.ports.count('resolved')
-      const fate = attempts.fate(best)
-      if (fate === 'overtaken') {
-        this.#putBack(attempts.giveUp())
-      } else if (fate !== 'not-chosen') {
-        // It is what everybody builds on now: agree on it again, and it is done.
-        this.#accept(chain, { ...fate, ballot })
-        return
-      }
+    if (attempts.isEmpty) {
+      this.#commit(chain, ballot, best, [])
+      return
     }
-    this.#commit(chain, ballot, best?.value)
+    this.#context.ports.count('resolved')
+    const fate = attempts.fate(best, this.#context.mutants)
+    if (fate === 'untold') {
+      this.#putBack(attempts.giveUp())
+    }
+    // What the present value contains is done as soon as what is built on it is chosen.
+    this.#commit(chain, ballot, best, typeof fate === 'object' ? fate.included.trials : [])
   }
 
   /** Runs what waits on the present value and has the result agreed, also where it is the same (P6). */
-  #commit(chain: Chain, ballot: Ballot, current: Uint8Array | undefined): void {
+  #commit(
+    chain: Chain,
+    ballot: Ballot,
+    base: Accepted | undefined,
+    included: readonly Trial[]
+  ): void {
     const { mutants, settings } = this.#context
+    const isIncluded = new Set(included.map(({ operation }) => operation))
     const waiting = this.#waiting.filter((operation) => !operation.isOver)
-    const batch = [...this.#attempts.operations(), ...waiting].slice(0, settings.batchMax)
+    const batch = [...this.#attempts.operations(), ...waiting]
+      .filter((operation) => !isIncluded.has(operation))
+      .slice(0, settings.batchMax)
     this.#waiting = waiting.filter((operation) => !batch.includes(operation))
-    if (batch.length === 0) {
+    if (batch.length === 0 && included.length === 0) {
       return
     }
+    const current = base?.value
     const trials: Trial[] = []
     let value = current
     for (const operation of batch) {
@@ -256,37 +259,41 @@ export class RegisterProposer {
       trials.push(trial)
       value = trial.next
     }
-    const isSame = value === current
-    if (
-      (isSame && mutants.missWithoutCommit === true) ||
-      (mutants.readWithoutCommit === true && batch.every((operation) => operation.isRead))
-    ) {
+    const isMiss = value === current && mutants.missWithoutCommit === true
+    const isRead = mutants.readWithoutCommit === true && batch.every((one) => one.isRead)
+    if (isMiss || isRead) {
       trials.forEach((trial) => trial.operation.succeed(trial, chain.number))
       this.#next()
       return
     }
-    this.#accept(chain, { view: chain.number, ballot, value, trials })
+    this.#accept(chain, {
+      view: chain.number,
+      ballot,
+      value,
+      lineage: lineageOn(base, ballot.view),
+      trials: [...included, ...trials]
+    })
   }
 
   #accept(chain: Chain, attempt: Attempt): void {
     const { mutants, ports } = this.#context
-    const { ballot, trials, value } = attempt
+    const { ballot, lineage, trials, value } = attempt
     const round: Round = { phase: 'accept', chain }
     this.#round = round
-    const tally = new Tally([chain.home(this.#group)])
+    const tally = new Tally(chain.homesSince(chain.number, this.#group))
     let refusals = 0
     let isContended = false
     trials.forEach(({ isChange, operation }) => {
       operation.isSent ||= isChange
     })
     ports.count('rounds')
-    const request = { type: 'accept', name: this.#name, ballot, value } as const
+    const request = { type: 'accept', name: this.#name, ballot, value, lineage } as const
     const answered = (voter: Voter, answer: Answer): void => {
       if (answer.type === 'reply' && answer.reply.type === 'accepted') {
         tally.yes(voter)
       } else {
         tally.no(voter)
-        isContended ||= this.#hearConflict(answer)
+        isContended ||= isConflict(answer)
         refusals += neverAccepts(answer, ballot) ? 1 : 0
       }
       if (this.#round === round && tally.reached) {
@@ -301,7 +308,7 @@ export class RegisterProposer {
     }
     this.#ask(round, tally, request, answered, { late: value === undefined })
     if (mutants.cacheAfterFailure === true) {
-      this.#promise = { ballot, value }
+      this.#promise = { ballot, base: attempt }
     }
   }
 
@@ -312,7 +319,7 @@ export class RegisterProposer {
     this.#committedIn = Math.max(this.#committedIn, chain.number)
     if (!isContended && this.#context.chain?.number === chain.number) {
       // A majority accepted, and with it promised the next ballot to this proposer, once (P7).
-      this.#promise = { ballot: next, value: attempt.value }
+      this.#promise = { ballot: next, base: attempt }
       this.#context.seen(next)
     }
     this.#putBack(this.#attempts.replace(attempt))
@@ -355,32 +362,18 @@ export class RegisterProposer {
   #ask(
     round: Round,
     tally: Tally,
-    request: Parameters<ProposerContext['ports']['send']>[2],
+    request: Request,
     answered: (voter: Voter, answer: Answer) => void,
     { late = false } = {}
   ): void {
-    const { ports } = this.#context
     for (const voter of tally.voters) {
-      ports.send(voter, round.chain.number, request, (answer) => {
-        if (answer.type === 'fenced') {
-          ports.behind(answer.view, voter.peer)
-        } else if (answer.type === 'reply') {
-          this.#context.settledHeard = Math.max(this.#context.settledHeard, answer.settled)
-        }
+      this.#context.ports.send(voter, round.chain.number, request, (answer) => {
+        this.#context.hear(answer, voter)
         if (this.#round === round || late) {
           answered(voter, answer)
         }
       })
     }
-  }
-
-  #hearConflict(answer: Answer): boolean {
-    if (answer.type !== 'reply' || answer.reply.type !== 'conflict') {
-      return false
-    }
-    this.#context.seen(answer.reply.highest)
-    this.#context.ports.count('conflicts')
-    return true
   }
 
   /** Waits for a random time, longer with each failure, so that competing proposers let one pass. */

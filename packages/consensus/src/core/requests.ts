@@ -1,10 +1,12 @@
 import type { Ballot } from './ballot.ts'
+import type { Lineage } from './lineage.ts'
 import type { RegisterName } from './register-name.ts'
 
 /** A value and the ballot under which it was accepted; `undefined` is a deletion. */
 export interface Accepted {
   readonly ballot: Ballot
   readonly value: Uint8Array | undefined
+  readonly lineage: Lineage
 }
 
 /** What a proposer asks of an acceptor about one register. */
@@ -15,6 +17,7 @@ export type Request =
       readonly name: RegisterName
       readonly ballot: Ballot
       readonly value: Uint8Array | undefined
+      readonly lineage: Lineage
     }
   | { readonly type: 'peek'; readonly name: RegisterName }
   /** All members of the home set hold the deletion of this ballot. */
@@ -22,7 +25,12 @@ export type Request =
 
 /** What an acceptor says about one register. */
 export type Reply =
-  | { readonly type: 'promised'; readonly accepted: Accepted | undefined }
+  | {
+      readonly type: 'promised'
+      readonly accepted: Accepted | undefined
+      /** Everything that it accepted up to this view is lost; it has no say for older home sets. */
+      readonly lostIn?: number
+    }
   | { readonly type: 'accepted' }
   | { readonly type: 'held'; readonly accepted: Accepted | undefined }
   | {

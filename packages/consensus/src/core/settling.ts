@@ -22,26 +22,31 @@ export function dutyFor(
   situation: AcceptorSituation
 ): 'agree' | 'check' | undefined {
   const { chain, mutants, self } = situation
+  if (mutants.naiveSwitch === true || mutants.settleUnmoved === true) {
+    return undefined
+  }
   const { accepted, damagedIn } = record
   const group = groupOf(name)
   const isHome = isVoter(chain.home(group), self)
+  const hasMoved = chain.homesSince(chain.settled, group).length > 1
   if (damagedIn !== undefined) {
-    return isHome && damagedIn < chain.number ? 'agree' : undefined
+    if (isHome && damagedIn < chain.number) {
+      return 'agree'
+    }
+    // What is lost here may be one half of a majority: others must show that they have it.
+    return hasMoved && mutants.damagedIsMoved !== true ? 'check' : undefined
   }
-  if (
-    accepted === undefined ||
-    mutants.settleUnmoved === true ||
-    isErasable(name, record, situation)
-  ) {
+  if (accepted === undefined || isErasable(name, record, situation)) {
     return undefined
   }
-  if (chain.homesSince(chain.settled, group).length === 1) {
+  if (!hasMoved) {
     return undefined
   }
-  if (!isHome) {
-    return 'check'
+  if (accepted.ballot.view === chain.number && mutants.acceptedIsMoved === true) {
+    return undefined
   }
-  return accepted.ballot.view === chain.number ? undefined : 'agree'
+  // An accept of this view that only this peer has is no agreement yet.
+  return isHome && accepted.ballot.view < chain.number ? 'agree' : 'check'
 }
 
 /**

@@ -1,17 +1,27 @@
 import type { HomeSet, Voter } from './home-set.ts'
 
+/** A home set of the views from `from` on. */
+export interface AskedSet extends HomeSet {
+  readonly from: number
+}
+
 /** Counts answers of several home sets at once: each of them must give its majority. */
 export class Tally {
-  readonly sets: readonly HomeSet[]
+  readonly sets: readonly AskedSet[]
   /** The members of all sets, each once. */
   readonly voters: readonly Voter[]
-  readonly #yes: Voter[] = []
-  readonly #no: Voter[] = []
+  /** Weight that said yes and no, by set. */
+  readonly #yes: number[]
+  readonly #no: number[]
+  #agreeing = 0
 
-  constructor(sets: readonly HomeSet[]) {
+  constructor(sets: readonly AskedSet[]) {
     this.sets = sets
-    const voters: Voter[] = []
-    for (const voter of sets.flatMap((set) => set.voters)) {
+    this.#yes = sets.map(() => 0)
+    this.#no = sets.map(() => 0)
+    const [first, ...others] = sets
+    const voters: Voter[] = [...(first?.voters ?? [])]
+    for (const voter of others.flatMap((set) => set.voters)) {
       if (!voters.some((other) => isSameVoter(other, voter))) {
         voters.push(voter)
       }
@@ -19,38 +29,38 @@ export class Tally {
     this.voters = voters
   }
 
-  yes(voter: Voter): void {
-    this.#yes.push(voter)
+  /** One that has lost what it knew up to a view speaks only for the sets of later ones. */
+  yes(voter: Voter, lostIn = 0): void {
+    this.#agreeing++
+    this.#count(voter, (set) => set.from > lostIn)
   }
 
   no(voter: Voter): void {
-    this.#no.push(voter)
+    this.#count(voter, () => false)
   }
 
   /** More than half of the weight of every set said yes. */
   get reached(): boolean {
-    return this.sets.every((set) => 2 * weightOf(set, this.#yes) > set.total)
+    return this.sets.every((set, index) => 2 * (this.#yes[index] ?? 0) > set.total)
   }
 
   /** A set that can give no majority any more, whatever the silent ones say. */
   get lost(): HomeSet | undefined {
-    return this.sets.find((set) => 2 * (set.total - weightOf(set, this.#no)) <= set.total)
+    return this.sets.find((set, index) => 2 * (this.#no[index] ?? 0) >= set.total)
   }
 
   /** Everybody said yes. */
   get unanimous(): boolean {
-    return this.#yes.length === this.voters.length
+    return this.#agreeing === this.voters.length
   }
-}
 
-export function weightOf(set: HomeSet, voters: readonly Voter[]): number {
-  let weight = 0
-  for (const voter of set.voters) {
-    if (voters.some((other) => isSameVoter(other, voter))) {
-      weight += voter.weight
+  #count(voter: Voter, isYes: (set: AskedSet) => boolean): void {
+    for (const [index, set] of this.sets.entries()) {
+      const weight = set.voters.find((other) => isSameVoter(other, voter))?.weight ?? 0
+      const counts = isYes(set) ? this.#yes : this.#no
+      counts[index] = (counts[index] ?? 0) + weight
     }
   }
-  return weight
 }
 
 /** Whether these members alone are a majority of the set. */

@@ -19,6 +19,7 @@ export type SigningContext =
   | 'murmuration-envelope-1'
   | 'murmuration-certificate-1'
   | 'murmuration-admission-1'
+  | 'murmuration-redemption-1'
 
 /** The bytes over which a signature is made. */
 export function bytesToSign(

@@ -1,4 +1,5 @@
 import type { ForcedMark, View } from '@murmuration/interface'
+import type { Announcing } from './announcing.ts'
 import type { Context } from './context.ts'
 import type { HistoryChange, StoredHistory } from './history.ts'
 import type { Chain, Decided } from './messages.ts'
@@ -10,10 +11,12 @@ import { isVerifiedChain } from './verifying.ts'
 export class Adoption {
   readonly #context: Context
   readonly #replacing: Replacing
+  readonly #announcing: Announcing
 
-  constructor(context: Context, replacing: Replacing) {
+  constructor(context: Context, replacing: Replacing, announcing: Announcing) {
     this.#context = context
     this.#replacing = replacing
+    this.#announcing = announcing
   }
 
   /** False if the views do not fit to those known here, or nobody has decided them. */
@@ -73,7 +76,10 @@ export class Adoption {
     const number = unpacked?.view.number ?? decision.delta?.number ?? 0
     const isNext = number === history.number + 1 || decision.forced !== undefined
     if (lineage === history.lineage && unpacked && isNext && number > history.number) {
-      this.#context.adopt({ lineage, settled, decisions: [unpacked] }, now)
+      const before = history.view
+      if (this.#context.adopt({ lineage, settled, decisions: [unpacked] }, now)) {
+        this.#announcing.pass(from, before, unpacked)
+      }
     } else if (number > history.number) {
       this.#context.pull(from)
     }

@@ -52,6 +52,7 @@ export class Detector {
   #visitors = new Map<string, Known>()
   /** By accused, then by accuser. This peer's own charges are not among them. */
   readonly #charges = new Map<string, Map<string, Charge>>()
+  /** Those that were last shown as anything but reachable. */
   #shown = new Map<string, Reachability>()
   /** Members heard since this view was adopted, at this view or a later one. */
   #confirmed = new Set<string>()
@@ -59,6 +60,7 @@ export class Detector {
   readonly #lagging = new Map<string, number>()
   /** Since when a member stands between the low and the high mark. */
   #unstable = new Map<string, number>()
+  #stableSince = Number.POSITIVE_INFINITY
   /** Remembered for a moment where not all watch all, because it takes a walk through the graph. */
   #reachable: { readonly at: number; readonly peers: ReadonlySet<string> } | undefined
 
@@ -128,14 +130,13 @@ export class Detector {
   /**
    * This peer's own event loop stood still for so long: what it did not hear meanwhile is no
    * evidence, and for a while it accuses nobody of silence (Lifeguard's local health: who is slow
-   * doubts itself first). What it found closed it probes anew.
+   * doubts itself first). A closed port was no silence, and it is probed again at each beat.
    */
   stalled(now: number, lagMs: number): void {
     this.#reachable = undefined
     this.#lagging.set(this.#self, now)
     for (const known of [...this.#watched.values(), ...this.#visitors.values()]) {
       known.heardAt = Math.min(now, known.heardAt + lagMs)
-      known.refused = false
     }
   }
 
@@ -178,8 +179,11 @@ export class Detector {
     } else {
       this.#lagging.delete(from)
     }
-    for (const charges of this.#charges.values()) {
+    for (const [peer, charges] of this.#charges) {
       charges.delete(from)
+      if ([...charges.values()].every(({ at }) => now - at > this.#pace.accusationMs)) {
+        this.#charges.delete(peer)
+      }
     }
     const doubtful: string[] = []
     for (const { by, peer, kind, ageMs } of accusations) {
@@ -233,9 +237,7 @@ export class Detector {
   removable(now: number): readonly string[] {
     const { stable, unstable } = cutOf({
       members: this.#members.size,
-      accused: this.#peers.filter((peer) => {
-        return this.#ownCharge(peer, now) !== undefined || this.#charges.has(peer)
-      }),
+      accused: this.#accused(now),
       observersOf: (peer) => this.#edges?.observersOf(peer) ?? [],
       accuses: (by, peer) => this.#chargeBy(by, peer, now) !== undefined,
       refusals: (peer) => this.#refusals(peer, now),
@@ -243,8 +245,12 @@ export class Detector {
     })
     const since = new Map(unstable.map((peer) => [peer, this.#unstable.get(peer) ?? now]))
     this.#unstable = since
+    this.#stableSince =
+      stable.length === 0 ? Number.POSITIVE_INFINITY : Math.min(now, this.#stableSince)
     const waitMs = 2 * this.#pace.beatMs
-    return [...since.values()].some((at) => now - at < waitMs) ? [] : stable
+    // Not for ever either, where one after the other comes into doubt and out of it again.
+    const isWaiting = now - this.#stableSince < 2 * waitMs
+    return isWaiting && [...since.values()].some((at) => now - at < waitMs) ? [] : stable
   }
 
   /**
@@ -264,6 +270,9 @@ export class Detector {
     const remembered = this.#reachable
     if (remembered !== undefined && now - remembered.at < reachableTtlMs) {
       return remembered.peers
+    }
+    if (!this.#isMesh && this.#isCalm(now)) {
+      return this.#members
     }
     const visitors = [...this.#visitors].filter(([, known]) => this.#isHeard(known, now))
     const peers = new Set([this.#self, ...visitors.map(([peer]) => peer)])
@@ -302,11 +311,16 @@ export class Detector {
 
   /** What changed in the reachability of members since the last time. */
   changes(now: number): readonly ReachabilityChange[] {
-    const shown = new Map<string, Reachability>()
     const changes: ReachabilityChange[] = []
+    if (this.#shown.size === 0 && !this.#isMesh && this.#isCalm(now)) {
+      return changes
+    }
+    const shown = new Map<string, Reachability>()
     for (const peer of this.#peers) {
       const reachability = this.reachability(peer, now)
-      shown.set(peer, reachability)
+      if (reachability !== 'reachable') {
+        shown.set(peer, reachability)
+      }
       if ((this.#shown.get(peer) ?? 'reachable') !== reachability) {
         changes.push({ peer, reachability })
       }
@@ -327,6 +341,16 @@ export class Detector {
     return now - (this.#lagging.get(peer) ?? Number.NEGATIVE_INFINITY) < this.#pace.suspectMs
   }
 
+  #accused(now: number): readonly string[] {
+    const own = this.watched.filter((peer) => this.#ownCharge(peer, now) !== undefined)
+    return [...new Set([...own, ...this.#charges.keys()])]
+  }
+
+  /** Nobody is accused, and all that should be heard were: then all can be reached. */
+  #isCalm(now: number): boolean {
+    return this.#charges.size === 0 && this.watched.every((peer) => this.vouchesFor(peer, now))
+  }
+
   #refusals(peer: string, now: number): number {
     const observers = [...new Set(this.#edges?.observersOf(peer))]
     return observers.filter((by) => this.#chargeBy(by, peer, now) === 'refused').length
@@ -335,8 +359,11 @@ export class Detector {
   /** How many accusations of closed ports there are, of which two per peer are enough. */
   #urgent(now: number): number {
     let count = 0
-    for (const peer of this.#charges.keys()) {
-      count += Math.min(2, this.#refusals(peer, now))
+    for (const charges of this.#isMesh ? [] : this.#charges.values()) {
+      const refused = [...charges.values()].filter(({ kind, at }) => {
+        return kind === 'refused' && now - at <= this.#pace.accusationMs
+      })
+      count += Math.min(2, refused.length)
     }
     return count
   }

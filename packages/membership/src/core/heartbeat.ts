@@ -1,6 +1,8 @@
+import type { View } from '@murmuration/interface'
 import { equals } from 'uint8arrays/equals'
-import { beatTimeoutMs } from '../defaults.ts'
+import { alertBatchMs, announceMax, beatTimeoutMs, fullMeshMax, renewalSpare } from '../defaults.ts'
 import type { Admission } from './admission.ts'
+import { packCharges, unpackCharges } from './charges.ts'
 import type { Context } from './context.ts'
 import type { ProbeResult } from './detector.ts'
 import { memberOf } from './lookup.ts'
@@ -20,8 +22,9 @@ export class Heartbeat {
   /** The last one that accused nobody: as long as it stays true it is sent again, as it is. */
   #quiet: Beat | undefined
   #quietGrant: Beat | undefined
-  /** When the acceptors were last asked for the lease. */
-  #renewedAt = Number.NEGATIVE_INFINITY
+  #isAlert = false
+  /** Counts through the acceptors that are asked in turn. */
+  #turn = 0
 
   constructor(context: Context, admission: Admission, voting: Voting) {
     this.#context = context
@@ -31,20 +34,50 @@ export class Heartbeat {
 
   /** One round; the next one is planned. */
   beatAll(now: number): void {
-    const { detector, history, lease, member, outbox, rules, self, timers } = this.#context
+    const { detector, history, member, outbox, timers } = this.#context
     const { view } = history
     if (member === undefined || view === undefined) {
       return
     }
     const pace = paceOf(view.members.length)
     timers.set('beat', now + pace.beatMs)
-    // Half a beat of slack: so rounds that fall on a renewal are not missed by a millisecond.
-    const isRenewal = now - this.#renewedAt >= pace.renewMs - pace.beatMs / 2
-    this.#renewedAt = isRenewal ? now : this.#renewedAt
-    const granters = new Set(rules.grantersOf(view, self.peer))
+    const isUrgent = this.#isAlert
+    this.#isAlert = false
+    const isRenewal = isUrgent || pace.renewMs === pace.beatMs
+    this.#round(
+      [...detector.watched, ...(isRenewal ? this.#renewed(view, isUrgent, now) : [])],
+      now
+    )
+    if (!isRenewal) {
+      timers.sooner('renew', now + pace.renewMs)
+    }
+    for (const peer of detector.refused()) {
+      outbox.emit({ type: 'probe', peer })
+    }
+    this.#updateRecord(now)
+    this.showReachability(now)
+    this.#context.consider(now)
+  }
+
+  /** A renewal between the rounds, where it comes less often than they do. */
+  renew(now: number): void {
+    const { history, member, timers } = this.#context
+    const { view } = history
+    if (member !== undefined && view !== undefined) {
+      timers.set('renew', now + paceOf(view.members.length).renewMs)
+      this.#round(this.#renewed(view, false, now), now)
+    }
+  }
+
+  #round(peers: readonly string[], now: number): void {
+    const { history, lease, outbox, rules, self } = this.#context
+    const { view } = history
+    if (view === undefined) {
+      return
+    }
     const round = lease.renew(view, now)
     const beat = this.beat(now)
-    for (const peer of new Set([...detector.watched, ...(isRenewal ? granters : [])])) {
+    for (const peer of new Set(peers)) {
       if (peer === self.peer) {
         continue
       }
@@ -63,15 +96,10 @@ export class Heartbeat {
         this.onBeat(peer, answer, later)
       })
     }
-    if (granters.has(self.peer) && this.#voting.grants(self.peer, now)) {
+    const isGranter = rules.grantersOf(view, self.peer).includes(self.peer)
+    if (isGranter && this.#voting.grants(self.peer, now)) {
       this.#granted(lease.granted(round, self.peer, now), now)
     }
-    for (const peer of detector.refused()) {
-      outbox.emit({ type: 'probe', peer })
-    }
-    this.#updateRecord(now)
-    this.showReachability(now)
-    this.#context.consider(now)
   }
 
   beat(now: number): Beat {
@@ -85,7 +113,8 @@ export class Heartbeat {
       return last
     }
     const reports = history.reports.slice()
-    const beat = { standing, reports, accusations, ...(isLagging && { isLagging }) }
+    const charges = history.view === undefined ? [] : packCharges(history.view, accusations)
+    const beat = { standing, reports, charges, ...(isLagging && { isLagging }) }
     this.#quiet = isQuiet ? beat : undefined
     this.#quietGrant = isQuiet ? { ...beat, grants: true } : undefined
     return beat
@@ -108,7 +137,7 @@ export class Heartbeat {
 
   onBeat(from: string, beat: Beat, now: number): void {
     const { detector, history, isLeaving, member, outbox } = this.#context
-    const { accusations, isLagging = false, reports, standing } = beat
+    const { charges, isLagging = false, reports, standing } = beat
     if (member === undefined && standing.size > 0 && !isLeaving) {
       // Only members of a view send heartbeats, and only to others of it.
       this.#context.pull(from)
@@ -118,14 +147,15 @@ export class Heartbeat {
     if (standing.lineage !== history.lineage || sender?.incarnation !== standing.incarnation) {
       return
     }
-    const { doubtful, isUrgent } = detector.learn(from, accusations, isLagging, now)
-    for (const peer of doubtful) {
-      outbox.emit({ type: 'probe', peer })
-    }
-    if (isUrgent) {
-      this.#context.timers.sooner('beat', now)
-    }
-    if (standing.number === history.number) {
+    if (standing.number === history.number && history.view !== undefined) {
+      const accusations = unpackCharges(history.view, charges)
+      const { doubtful, isUrgent } = detector.learn(from, accusations, isLagging, now)
+      for (const peer of doubtful) {
+        outbox.emit({ type: 'probe', peer })
+      }
+      if (isUrgent) {
+        this.#alert(now)
+      }
       history.mergeReports(reports)
       this.checkSettled(now)
     }
@@ -135,7 +165,7 @@ export class Heartbeat {
   probed(peer: string, result: ProbeResult, now: number): void {
     if (this.#context.detector.probed(peer, result)) {
       // The others should know at once: two who found it closed are enough.
-      this.beatAll(now)
+      this.#alert(now)
     }
     this.showReachability(now)
     this.#context.consider(now)
@@ -166,6 +196,33 @@ export class Heartbeat {
     } else if (lease.isHeld) {
       timers.set('lapse', lease.until)
     }
+  }
+
+  /**
+   * The acceptors to ask. In large clusters only the majority that granted the last time, and a few
+   * others in turn, so that all are heard now and then; all of them once that was not enough.
+   */
+  #renewed(view: View, isUrgent: boolean, now: number): readonly string[] {
+    const { lease, rules, self } = this.#context
+    const granters = rules.grantersOf(view, self.peer)
+    const proven = lease.proven(view, now)
+    if (isUrgent || proven === undefined || view.members.length <= announceMax) {
+      return granters
+    }
+    const others = granters.filter((peer) => !proven.includes(peer))
+    this.#turn += renewalSpare
+    const spare = Array.from({ length: Math.min(renewalSpare, others.length) }, (_, index) => {
+      return others[(this.#turn + index) % others.length] ?? ''
+    })
+    return [...proven, ...spare]
+  }
+
+  /** The next round goes to the acceptors too, soon; above full mesh alerts gather for a moment. */
+  #alert(now: number): void {
+    const { history, timers } = this.#context
+    const isMesh = (history.view?.members.length ?? 0) <= fullMeshMax
+    this.#isAlert = true
+    timers.sooner('beat', isMesh ? now : now + alertBatchMs)
   }
 
   #granted(isExtended: boolean, now: number): void {

@@ -18,6 +18,7 @@ export class Lease {
   readonly #rules: Rules
   /** Later rounds replace earlier ones only when they are granted. */
   #round: Round | undefined
+  #proven: { readonly view: View; readonly granters: readonly string[] } | undefined
   #until = Number.NEGATIVE_INFINITY
   /** Whether it was told that it is held; {@link until} decides. */
   isHeld = false
@@ -54,7 +55,14 @@ export class Lease {
       return false
     }
     this.#until = until
+    this.#proven = { view: round.view, granters: [...round.granters] }
     return true
+  }
+
+  /** The majority that granted the last renewal, where the lease is fresh: asking it again will do. */
+  proven(view: View, now: number): readonly string[] | undefined {
+    const isFresh = this.#until - now > leaseMsOf(view) / 2
+    return isFresh && this.#proven?.view === view ? this.#proven.granters : undefined
   }
 
   /** Ends it at once: this peer is no member any more, or does not trust its clock. */

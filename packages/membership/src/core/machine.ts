@@ -1,13 +1,8 @@
-import type {
-  Member,
-  Owner,
-  Reachability,
-  SelfIdentity,
-  ViewProposal
-} from '@murmuration/interface'
-import { lagMaxMs, proposalsMax, protocolVersions } from '../defaults.ts'
+import type { Member, Reachability, SelfIdentity } from '@murmuration/interface'
+import { lagMaxMs, protocolVersions } from '../defaults.ts'
 import { Admission } from './admission.ts'
 import { Adoption } from './adoption.ts'
+import { Announcing } from './announcing.ts'
 import type { Context, MachineConfig } from './context.ts'
 import { Detector } from './detector.ts'
 import type { ProbeResult } from './detector.ts'
@@ -53,8 +48,9 @@ export class Machine implements Context {
   readonly lease: Lease
   readonly grants: Grants
   readonly #adoption: Adoption
-  readonly #replacing = new Replacing()
-  readonly #proposals: Proposals
+  readonly replacing: Replacing = new Replacing()
+  readonly proposals: Proposals
+  readonly #announcing: Announcing
   readonly #admission: Admission
   readonly #heartbeat: Heartbeat
   readonly #voting: Voting
@@ -73,11 +69,19 @@ export class Machine implements Context {
     this.detector = new Detector(config.self.peer)
     this.lease = new Lease(config.self.peer, config.rules)
     this.grants = new Grants(config.rules, this.history.view, now)
-    this.#adoption = new Adoption(this, this.#replacing)
-    this.#proposals = new Proposals(this)
+    this.#announcing = new Announcing(this)
+    this.#adoption = new Adoption(this, this.replacing, this.#announcing)
+    this.proposals = new Proposals(this)
     this.#admission = new Admission(this)
     this.#leaving = new Leaving(this, this.#admission)
-    this.#voting = new Voting(this, this.#admission, this.#proposals, stored.acceptor, now)
+    this.#voting = new Voting(
+      this,
+      this.#admission,
+      this.proposals,
+      this.#announcing,
+      stored.acceptor,
+      now
+    )
     this.#heartbeat = new Heartbeat(this, this.#admission, this.#voting)
     this.#seeking = new Seeking(this)
     this.#pulling = new Pulling(this)
@@ -130,6 +134,9 @@ export class Machine implements Context {
           break
         case 'leave':
           this.#leaving.ask(now)
+          break
+        case 'renew':
+          this.#heartbeat.renew(now)
           break
         case 'lapse':
           this.#heartbeat.checkLease(now)
@@ -218,21 +225,6 @@ export class Machine implements Context {
     }
   }
 
-  /** Adds what people want in the next view; false if too much waits already. */
-  propose(proposal: ViewProposal, now: number): boolean {
-    if (this.#proposals.size >= proposalsMax) {
-      return false
-    }
-    this.#proposals.add(proposal)
-    this.consider(now)
-    return true
-  }
-
-  /** Takes a proposal back, which may be decided all the same. */
-  withdraw(proposal: ViewProposal): void {
-    this.#proposals.remove(proposal)
-  }
-
   /** Makes a view of these members without asking anybody: see `ViewControl.forceView`. */
   force(peers: ReadonlySet<string>, reason: string, now: number): void {
     const { lineage, settled, view } = this.history
@@ -241,13 +233,8 @@ export class Machine implements Context {
       const step = this.rules.forcedStep
       const number = view.number + step + Math.floor(step * this.config.random.next())
       const decision = forcedDecision(view, number, peers, this.self.peer, reason)
-      this.#voting.announce(view, { lineage, settled, decisions: [decision] }, now)
+      this.#announcing.announce(view, { lineage, settled, decisions: [decision] }, now)
     }
-  }
-
-  /** From when on an owner may be replaced; infinite as long as it is a member. */
-  replaceableFrom(owner: Owner): number {
-    return this.#replacing.from(owner)
   }
 
   /** The machine was suspended, clock and all: nothing that it counted by that clock holds. */
@@ -297,7 +284,7 @@ export class Machine implements Context {
     }
     const member = memberOf(history.view, from)
     const isAdmitted = member !== undefined && member.incarnation === standing.incarnation
-    if (isAdmitted && this.#replacing.heard(from, standing.incarnation, standing.boot)) {
+    if (isAdmitted && this.replacing.heard(from, standing.incarnation, standing.boot)) {
       this.outbox.emit({ type: 'started' })
     }
     if (isAdmitted && this.detector.heard(from, standing.number >= history.number, now)) {
@@ -353,7 +340,7 @@ export class Machine implements Context {
   #begin(now: number): void {
     const { history, self } = this
     if (history.view !== undefined) {
-      this.#replacing.begin(history.view, now)
+      this.replacing.begin(history.view, now)
       this.detector.track(history.view, now)
       this.outbox.emit({ type: 'keep', members: history.view.members })
       this.#arrive(false, now)

@@ -1,14 +1,4 @@
-import {
-  boolean,
-  bytes,
-  integer,
-  list,
-  message,
-  object,
-  oneOf,
-  optional,
-  text
-} from '@murmuration/codec'
+import { boolean, bytes, list, message, object, oneOf, optional, text } from '@murmuration/codec'
 import type { Message, Shape } from '@murmuration/codec'
 import type { PlacementParameters, ProtocolRange, Role } from '@murmuration/interface'
 import { accusationsMax, membersMax, pageViewsMax, textMax } from '../defaults.ts'
@@ -55,7 +45,8 @@ export interface Beat {
   readonly standing: Standing
   /** One bit per member of the view, by position: it has reported the view as settled. */
   readonly reports: Uint8Array
-  readonly accusations: readonly Accusation[]
+  /** Accusations of members of the view, four numbers each. */
+  readonly charges: readonly number[]
   /** It stood still lately: that it accuses nobody says nothing. */
   readonly isLagging?: boolean
   /** In an answer: this acceptor grants the lease of the peer that asked, in the view of both. */
@@ -193,19 +184,12 @@ const packed: Shape<Packed> = object({
   ...decisionFields
 })
 
-const accusation: Shape<Accusation> = object({
-  by: name,
-  peer: name,
-  kind: oneOf('refused', 'silent'),
-  ageMs: count
-})
-
 const candidate: Shape<Candidate> = object({ ...profileFields, after: count })
 
 export const Beat: Message<Beat> = message({
   standing,
   reports: bytes({ max: membersMax / 8 }),
-  accusations: list(accusation, { max: accusationsMax }),
+  charges: list(count, { max: 4 * accusationsMax }),
   isLagging: optional(boolean()),
   grants: optional(boolean())
 })

@@ -2,10 +2,10 @@ import type { View } from '@murmuration/interface'
 import { attemptMs, batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
 import { Acceptor } from './acceptor.ts'
 import type { Admission } from './admission.ts'
+import type { Announcing } from './announcing.ts'
 import type { Context } from './context.ts'
-import type { StoredHistory } from './history.ts'
 import type { Accept, Candidate, Prepare, Standing, Vote } from './messages.ts'
-import type { AcceptorState, Ballot, Decision } from './records.ts'
+import type { AcceptorState, Ballot } from './records.ts'
 import type { Proposals } from './proposals.ts'
 import { pack, unpack } from './packing.ts'
 import { Proposer } from './proposer.ts'
@@ -20,6 +20,7 @@ export class Voting {
   readonly #context: Context
   readonly #admission: Admission
   readonly #proposals: Proposals
+  readonly #announcing: Announcing
   readonly #acceptor: Acceptor
   readonly #proposer: Proposer
   /** When this peer last voted; after a restart, when it started. */
@@ -33,6 +34,7 @@ export class Voting {
     context: Context,
     admission: Admission,
     proposals: Proposals,
+    announcing: Announcing,
     stored: AcceptorState | undefined,
     now: number
   ) {
@@ -40,6 +42,7 @@ export class Voting {
     this.#context = context
     this.#admission = admission
     this.#proposals = proposals
+    this.#announcing = announcing
     this.#acceptor = new Acceptor(stored)
     this.#acceptedAt = now
     this.#proposer = new Proposer(`${peer}#${incarnation}#${boot}`, context.rules)
@@ -257,27 +260,7 @@ export class Voting {
       this.#poll(view, 'accept', { standing, number, ballot, decision, removes }, now)
     } else if (step.type === 'decided' && view !== undefined) {
       const { lineage, settled } = history
-      this.announce(view, { lineage, settled, decisions: [step.decision] }, now)
-    }
-  }
-
-  /** Adopts what was decided and tells the members of the view before and of the new one. */
-  announce(before: View, chain: StoredHistory, now: number): void {
-    const { outbox, self } = this.#context
-    const decision = chain.decisions.at(-1)
-    if (decision === undefined || !this.#context.adopt(chain, now)) {
-      return
-    }
-    const members = [...before.members, ...decision.view.members]
-    const peers = new Set(members.map(({ peer }) => peer))
-    peers.delete(self.peer)
-    for (const peer of peers) {
-      const standing = this.#context.standing()
-      outbox.request(peer, 'decided', { standing, decision }, voteTimeoutMs, (answer, later) => {
-        if (answer !== undefined) {
-          this.#context.meet(peer, answer.standing, later)
-        }
-      })
+      this.#announcing.announce(view, { lineage, settled, decisions: [step.decision] }, now)
     }
   }
 

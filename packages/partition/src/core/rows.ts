@@ -3,11 +3,11 @@ import type { Reachability, View } from '@murmuration/interface'
 import { defaults } from '../defaults.ts'
 import type { Row } from './links.ts'
 
-const peer = text({ max: 128 })
+const name = text({ max: 128 })
 const count = integer({ min: 0 })
-const entry = object({ peer, state: oneOf('suspected', 'unreachable') })
+const entry = object({ peer: name, state: oneOf('suspected', 'unreachable') })
 const row = object({
-  observer: peer,
+  observer: name,
   /** Rises with every row of this observer: boot, then count. */
   boot: count,
   count,
@@ -37,14 +37,12 @@ export class Rows {
     this.#boot = boot
   }
 
-  /** Sets what this peer sees. True if that is news. */
-  see(reachability: ReadonlyMap<string, Reachability>, nowMs: number): boolean {
+  /** Sets what this peer sees. */
+  see(reachability: ReadonlyMap<string, Reachability>, nowMs: number): void {
     const own: Row = new Map([...reachability].filter(([, state]) => state !== 'reachable'))
-    const before = this.#rows.get(this.#self)
     this.#count++
     const heard = { boot: this.#boot, count: this.#count, heardMs: nowMs, row: own }
     this.#rows.set(this.#self, heard)
-    return before === undefined ? own.size > 0 : !isSame(before.row, own)
   }
 
   /** Takes the rows of a report. True if they tell anything new. */
@@ -65,15 +63,15 @@ export class Rows {
     return isNews
   }
 
-  /** Forgets what is old, and who is no member. True if anything that mattered was forgotten. */
+  /** Forgets what is old, and who is no member. True if anything was forgotten. */
   expire(view: View, nowMs: number): boolean {
     const members = new Set(view.members.map(({ peer }) => peer))
     let isNews = false
-    for (const [observer, { heardMs, row: told }] of this.#rows) {
+    for (const [observer, { heardMs }] of this.#rows) {
       if (observer === this.#self) continue
       if (members.has(observer) && nowMs - heardMs <= defaults.reportAgeMaxMs) continue
       this.#rows.delete(observer)
-      isNews ||= told.size > 0
+      isNews = true
     }
     return isNews
   }
@@ -101,6 +99,6 @@ export class Rows {
   }
 }
 
-function isSame(a: Row, b: Row): boolean {
+export function isSame(a: Row, b: Row): boolean {
   return a.size === b.size && [...a].every(([peer, state]) => b.get(peer) === state)
 }

@@ -97,8 +97,8 @@ export class RunQueue {
 
   /** Adapts to how long the turn was, and goes on in the next one. */
   #endTurn(): void {
-    const { sliceMs, startsMax, now } = this.#init
-    const elapsed = now() - this.#turnBegan
+    const { sliceMs, startsMax } = this.#init
+    const elapsed = this.#init.now() - this.#turnBegan
     const starts = this.#starts ?? 0
     if (elapsed > sliceMs) {
       const fitting = Math.floor((starts * sliceMs) / elapsed)

@@ -3,6 +3,7 @@ import {
   MalformedMessageError,
   MessageTooLargeError,
   MurmurationError,
+  NotPermittedError,
   OverloadedError,
   RemoteHandlerError,
   UnknownMethodError
@@ -34,6 +35,8 @@ export interface ServingInit {
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   readonly limits: Limits
+  /** Whether this peer may use a method. @default every method */
+  readonly authorize?: ((peer: string, method: string) => boolean) | undefined
   /** When requests begin. @default at once */
   readonly runs?: RunQueue | undefined
   /** Something was appended to the outbox: send it soon. */
@@ -188,7 +191,10 @@ export class Serving {
     method: Method | undefined,
     frame: RequestFrame | StreamRequestFrame
   ): MurmurationError | undefined {
-    const { load, limits, outbox } = this.#init
+    const { load, limits, outbox, peer, authorize } = this.#init
+    if (authorize?.(peer, name) === false) {
+      return new NotPermittedError(`${peer} may not call ${name}`)
+    }
     if (method === undefined || (method.kind === 'stream') !== (frame.type === 'stream')) {
       const kind = frame.type === 'stream' ? 'streaming method' : 'method'
       return new UnknownMethodError(`There is no ${kind} ${name}`)

@@ -1,0 +1,196 @@
+import type { AbortOptions } from '@libp2p/interface'
+import { bytes, integer, message, text } from '@murmuration/codec'
+import { createCertificateService, createInvitation, createIssuer } from '@murmuration/identity'
+import type {
+  Admitted,
+  CertificateService,
+  Credentials,
+  Equivocation,
+  Issuer,
+  SecretCredentials
+} from '@murmuration/identity'
+import { InvalidParametersError, UnsupportedInSecretModeError } from '@murmuration/interface'
+import type { Clock, LogSink, Random, Role, Rpc, Store, View } from '@murmuration/interface'
+import type { JoiningMembership } from '@murmuration/membership'
+import { rootsOf } from './credentials.ts'
+import { defaults } from './defaults.ts'
+import type { CertificateIdentity, ClusterIdentity } from './index.ts'
+import type { Settings } from './settings.ts'
+
+const Evidence = message(
+  {
+    signer: text({ max: 64 }),
+    stream: text({ max: 512 }),
+    sequence: integer({ min: 0 }),
+    one: bytes(),
+    other: bytes()
+  },
+  { bytesMax: 2_097_152 }
+)
+
+/** The parts of a peer that {@link Identity} works with. */
+export interface IdentityParts {
+  readonly settings: Settings
+  readonly credentials: Credentials
+  readonly admitted: Admitted
+  readonly rpc: Rpc
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: Store
+  readonly log: LogSink
+  readonly connected: () => readonly string[]
+  readonly addresses: () => readonly string[]
+}
+
+/** Who may come in, while this peer runs. */
+export class Identity implements ClusterIdentity {
+  readonly #parts: IdentityParts
+  readonly #service: CertificateService
+  readonly #issuer: Issuer | undefined
+  #membership: JoiningMembership | undefined
+  #roots: readonly string[]
+
+  constructor(parts: IdentityParts) {
+    this.#parts = parts
+    const { identity, name } = parts.settings
+    const { clock } = parts
+    this.#issuer =
+      identity?.issuer === undefined
+        ? undefined
+        : createIssuer({ cluster: name, clock, ...identity.issuer })
+    this.#roots = identity === undefined ? [] : rootsOf(identity.rootPublicKey)
+    this.#service = createCertificateService({ ...parts, issuer: this.#issuer })
+  }
+
+  async start(): Promise<void> {
+    await this.#service.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.#service.stop()
+  }
+
+  /** Refuses from now on whom the view refuses; the view is kept on disk, and so this is. */
+  follow(membership: JoiningMembership): void {
+    this.#membership = membership
+    const agree = ({ revoked }: Pick<View, 'revoked'>): void => {
+      this.#parts.credentials.agree(revoked ?? { peers: [], serials: [] })
+    }
+    membership.addEventListener('view', ({ detail }) => agree(detail.view))
+    if (membership.view !== undefined) agree(membership.view)
+  }
+
+  /**
+   * Two signed contents under one number: kept as evidence, and with a root key reason enough to shut
+   * the peer out, because no honest one does that.
+   */
+  async accuse({ signer, stream, sequence, one, other }: Equivocation): Promise<void> {
+    const { store, log, credentials } = this.#parts
+    log('a peer has signed two contents under one number', { peer: signer, stream, sequence })
+    const value = Evidence.encode({ signer, stream, sequence, one, other })
+    // One for each peer, so that a single one cannot fill the disk with its lies.
+    await store.write([{ key: `evidence/${signer}`, value }], { sync: true })
+    if (credentials.mode === 'root-key') await this.revoke(signer)
+  }
+
+  async evidence(): Promise<readonly Equivocation[]> {
+    const found: Equivocation[] = []
+    for await (const [, value] of this.#parts.store.entries({ prefix: 'evidence/' })) {
+      found.push(Evidence.decode(value))
+    }
+    return found
+  }
+
+  get mode(): Credentials['mode'] {
+    return this.#parts.credentials.mode
+  }
+
+  rolesOf(peer: string): readonly Role[] | undefined {
+    return this.#parts.admitted.rolesOf(peer)
+  }
+
+  async revoke(peer: string, options: AbortOptions = {}): Promise<View> {
+    const { credentials, admitted } = this.#parts
+    // Throws where it cannot be, before anything is asked of others.
+    credentials.revoke(peer)
+    const membership = this.#membership
+    if (membership === undefined) throw new InvalidParametersError('this peer has no membership')
+    const serial = admitted.certificateOf(peer)?.serial
+    const serials = serial === undefined ? [] : [serial]
+    return await membership.propose(
+      { revoke: { peers: [peer], serials } },
+      { timeoutMs: defaults.revokeTimeoutMs, ...options }
+    )
+  }
+
+  async trust(rootPublicKey: CertificateIdentity['rootPublicKey']): Promise<void> {
+    const { credentials } = this.#parts
+    if (!('trust' in credentials)) throw this.#wrongMode('root keys')
+    const roots = rootsOf(rootPublicKey)
+    rootCredentials(credentials).trust(roots)
+    this.#roots = roots
+  }
+
+  async renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    const { credentials } = this.#parts
+    if (credentials.mode !== 'root-key') throw this.#wrongMode('certificates')
+    if (certificate === undefined) {
+      if (await this.#service.renew()) return
+      throw new InvalidParametersError('no peer that can be reached renews certificates')
+    }
+    await rootCredentials(credentials).renew(certificate)
+    await this.#service.show()
+  }
+
+  async rotateSecret(
+    secret: string | { readonly current: string; readonly next: string }
+  ): Promise<void> {
+    const { credentials, settings } = this.#parts
+    if (!isSecret(credentials)) throw this.#wrongMode('a secret')
+    if (settings.privateNetwork) {
+      throw new UnsupportedInSecretModeError(
+        'a private network knows one key: stop all peers to change the secret'
+      )
+    }
+    await credentials.rotate(secret)
+    await this.#service.show()
+  }
+
+  async invite(
+    options: { readonly roles?: readonly Role[]; readonly ttlMs?: number } = {}
+  ): Promise<string> {
+    const { rpc, addresses, credentials } = this.#parts
+    if (this.#issuer === undefined) {
+      if (credentials.mode === 'secret') {
+        throw new UnsupportedInSecretModeError(
+          'who has the secret can join: give it to the new peer'
+        )
+      }
+      throw new InvalidParametersError('this peer has no issuer: give it one, or ask one that has')
+    }
+    return await createInvitation({
+      issuer: this.#issuer,
+      roots: this.#roots,
+      at: rpc.peer,
+      addresses: addresses().slice(0, 8),
+      ...options
+    })
+  }
+
+  #wrongMode(what: string): InvalidParametersError {
+    return new InvalidParametersError(`this cluster runs on ${this.mode} credentials, not ${what}`)
+  }
+}
+
+function isSecret(credentials: Credentials): credentials is SecretCredentials {
+  return credentials.mode === 'secret'
+}
+
+/** The caller has looked at the mode. */
+function rootCredentials(credentials: Credentials): {
+  trust(roots: readonly string[]): void
+  renew(certificate: Uint8Array | readonly Uint8Array[]): Promise<void>
+} {
+  // Only those of this mode are made by `credentialsFromCertificate`.
+  return credentials as ReturnType<typeof rootCredentials> & Credentials
+}

@@ -1,0 +1,38 @@
+import type { Role } from '@murmuration/interface'
+
+/**
+ * Which roles may use which methods of others, by the longest prefix. `member` votes, holds replicas
+ * and owns agents; `edge` publishes and calls; `guest` calls.
+ */
+const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[] = [
+  // Calling, and what it needs: reading, finding, following the view, and certificates.
+  ['agent.', ['member', 'edge', 'guest']],
+  ['state.read', ['member', 'edge', 'guest']],
+  ['state.strong', ['member', 'edge', 'guest']],
+  ['registry.where', ['member', 'edge', 'guest']],
+  ['registry.view', ['member', 'edge', 'guest']],
+  ['membership.view', ['member', 'edge', 'guest']],
+  ['discovery.', ['member', 'edge', 'guest']],
+  ['identity.', ['member', 'edge', 'guest']],
+  // Publishing, and stopping agents.
+  ['signals.', ['member', 'edge']],
+  ['registry.', ['member', 'edge']],
+  // Voting and holding replicas; and whatever stands nowhere above.
+  ['', ['member']]
+]
+
+/**
+ * Whether one of the roles may use a method. A peer without roles is not connected any more, and may
+ * do nothing.
+ */
+export function mayUse(roles: readonly Role[] | undefined, method: string): boolean {
+  if (roles === undefined) return false
+  // Most callers are members, and they may use everything.
+  if (roles.includes('member')) return true
+  const [, allowed] = permissions.reduce((best, rule) =>
+    method.startsWith(rule[0]) && (!method.startsWith(best[0]) || rule[0].length > best[0].length)
+      ? rule
+      : best
+  )
+  return roles.some((role) => allowed.includes(role))
+}

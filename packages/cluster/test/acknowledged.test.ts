@@ -1,0 +1,174 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { counter } from '@murmuration/crdt'
+import type {
+  AckLevel,
+  AgentRecord,
+  Membership,
+  Partition,
+  PartitionPolicy
+} from '@murmuration/interface'
+import { createMembership } from '@murmuration/membership'
+import { createPartition, staticQuorum } from '@murmuration/partition'
+import { createState } from '@murmuration/state'
+import type { State } from '@murmuration/state'
+import { createSimulation } from '@murmuration/testkit'
+import type { Simulation } from '@murmuration/testkit'
+import { expect, test } from 'vitest'
+
+/*
+ * What is acknowledged where, in a split of five members into three and two that lasts: by the
+ * replicas of a document that are on a side, the strategy of its agent type, and the level of
+ * acknowledgement. The table in docs/acknowledged.md is what this test finds; UPDATE=1 writes it.
+ */
+
+const PAGE = fileURLToPath(new URL('../../../docs/acknowledged.md', import.meta.url))
+const NAMES = ['a', 'b', 'c', 'd', 'e']
+const MAJORITY = ['a', 'b', 'c']
+const schema = { hits: counter() }
+
+const policies: Readonly<Record<string, PartitionPolicy>> = {
+  'pause-minority': 'pause-minority',
+  'static-quorum, size 3': staticQuorum({ size: 3 }),
+  'keep-oldest': 'keep-oldest',
+  'down-all': 'down-all',
+  'continue-all': 'continue-all',
+  'leader-election': 'leader-election'
+}
+const levels: readonly AckLevel[] = ['local', 'replicated', 'majority']
+
+interface Peer {
+  readonly name: string
+  readonly membership: Membership
+  readonly state: State
+  readonly partition: Partition
+}
+
+async function start(simulation: Simulation): Promise<Peer[]> {
+  const peers: Peer[] = []
+  for (const name of NAMES) {
+    const { rpc, store, clock, random, links } = simulation.node(name)
+    const membership = createMembership(
+      { rpc, store, clock, random, discovery: links },
+      { cluster: 'test', found: name === 'a', contacts: () => ['a', 'b'] }
+    )
+    const state = createState({ rpc, membership, store: store.sub('state/'), clock, random })
+    const partition = createPartition({ membership, rpc, clock })
+    void Promise.resolve(membership.start()).then(() => {
+      void partition.start()
+      return state.start()
+    })
+    peers.push({ name, membership, state, partition })
+    await simulation.run(300)
+  }
+  const whole = (): boolean =>
+    peers.every(({ membership: m }) => m.view?.members.length === 5 && m.settled === m.view.number)
+  expect(await simulation.until(whole, 30_000)).toBe(true)
+  return peers
+}
+
+/** For each number of replicas on the larger side, a document that has so many there. */
+function documents(peers: readonly Peer[]): Map<number, AgentRecord> {
+  const found = new Map<number, AgentRecord>()
+  for (let number = 0; found.size < 3 && number < 10_000; number++) {
+    const record: AgentRecord = { id: `test/doc/${number}`, placement: 'hash', replicas: 3 }
+    const home = peers[0]?.state.placement()?.homeOf(record) ?? []
+    const inside = home.filter(({ peer }) => MAJORITY.includes(peer)).length
+    if (!found.has(inside)) found.set(inside, record)
+  }
+  return found
+}
+
+/** Whether any peer of a side acknowledges an update, trying for a while as a caller would. */
+async function isAcknowledged(
+  simulation: Simulation,
+  side: readonly Peer[],
+  record: AgentRecord,
+  ack: AckLevel
+): Promise<boolean> {
+  for (let attempt = 0; attempt < 4; attempt++) {
+    for (const { state } of side) {
+      const done = await simulation.wait(attemptUpdate(simulation, state, record, ack), 30_000)
+      if (done) return true
+    }
+    await simulation.run(500)
+  }
+  return false
+}
+
+async function attemptUpdate(
+  simulation: Simulation,
+  state: State,
+  record: AgentRecord,
+  ack: AckLevel
+): Promise<boolean> {
+  const late = new AbortController()
+  const cancel = simulation.after(3_000, () => late.abort())
+  try {
+    const owned = await state.own(record, { signal: late.signal })
+    const { draft, operations } = owned.document.draft(schema)
+    draft.hits.increment()
+    await owned.commit(operations, { ack, timeoutMs: 2_000, signal: late.signal })
+    return true
+  } catch {
+    // Not the owner, or too few copies: the next peer is asked, and the next time.
+    return false
+  } finally {
+    cancel()
+  }
+}
+
+interface Row {
+  readonly side: string
+  readonly replicas: number
+  readonly cells: readonly string[]
+}
+
+async function rowsOf(): Promise<Row[]> {
+  const simulation = createSimulation({ seed: 1 })
+  const peers = await start(simulation)
+  const records = documents(peers)
+  const sides = [
+    { name: 'decides', peers: peers.filter(({ name }) => MAJORITY.includes(name)) },
+    { name: 'cannot decide', peers: peers.filter(({ name }) => !MAJORITY.includes(name)) }
+  ]
+  simulation.split(MAJORITY, ['d', 'e'])
+  // Suspicion, the next view on one side, rest of the links on both.
+  await simulation.run(30_000)
+  const rows: Row[] = []
+  for (const { name, peers: side } of sides) {
+    for (const [inside, record] of [...records].toSorted(([a], [b]) => b - a)) {
+      const replicas = name === 'decides' ? inside : 3 - inside
+      const acknowledged: boolean[] = []
+      for (const ack of levels) {
+        acknowledged.push(await isAcknowledged(simulation, side, record, ack))
+      }
+      const cells = Object.values(policies).map((policy) => {
+        const verdicts = new Set(side.map(({ partition }) => partition.verdict(policy)))
+        if (verdicts.has('pause')) return 'paused'
+        const held = levels.filter((_, at) => acknowledged[at] === true)
+        return held.length === 0 ? 'unavailable' : held.join(', ')
+      })
+      rows.push({ side: name, replicas, cells })
+    }
+  }
+  return rows.toSorted((a, b) =>
+    a.side === b.side ? b.replicas - a.replicas : a.side < b.side ? 1 : -1
+  )
+}
+
+function pageOf(rows: readonly Row[]): string {
+  const head = ['this side', 'replicas on it', ...Object.keys(policies)]
+  const lines = rows.map(({ side, replicas, cells }) => [side, `${replicas} of 3`, ...cells])
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...lines.map(line)].join('\n')
+}
+
+test('the table of what is acknowledged in a split is what happens', async () => {
+  const found = pageOf(await rowsOf())
+  const page = readFileSync(PAGE, 'utf8')
+  const [before = '', , after = ''] = page.split(/<!-- table(?: end)? -->/)
+  const written = `${before}<!-- table -->\n\n${found}\n\n<!-- table end -->${after}`
+  if (process.env['UPDATE'] === '1') writeFileSync(PAGE, written)
+  expect(page).toBe(written)
+})

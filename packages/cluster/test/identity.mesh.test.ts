@@ -1,0 +1,403 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { Ed25519PrivateKey } from '@libp2p/interface'
+import { defineAgent } from '@murmuration/agent'
+import { createCluster } from '@murmuration/cluster'
+import type { CertificateIdentity, Cluster, ClusterInit } from '@murmuration/cluster'
+import { counter } from '@murmuration/crdt'
+import { encode } from '@murmuration/codec'
+import { createIssuer, createSealer, loadOrCreateKey } from '@murmuration/identity'
+import type { Equivocation } from '@murmuration/identity'
+import type { Role } from '@murmuration/interface'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { createSignalSigner } from '@murmuration/signals'
+import { z } from 'zod'
+import { watchfulSigner } from '../src/equivocation.ts'
+import { Identity } from '../src/identity.ts'
+import { outsider } from './outsider.ts'
+
+const name = 'vault'
+const tally = defineAgent({
+  type: 'tally',
+  state: { count: counter() },
+  actions: {
+    add: {
+      input: z.number(),
+      output: z.number(),
+      run({ input, state }) {
+        state.count.increment(input)
+        return state.count.value
+      }
+    }
+  }
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'cluster-identity-'))
+const running: Cluster[] = []
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((cluster) => cluster.stop()))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const listen = ['/ip4/127.0.0.1/tcp/0']
+let folders = 0
+
+async function start(init: Partial<ClusterInit>): Promise<Cluster> {
+  const cluster = await createCluster({ name, agents: [tally], listen, ...init })
+  running.push(cluster)
+  return cluster
+}
+
+/** What a peer with a key on disk starts with, certified by a root key. */
+async function certified(
+  rootKey: Ed25519PrivateKey,
+  init: { ttlMs?: number; roles?: Role[]; isIssuer?: boolean } = {}
+): Promise<{ dataDir: string; identity: CertificateIdentity }> {
+  const dataDir = join(folder, String(folders++))
+  const key = await loadOrCreateKey(join(dataDir, 'peer.key'))
+  const { ttlMs = 3_600_000, roles = ['member'], isIssuer = false } = init
+  const issuer = createIssuer({ cluster: name, privateKey: rootKey, ttlMs })
+  return {
+    dataDir,
+    identity: {
+      rootPublicKey: rootKey.publicKey.raw,
+      certificate: await issuer.issue(key.publicKey, roles),
+      ...(isIssuer ? { issuer: { privateKey: rootKey, ttlMs } } : {})
+    }
+  }
+}
+
+async function mesh(inits: readonly Partial<ClusterInit>[]): Promise<Cluster[]> {
+  const [first, ...rest] = inits
+  const founder = await start(first ?? {})
+  const bootstrap = founder.addresses
+  const others = await Promise.all(rest.map((init) => start({ ...init, bootstrap })))
+  const all = [founder, ...others]
+  await Promise.all(all.map((each) => each.ready()))
+  await until('one view', () => all.every((each) => each.members().length === all.length))
+  return all
+}
+
+async function until(what: string, holds: () => boolean, timeoutMs = 15_000): Promise<number> {
+  const from = performance.now()
+  while (!holds()) {
+    if (performance.now() - from > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return performance.now() - from
+}
+
+/** The part behind the interface, which takes accusations. */
+function identityOf(peer: Cluster): Identity {
+  if (peer.identity instanceof Identity) return peer.identity
+  throw new Error('no identity')
+}
+
+/** Calls agents through every peer until it is stopped; tells how many went well and which failed. */
+function traffic(peers: readonly Cluster[]): () => Promise<{ calls: number; failures: unknown[] }> {
+  let isOver = false
+  const result = { calls: 0, failures: [] as unknown[] }
+  const callers = peers.map(async (peer, index) => {
+    for (let call = 0; !isOver; call++) {
+      try {
+        await peer.agent(tally, `t${(call + index) % 7}`).call('add', 1)
+        result.calls++
+      } catch (error) {
+        result.failures.push(error)
+      }
+    }
+  })
+  return async () => {
+    // Without enough calls before the end this would show nothing.
+    await until('enough calls', () => result.calls >= 30, 30_000)
+    isOver = true
+    await Promise.all(callers)
+    return result
+  }
+}
+
+/** All peers run in this process: for how long it was not given a processor, in ms. */
+function stallsOfThisProcess(): () => number {
+  let [stalled, last] = [0, performance.now()]
+  const timer = setInterval(() => {
+    const now = performance.now()
+    stalled += Math.max(0, now - last - 20)
+    last = now
+  }, 10)
+  return () => {
+    clearInterval(timer)
+    return stalled
+  }
+}
+
+function disconnects(peers: readonly Cluster[]): () => number {
+  let count = 0
+  for (const peer of peers) peer.discovery?.addEventListener('disconnected', () => count++)
+  return () => count
+}
+
+describe('a cluster with a root key', () => {
+  it('renews short-lived certificates on its own, and no call fails and no connection ends', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const ttlMs = 4_000
+    const peers = await mesh([
+      await certified(rootKey, { ttlMs, isIssuer: true }),
+      await certified(rootKey, { ttlMs }),
+      await certified(rootKey, { ttlMs })
+    ])
+    const lost = disconnects(peers)
+    const stop = traffic(peers)
+    // Longer than a certificate lives.
+    await new Promise((resolve) => setTimeout(resolve, 6_000))
+    const { calls, failures } = await stop()
+    expect(failures).toEqual([])
+    expect(calls).toBeGreaterThanOrEqual(30)
+    expect(lost()).toBe(0)
+  })
+
+  it('cuts a peer whose certificate has expired, and refuses it', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { ttlMs: 4_000, isIssuer: true })])
+    if (founder === undefined) throw new Error('no peer')
+    const issuer = createIssuer({ cluster: name, privateKey: rootKey, ttlMs: 1_500 })
+    const node = await outsider({ rootKey, issuer, cluster: name })
+    await node.dial(founder.addresses)
+    expect(node.connections()).toBe(1)
+    const ms = await until('cut', () => node.connections() === 0)
+    expect(ms).toBeLessThan(1_500 + 1_000)
+    await expect(node.dial(founder.addresses)).rejects.toThrow()
+    await node.stop()
+  })
+
+  it('takes in a peer by an invitation, once, and the peer comes back without it', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    const line = await founder?.identity?.invite()
+    if (founder === undefined || line === undefined) throw new Error('no invitation')
+    expect(line).toMatch(/^murmuration-invite-1\.[\w-]+$/)
+    const invited = { invitation: line, bootstrap: founder.addresses, dataDir: join(folder, 'i1') }
+    const second = await start(invited)
+    await second.ready()
+    expect(await second.agent(tally, 'x').call('add', 2)).toBe(2)
+    await expect(start({ ...invited, dataDir: join(folder, 'i2') })).rejects.toMatchObject({
+      name: 'NotAdmittedError',
+      message: expect.stringContaining('used before') as string
+    })
+    await second.stop()
+    const again = await start(invited)
+    await again.ready()
+    expect(again.peerId).toBe(second.peerId)
+    const damaged = {
+      ...invited,
+      invitation: `${line.slice(0, -6)}AAAAAA`,
+      dataDir: join(folder, 'i3')
+    }
+    await expect(start(damaged)).rejects.toThrow()
+  })
+
+  it('invites for a role, and a peer may not claim another one', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    const line = await founder?.identity?.invite({ roles: ['edge'] })
+    if (founder === undefined || line === undefined) throw new Error('no invitation')
+    const init = { invitation: line, bootstrap: founder.addresses, dataDir: join(folder, 'e1') }
+    await expect(start(init)).rejects.toThrow(/role edge, not member/)
+    const edge = await start({ ...init, role: 'edge' })
+    await edge.ready()
+    expect(founder.identity?.rolesOf(edge.peerId)).toEqual(['edge'])
+    expect(founder.members()).toHaveLength(1)
+  })
+
+  it('shuts a revoked peer out of all members within 2 s, and after restarts', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const inits = [
+      await certified(rootKey, { isIssuer: true }),
+      await certified(rootKey),
+      await certified(rootKey),
+      await certified(rootKey)
+    ]
+    const peers = await mesh(inits)
+    const [first, second, third, bad] = peers
+    if (!first || !second || !third || !bad) throw new Error('no peers')
+    const rest = [first, second, third]
+    const isOut = (peer: Cluster): boolean =>
+      peer.members().every(({ peer: id }) => id !== bad.peerId) &&
+      peer.discovery?.connected().includes(bad.peerId) === false
+    const stood = stallsOfThisProcess()
+    const from = performance.now()
+    await second.identity?.revoke(bad.peerId)
+    await until('out everywhere', () => rest.every(isOut))
+    const ms = performance.now() - from
+    const stalledMs = stood()
+    console.log(
+      `a revoked peer was out of three members after ${ms.toFixed(0)} ms, ` +
+        `of which this machine stood still for ${stalledMs.toFixed(0)} ms`
+    )
+    expect(ms - stalledMs).toBeLessThan(2_000)
+    // A member that was stopped meanwhile knows it from its disk, and a new one from the view.
+    await third.stop()
+    running.splice(running.indexOf(third), 1)
+    const back = await start({ ...inits[2], bootstrap: first.addresses })
+    await back.ready()
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    for (const peer of [first, second, back]) expect(isOut(peer)).toBe(true)
+    await expect(bad.agent(tally, 'x').call('add', 1, { timeoutMs: 300 })).rejects.toThrow()
+  })
+
+  it('shuts out a peer that has signed two signals under one number, and keeps the proof', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const liar = await certified(rootKey)
+    const peers = await mesh([
+      await certified(rootKey, { isIssuer: true }),
+      await certified(rootKey),
+      liar
+    ])
+    const [first, second, bad] = peers
+    if (!first || !second || !bad) throw new Error('no peers')
+    const key = await loadOrCreateKey(join(liar.dataDir, 'peer.key'))
+    const sealer = createSealer({ privateKey: key })
+    const seal = (value: string): Promise<Uint8Array> => {
+      const signals = [encode({ specversion: '1.0', id: value, source: 's', type: 'a.b' })]
+      const batch = {
+        cluster: name,
+        channel: 'c',
+        boot: 1,
+        first: 1,
+        since: 1,
+        attempt: 0,
+        signals
+      }
+      return sealer.seal({
+        domain: 'murmuration-signals-1',
+        type: 'batch',
+        sequence: 1,
+        payload: encode(batch)
+      })
+    }
+    const proofs: unknown[] = []
+    const watchful = watchfulSigner(createSignalSigner({ privateKey: key, clock: Date }), (proof) =>
+      proofs.push(proof)
+    )
+    await watchful.open(await seal('one'))
+    // The same one, sealed again, is no lie.
+    await watchful.open(await seal('one'))
+    expect(proofs).toHaveLength(0)
+    await watchful.open(await seal('another'))
+    expect(proofs).toHaveLength(1)
+    await identityOf(first).accuse(proofs[0] as Equivocation)
+    await until('out', () => [first, second].every((peer) => peer.members().length === 2))
+    expect(await first.identity?.evidence()).toEqual(proofs)
+  })
+
+  it('changes its root key under traffic without one failed call', async () => {
+    const [old, next] = [await generateKeyPair('Ed25519'), await generateKeyPair('Ed25519')]
+    const inits = [await certified(old), await certified(old), await certified(old)]
+    const peers = await mesh(inits)
+    const lost = disconnects(peers)
+    const stop = traffic(peers)
+    const both = [old.publicKey.raw, next.publicKey.raw]
+    for (const peer of peers) await peer.identity?.trust(both)
+    const issuer = createIssuer({ cluster: name, privateKey: next })
+    for (const peer of peers)
+      await peer.identity?.renew(await issuer.issue(peer.peerId, ['member']))
+    for (const peer of peers) await peer.identity?.trust(next.publicKey.raw)
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const { calls, failures } = await stop()
+    expect(failures).toEqual([])
+    expect(calls).toBeGreaterThanOrEqual(30)
+    expect(lost()).toBe(0)
+    // Who only has a certificate of the old one is a stranger now.
+    const late = await outsider({
+      rootKey: old,
+      issuer: createIssuer({ cluster: name, privateKey: old }),
+      cluster: name
+    })
+    await expect(late.dial(peers[0]?.addresses ?? [])).rejects.toThrow()
+    await late.stop()
+  })
+})
+
+describe('roles', () => {
+  it('limit what a peer may do: a guest calls, an edge publishes, and only members vote and replicate', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    if (founder === undefined) throw new Error('no peer')
+    const issuer = createIssuer({ cluster: name, privateKey: rootKey })
+    const forbidden = { name: 'NotPermittedError', code: 'ERR_NOT_PERMITTED' }
+    for (const role of ['guest', 'edge'] as const) {
+      const node = await outsider({ rootKey, issuer, cluster: name, roles: [role] })
+      await node.dial(founder.addresses)
+      const call = (method: string): Promise<Uint8Array> =>
+        node.rpc.call(founder.peerId, method, new Uint8Array(), { timeoutMs: 2_000 })
+      const votes = [
+        'membership.join',
+        'membership.prepare',
+        'membership.accept',
+        'membership.beat'
+      ]
+      for (const method of [...votes, 'state.put', 'state.list']) {
+        await expect(call(method)).rejects.toMatchObject(forbidden)
+      }
+      if (role === 'guest') await expect(call('signals.deliver')).rejects.toMatchObject(forbidden)
+      // Nonsense, but allowed: it is refused for what it says.
+      const read: unknown = await call('agent.work').catch((error: unknown) => error)
+      expect(read).not.toMatchObject(forbidden)
+      await node.stop()
+    }
+  })
+
+  it('let a guest use agents', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    const init = await certified(rootKey, { roles: ['guest'] })
+    const guest = await start({ ...init, role: 'guest', bootstrap: founder?.addresses ?? [] })
+    await guest.ready()
+    expect(await guest.agent(tally, 'y').call('add', 5)).toBe(5)
+    expect((await guest.agent(tally, 'y').state()).value.count).toBe(5)
+  })
+})
+
+describe('a cluster with a secret', () => {
+  const secret = 'a first secret of the cluster'
+
+  it('changes it through an overlap without one failed call', async () => {
+    const next = 'another secret of the cluster'
+    const peers = await mesh([{ secret }, { secret }, { secret }])
+    const lost = disconnects(peers)
+    const stop = traffic(peers)
+    for (const peer of peers) await peer.identity?.rotateSecret({ current: secret, next })
+    for (const peer of peers) await peer.identity?.rotateSecret(next)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const { failures } = await stop()
+    expect(failures).toEqual([])
+    expect(lost()).toBe(0)
+    const late = await start({ secret, bootstrap: peers[0]?.addresses ?? [] })
+    const newer = await start({ secret: next, bootstrap: peers[0]?.addresses ?? [] })
+    await newer.ready()
+    expect(late.discovery?.connected()).toEqual([])
+  })
+
+  it('refuses by name what it cannot do', async () => {
+    const [peer, other] = await mesh([{ secret }, { secret }])
+    const unsupported = { name: 'UnsupportedInSecretModeError' }
+    await expect(peer?.identity?.revoke(other?.peerId ?? '')).rejects.toMatchObject(unsupported)
+    await expect(peer?.identity?.invite()).rejects.toMatchObject(unsupported)
+    await expect(peer?.identity?.renew()).rejects.toMatchObject({ name: 'InvalidParametersError' })
+  })
+
+  it('works under a private network, which hides the cluster from who has no key', async () => {
+    const hidden = { secret, privateNetwork: true }
+    const peers = await mesh([hidden, hidden])
+    expect(await peers[1]?.agent(tally, 'z').call('add', 1)).toBe(1)
+    const open = await start({ secret, bootstrap: peers[0]?.addresses ?? [] })
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(open.discovery?.connected()).toEqual([])
+    await expect(peers[0]?.identity?.rotateSecret('some other secret of it')).rejects.toMatchObject(
+      {
+        name: 'UnsupportedInSecretModeError'
+      }
+    )
+  })
+})

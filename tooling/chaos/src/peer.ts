@@ -1,0 +1,103 @@
+/** One peer under test: a process of its own, with its own key, port, disk and load. */
+import { createCluster } from '@murmuration/cluster'
+import type { Cluster } from '@murmuration/cluster'
+import { dialFrom } from '@murmuration/testkit'
+import { agentTypes } from './agents.ts'
+import { Load } from './load.ts'
+import type { FromPeer, PeerInit, ToPeer } from './protocol.ts'
+
+const STATUS_MS = 250
+const READ_MS = 10_000
+
+// Written by the launcher of the same program.
+const init = JSON.parse(process.env['MURMURATION_CHAOS_PEER'] ?? '{}') as PeerInit
+const trueNow = Date.now.bind(Date)
+
+function tell(message: FromPeer): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
+}
+
+async function main(): Promise<void> {
+  if (init.from !== undefined) dialFrom(init.from)
+  const cluster = await createCluster({
+    name: 'chaos',
+    secret: init.secret,
+    agents: [agentTypes.ledger, agentTypes.board],
+    listen: [init.listen],
+    ...(init.announce === undefined ? {} : { announce: [init.announce] }),
+    bootstrap: init.bootstrap,
+    dataDir: init.dataDir,
+    labels: { index: String(init.index) }
+  })
+  tell({ kind: 'listening', peer: cluster.peerId, addresses: cluster.addresses })
+  let signals = 0
+  cluster.signals.subscribe('chaos.tick', () => {
+    signals++
+  })
+  cluster.partition.addEventListener('healed', ({ detail }) => {
+    tell({ kind: 'healed', durationMs: detail.ended - detail.began, missed: detail.missed.length })
+  })
+  const load = new Load(cluster, init, trueNow, (operations) =>
+    tell({ kind: 'operations', operations })
+  )
+  process.on('message', (message: ToPeer) => void obey(cluster, load, message))
+  setInterval(() => {
+    const { view } = cluster
+    tell({
+      kind: 'status',
+      view: view?.number ?? 0,
+      members: view?.members.length ?? 0,
+      settled: cluster.membership.settled,
+      standing: cluster.partition.status,
+      links: cluster.partition.kind,
+      signals,
+      busy: load.busy
+    })
+  }, STATUS_MS)
+  await cluster.ready()
+  tell({ kind: 'ready' })
+  load.begin()
+}
+
+async function obey(cluster: Cluster, load: Load, message: ToPeer): Promise<void> {
+  switch (message.kind) {
+    case 'rest':
+      load.rest()
+      return
+    case 'load':
+      load.begin()
+      return
+    case 'read':
+      tell(await read(cluster, message))
+      return
+    case 'clock':
+      // The wall clock only: a process cannot change the monotonic one.
+      Date.now = () => trueNow() + message.skewMs
+      return
+    case 'drain':
+      await cluster.drain()
+      process.exit(0)
+    case 'end':
+      await cluster.stop()
+      process.exit(0)
+  }
+}
+
+async function read(
+  cluster: Cluster,
+  { id, of, key, stale }: Extract<ToPeer, { kind: 'read' }>
+): Promise<FromPeer> {
+  try {
+    const { value } = await cluster.agent(agentTypes[of], key).state({ timeoutMs: READ_MS, stale })
+    return { kind: 'answer', id, reading: { count: value.count, names: value.names } }
+  } catch (error) {
+    return { kind: 'answer', id, error: String(error) }
+  }
+}
+
+process.on('disconnect', () => process.exit(1))
+process.on('SIGINT', () => undefined)
+main().catch((error: unknown) => {
+  tell({ kind: 'failed', reason: error instanceof Error ? (error.stack ?? '') : String(error) })
+  setTimeout(() => process.exit(1), 100)
+})

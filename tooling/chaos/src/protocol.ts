@@ -1,0 +1,83 @@
+import type { Kind } from './agents.ts'
+
+/** What a peer process is started with, as JSON in its environment. */
+export interface PeerInit {
+  readonly index: number
+  readonly secret: string
+  readonly listen: string
+  readonly announce: string | undefined
+  readonly bootstrap: readonly string[]
+  readonly dataDir: string
+  /** What its connections come from, where the links are proxies. */
+  readonly from: string | undefined
+  /** Keys of each kind; one loop of operations runs for each. 0: no load. */
+  readonly keys: number
+  /** Milliseconds between two operations of one loop. */
+  readonly paceMs: number
+}
+
+/** `begun`: it was sent, and nothing more is known. Told before it is sent, as its client may die. */
+export type Outcome = 'begun' | 'ok' | 'failed' | 'unknown'
+
+/** One operation as its client saw it. Times in milliseconds since 1970, by the launcher's clock. */
+export interface Operation {
+  /** The peer whose client did it. */
+  readonly client: number
+  readonly kind: Kind
+  readonly key: string
+  readonly action: 'add' | 'remove' | 'size'
+  readonly name: string
+  readonly begun: number
+  readonly ms: number
+  /** Of these, how long its client did not run at all, on a machine with too much to do. */
+  readonly stalledMs: number
+  readonly outcome: Outcome
+  /** Name of the error, where there was one. */
+  readonly error?: string
+}
+
+export interface Reading {
+  readonly count: number
+  readonly names: readonly string[]
+}
+
+export type FromPeer =
+  | { readonly kind: 'listening'; readonly peer: string; readonly addresses: readonly string[] }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'operations'; readonly operations: readonly Operation[] }
+  | {
+      readonly kind: 'status'
+      readonly view: number
+      readonly members: number
+      readonly settled: number
+      readonly standing: string
+      readonly links: string
+      readonly signals: number
+      /** Operations under way. */
+      readonly busy: number
+    }
+  | { readonly kind: 'healed'; readonly durationMs: number; readonly missed: number }
+  | {
+      readonly kind: 'answer'
+      readonly id: number
+      readonly reading?: Reading
+      readonly error?: string
+    }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export type ToPeer =
+  /** Ends the load: no operation begins after this. */
+  | { readonly kind: 'rest' }
+  | { readonly kind: 'load' }
+  /** Reads an agent: from its owner, or the copy that this peer holds. */
+  | {
+      readonly kind: 'read'
+      readonly id: number
+      readonly of: Kind
+      readonly key: string
+      readonly stale: boolean
+    }
+  /** Moves the wall clock of the process. */
+  | { readonly kind: 'clock'; readonly skewMs: number }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'end' }

@@ -1,0 +1,249 @@
+import { check } from './check.ts'
+import type { Findings } from './check.ts'
+import { Herd, wait } from './herd.ts'
+import { DEADLINE_MS } from './load.ts'
+import type { Network } from './network.ts'
+import type { Operation } from './protocol.ts'
+import type { Scenario } from './scenarios.ts'
+
+/** One second of one scenario, for the plots. */
+export interface Second {
+  readonly ok: number
+  readonly failed: number
+  readonly unknown: number
+  readonly p95Ms: number
+}
+
+export interface Mark {
+  readonly atMs: number
+  readonly what: string
+}
+
+export interface ScenarioReport {
+  readonly scenario: string
+  readonly summary: string
+  readonly network: string
+  readonly peers: number
+  /** `skipped` and `broken` runs show nothing, whatever else is said. */
+  readonly result: 'held' | 'violated' | 'broken' | 'skipped'
+  /** Why it was skipped or is broken, or which promises did not hold. */
+  readonly reasons: readonly string[]
+  readonly findings?: Findings
+  readonly seconds: readonly Second[]
+  readonly marks: readonly Mark[]
+  readonly operations: Readonly<Record<'ok' | 'failed' | 'unknown', number>>
+  /** Operations per second before the first mark. */
+  readonly before: number
+  /** Milliseconds from the first mark until agents of the side that goes on served again, p95. */
+  readonly servedAgainMs?: number
+  /** Share of operations of that side that did not fail, from the first mark to the last. */
+  readonly availability?: number
+  readonly heals: number
+}
+
+/** Fewer operations per second before the fault, and the run does not count: nothing was tested. */
+const BEFORE_MIN = 10
+const WARM_MS = 5_000
+const AFTER_MS = 4_000
+const WHOLE_MS = 120_000
+/** A side that cannot decide may acknowledge until it knows: suspicion, silence, and a round. */
+const PAUSE_MS = 8_000
+
+interface Isolation {
+  readonly peers: ReadonlySet<number>
+  readonly from: number
+  to: number
+}
+
+export interface RunInit {
+  readonly scenario: Scenario
+  readonly network: Network
+  readonly peers: number
+  readonly keys: number
+  readonly paceMs: number
+  readonly progress: (text: string) => void
+}
+
+/** Runs one scenario from a new cluster to its end. */
+export async function runScenario(init: RunInit): Promise<ScenarioReport> {
+  const { scenario, network, peers, keys, paceMs } = init
+  const herd = new Herd({ network, keys, paceMs })
+  const marks: Mark[] = []
+  const isolations: Isolation[] = []
+  const began = Date.now()
+  try {
+    await herd.start(peers)
+    const loadedFrom = Date.now()
+    await wait(WARM_MS)
+    const mark = (what: string): void => {
+      marks.push({ atMs: Date.now() - began, what })
+      init.progress(`${scenario.name}: ${what}`)
+    }
+    const isolate = (indices: readonly number[]): void => {
+      const open = isolations.at(-1)
+      if (open !== undefined && open.to === Infinity) open.to = Date.now()
+      if (indices.length === 0) return
+      isolations.push({ peers: new Set(indices), from: Date.now(), to: Infinity })
+    }
+    await scenario.act({ herd, count: peers, mark, isolate })
+    await herd.whole(WHOLE_MS)
+    await wait(AFTER_MS)
+    await herd.rest(2 * DEADLINE_MS)
+    await herd.whole(WHOLE_MS)
+    const frozen = new Set(
+      marks.flatMap(({ what }) => /^freeze (\d+)/.exec(what)?.[1] ?? []).map(Number)
+    )
+    const findings = await check(herd, frozen)
+    return judge(init, { herd, began, loadedFrom, marks, isolations, findings })
+  } catch (error) {
+    const reason = reasonOf(error)
+    return {
+      ...described(init),
+      result: 'broken',
+      reasons: [reason],
+      seconds: secondsOf(herd.operations, began),
+      marks,
+      operations: countsOf(herd.operations),
+      before: 0,
+      heals: herd.heals.length
+    }
+  } finally {
+    await herd.end()
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+}
+
+function described({
+  scenario,
+  network,
+  peers
+}: RunInit): Pick<ScenarioReport, 'scenario' | 'summary' | 'network' | 'peers'> {
+  return { scenario: scenario.name, summary: scenario.summary, network: network.name, peers }
+}
+
+interface Course {
+  readonly herd: Herd
+  readonly began: number
+  readonly loadedFrom: number
+  readonly marks: readonly Mark[]
+  readonly isolations: readonly Isolation[]
+  readonly findings: Findings
+}
+
+function judge(init: RunInit, course: Course): ScenarioReport {
+  const { herd, began, loadedFrom, marks, isolations, findings } = course
+  const { operations } = herd
+  const faultAt = began + (marks[0]?.atMs ?? 0)
+  const healedAt = began + (marks.at(-1)?.atMs ?? 0)
+  const early = operations.filter(({ begun, ms }) => begun >= loadedFrom && begun + ms < faultAt)
+  const before = (early.length * 1_000) / Math.max(1, faultAt - loadedFrom)
+  const going = operations.filter(({ client }) => !isolations.some((i) => i.peers.has(client)))
+  const served = servedAgain(going, faultAt)
+  const during = going.filter(({ begun }) => begun >= faultAt && begun < healedAt)
+  const availability =
+    during.length === 0
+      ? 1
+      : during.filter(({ outcome }) => outcome === 'ok').length / during.length
+  const reasons = [
+    ...told('acknowledged updates lost', findings.lost),
+    ...told('updates doubled', findings.doubled),
+    ...told('removals resurrected', findings.resurrected),
+    ...told('agents with unequal copies', findings.unequal),
+    ...told('operations beyond their deadline', findings.late),
+    ...told('acknowledged by a side that had to pause', pausedAcks(operations, isolations))
+  ]
+  const { servedAgainMs } = init.scenario
+  if (servedAgainMs !== undefined && served > servedAgainMs) {
+    reasons.push(`served again after ${Math.round(served)} ms (p95), ${servedAgainMs} ms allowed`)
+  }
+  const isTooSlow = before < BEFORE_MIN
+  if (isTooSlow) reasons.push(`only ${before.toFixed(1)} operations/s before the fault`)
+  return {
+    ...described(init),
+    result: isTooSlow ? 'broken' : reasons.length === 0 ? 'held' : 'violated',
+    reasons,
+    findings,
+    seconds: secondsOf(operations, began),
+    marks,
+    operations: countsOf(operations),
+    before,
+    ...(servedAgainMs === undefined ? {} : { servedAgainMs: served }),
+    availability,
+    heals: herd.heals.length
+  }
+}
+
+function told(what: string, found: readonly string[]): string[] {
+  if (found.length === 0) return []
+  return [`${found.length} ${what}: ${found.slice(0, 3).join('; ')}${found.length > 3 ? ' …' : ''}`]
+}
+
+/** Updates of agents that pause, acknowledged to clients of isolated peers once they had to know. */
+function pausedAcks(
+  operations: readonly Operation[],
+  isolations: readonly Isolation[]
+): readonly string[] {
+  return operations
+    .filter(
+      ({ kind, action, outcome }) => kind === 'ledger' && action !== 'size' && outcome === 'ok'
+    )
+    .filter(({ client, begun, ms }) =>
+      isolations.some(
+        ({ peers, from, to }) => peers.has(client) && begun > from + PAUSE_MS && begun + ms < to
+      )
+    )
+    .map(({ kind, key, name }) => `${kind}/${key} ${name}`)
+}
+
+/** The p95 over all agents of the longest time after the fault in which one answered nobody. */
+function servedAgain(operations: readonly Operation[], faultAt: number): number {
+  const ids = new Set(operations.map(({ kind, key }) => `${kind}/${key}`))
+  const sorted = [...longestGaps(operations, faultAt, ids).values()].toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(0.95 * sorted.length))] ?? 0
+}
+
+/** The longest time after the fault in which an agent answered nobody. */
+function longestGaps(
+  operations: readonly Operation[],
+  faultAt: number,
+  ids: ReadonlySet<string>
+): Map<string, number> {
+  const ends = new Map([...ids].map((id) => [id, [faultAt]]))
+  for (const { kind, key, begun, ms, outcome } of operations) {
+    if (outcome === 'ok' && begun + ms > faultAt) ends.get(`${kind}/${key}`)?.push(begun + ms)
+  }
+  return new Map(
+    [...ends].map(([id, times]) => {
+      const sorted = times.toSorted((a, b) => a - b)
+      let longest = 0
+      for (const [at, time] of sorted.entries()) {
+        longest = Math.max(longest, time - (sorted[at - 1] ?? time))
+      }
+      return [id, longest]
+    })
+  )
+}
+
+function countsOf(operations: readonly Operation[]): ScenarioReport['operations'] {
+  const count = (outcome: Operation['outcome']): number =>
+    operations.filter((operation) => operation.outcome === outcome).length
+  return { ok: count('ok'), failed: count('failed'), unknown: count('unknown') }
+}
+
+function secondsOf(operations: readonly Operation[], began: number): Second[] {
+  const bySecond = new Map<number, Operation[]>()
+  for (const operation of operations) {
+    const second = Math.floor((operation.begun + operation.ms - began) / 1_000)
+    bySecond.set(second, [...(bySecond.get(second) ?? []), operation])
+  }
+  const last = Math.max(-1, ...bySecond.keys())
+  return Array.from({ length: last + 1 }, (_, second) => {
+    const done = bySecond.get(second) ?? []
+    const times = done.map(({ ms }) => ms).toSorted((a, b) => a - b)
+    return { ...countsOf(done), p95Ms: Math.round(times[Math.floor(0.95 * times.length)] ?? 0) }
+  })
+}
