@@ -328,3 +328,6 @@ export const removedMs = 604_800_000
 
 /** Batches that came by another way than gossip, remembered so that gossip's copy is no replay. */
 export const repairedMax = 4096
+
+/** First segments of types whose topic is remembered. */
+export const topicNumbersMax = 1024
