@@ -45,18 +45,18 @@ describe('a peer under attack', () => {
   })
 
   it('lives through rubbish on every protocol', async () => {
-    const { sent, protocols, stallMs, rssMb, count } = await fuzzEverything(victim, 4_000, 20_261)
+    const { sent, protocols, stallMs, rssMb, count } = await fuzzEverything(victim, 2_000, 20_261)
     console.log(
       `${sent} frames of rubbish on ${protocols.length} protocols: ` +
         `longest stall ${stallMs.toFixed(0)} ms, ${rssMb.toFixed(0)} MB`
     )
     expect(protocols.length).toBeGreaterThanOrEqual(6)
-    expect(sent).toBeGreaterThan(3_500)
+    expect(sent).toBeGreaterThan(1_700)
     expect(count).toBeGreaterThan(0)
     expect(rssMb).toBeLessThan(400)
   })
 
   it('keeps its memory under valid envelopes of unknown keys', async () => {
-    expect((await unknownEnvelopes(20_000)).rssGrowthMb).toBeLessThan(40)
+    expect((await unknownEnvelopes(1_500, 128)).rssGrowthMb).toBeLessThan(40)
   })
 })

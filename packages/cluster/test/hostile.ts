@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Ed25519PrivateKey, Libp2p, Stream } from '@libp2p/interface'
@@ -127,7 +126,7 @@ export function slowLoris(address: string, count: number): () => void {
 }
 
 /** Bytes as an attacker makes them: noise, lengths that lie, deep nesting, and mutants of real frames. */
-export function evilBytes(random: Random, samples: readonly Uint8Array[]): Uint8Array {
+function evilBytes(random: Random, samples: readonly Uint8Array[]): Uint8Array {
   const kind = Math.floor(random.next() * 6)
   const sample = samples[Math.floor(random.next() * samples.length)] ?? new Uint8Array(1)
   switch (kind) {
@@ -197,8 +196,11 @@ export async function fuzz(
 }
 
 /** Valid envelopes of keys that nobody knows, opened one after the other; the growth of memory in MB. */
-export async function unknownEnvelopes(count: number): Promise<{ rssGrowthMb: number }> {
-  const opener = createOpener()
+export async function unknownEnvelopes(
+  count: number,
+  cacheMax = 4_096
+): Promise<{ rssGrowthMb: number }> {
+  const opener = createOpener({ cacheMax })
   const payload = new Uint8Array(64)
   let before = 0
   for (let index = 0; index < count; index++) {
@@ -220,14 +222,4 @@ export async function unknownEnvelopes(count: number): Promise<{ rssGrowthMb: nu
   }
   globalThis.gc?.()
   return { rssGrowthMb: Math.round((process.memoryUsage.rss() - before) / 1_048_576) }
-}
-
-/** Watches for stalls of the event loop: the longest one in ms. */
-export function watchStalls(): () => number {
-  const monitor = monitorEventLoopDelay({ resolution: 5 })
-  monitor.enable()
-  return () => {
-    monitor.disable()
-    return monitor.max / 1e6
-  }
 }

@@ -110,9 +110,25 @@ function traffic(peers: readonly Cluster[]): () => Promise<{ calls: number; fail
     }
   })
   return async () => {
+    // Without enough calls before the end this would show nothing.
+    await until('enough calls', () => result.calls >= 30, 30_000)
     isOver = true
     await Promise.all(callers)
     return result
+  }
+}
+
+/** All peers run in this process: for how long it was not given a processor, in ms. */
+function stallsOfThisProcess(): () => number {
+  let [stalled, last] = [0, performance.now()]
+  const timer = setInterval(() => {
+    const now = performance.now()
+    stalled += Math.max(0, now - last - 20)
+    last = now
+  }, 10)
+  return () => {
+    clearInterval(timer)
+    return stalled
   }
 }
 
@@ -125,7 +141,7 @@ function disconnects(peers: readonly Cluster[]): () => number {
 describe('a cluster with a root key', () => {
   it('renews short-lived certificates on its own, and no call fails and no connection ends', async () => {
     const rootKey = await generateKeyPair('Ed25519')
-    const ttlMs = 2_500
+    const ttlMs = 4_000
     const peers = await mesh([
       await certified(rootKey, { ttlMs, isIssuer: true }),
       await certified(rootKey, { ttlMs }),
@@ -133,11 +149,11 @@ describe('a cluster with a root key', () => {
     ])
     const lost = disconnects(peers)
     const stop = traffic(peers)
-    // More than two lives of a certificate.
-    await new Promise((resolve) => setTimeout(resolve, 5_500))
+    // Longer than a certificate lives.
+    await new Promise((resolve) => setTimeout(resolve, 6_000))
     const { calls, failures } = await stop()
     expect(failures).toEqual([])
-    expect(calls).toBeGreaterThan(20)
+    expect(calls).toBeGreaterThanOrEqual(30)
     expect(lost()).toBe(0)
   })
 
@@ -209,12 +225,17 @@ describe('a cluster with a root key', () => {
     const isOut = (peer: Cluster): boolean =>
       peer.members().every(({ peer: id }) => id !== bad.peerId) &&
       peer.discovery?.connected().includes(bad.peerId) === false
+    const stood = stallsOfThisProcess()
     const from = performance.now()
     await second.identity?.revoke(bad.peerId)
     await until('out everywhere', () => rest.every(isOut))
     const ms = performance.now() - from
-    console.log(`a revoked peer was out of three members after ${ms.toFixed(0)} ms`)
-    expect(ms).toBeLessThan(2_000)
+    const stalledMs = stood()
+    console.log(
+      `a revoked peer was out of three members after ${ms.toFixed(0)} ms, ` +
+        `of which this machine stood still for ${stalledMs.toFixed(0)} ms`
+    )
+    expect(ms - stalledMs).toBeLessThan(2_000)
     // A member that was stopped meanwhile knows it from its disk, and a new one from the view.
     await third.stop()
     running.splice(running.indexOf(third), 1)
@@ -285,7 +306,7 @@ describe('a cluster with a root key', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     const { calls, failures } = await stop()
     expect(failures).toEqual([])
-    expect(calls).toBeGreaterThan(20)
+    expect(calls).toBeGreaterThanOrEqual(30)
     expect(lost()).toBe(0)
     // Who only has a certificate of the old one is a stranger now.
     const late = await outsider({

@@ -126,7 +126,7 @@ async function identified(
 }
 
 /** Mulberry32: equal seeds give equal runs. */
-export function seededRandom(seed: number): Random {
+function seededRandom(seed: number): Random {
   let state = seed >>> 0
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0
