@@ -41,7 +41,8 @@ export class Announcements {
       if (this.#running.has(id)) continue
       const from = this.#ranAt.get(id)
       const moved = from !== undefined && from !== this.#cluster.peerId
-      this.#publish(moved ? 'agent.moved' : 'agent.started', id, moved ? { from } : {})
+      if (moved) this.#publish('agent.moved', id, { from }, 'at-least-once')
+      else this.#publish('agent.started', id, {}, 'at-most-once')
     }
     this.#running = running
   }
@@ -51,12 +52,17 @@ export class Announcements {
     const gone = this.#members.filter((peer) => !members.includes(peer))
     this.#members = members
     if (members[0] !== this.#cluster.peerId) return
-    for (const peer of gone) this.#publish('peer.failover', peer, { view })
+    for (const peer of gone) this.#publish('peer.failover', peer, { view }, 'at-least-once')
   }
 
-  #publish(type: string, subject: string, data: object): void {
+  #publish(
+    type: string,
+    subject: string,
+    data: object,
+    delivery: 'at-least-once' | 'at-most-once'
+  ): void {
     this.#cluster.signals
-      .publish({ type, subject, data }, { delivery: 'at-least-once' })
+      .publish({ type, subject, data }, { delivery })
       // While the cluster stops there is nobody left to tell.
       .catch((error: unknown) => process.stderr.write(`${type} ${subject}: ${String(error)}\n`))
   }

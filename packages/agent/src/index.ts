@@ -42,6 +42,7 @@ export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './ref
 export type { StrongValue } from './strong-reference.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
+export { SessionToken } from './core/session-token.ts'
 export { jsonSchemaOf } from './tool.ts'
 export type { Tool } from './tool.ts'
 export { defaults } from './defaults.ts'

@@ -14,6 +14,7 @@ import type {
   VersionVector
 } from '@murmuration/interface'
 import type { DocumentReading } from '@murmuration/state'
+import type { SessionToken } from './core/session-token.ts'
 import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
@@ -36,6 +37,8 @@ export interface WorkCallOptions extends AbortOptions {
   /** @default 'replicated' */
   readonly ack?: AckLevel
   readonly consistency?: Consistency
+  /** The work follows what this session has seen, and becomes part of it. */
+  readonly session?: SessionToken
   /** Told before each repetition, with what ended the attempt before it. */
   readonly onRetry?: (cause: unknown) => void
 }
@@ -44,6 +47,11 @@ export interface ReadOptions extends AbortOptions {
   readonly timeoutMs?: number
   /** @default the level of the agent type */
   readonly consistency?: Consistency
+  /**
+   * With the level `session`: any replica answers that has what this session has seen; what it gives
+   * becomes part of it.
+   */
+  readonly session?: SessionToken
   /** Any replica may answer, also while paused; the value may be old. @default false */
   readonly stale?: boolean
 }
@@ -192,6 +200,7 @@ class Reference implements AgentRef<AgentType> {
       throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
     }
     const { document, version, epoch, replicas } = await this.#read(options, stale)
+    options.session?.saw(this.id, version)
     return {
       value: document.value(this.#type.state),
       version,
@@ -261,9 +270,12 @@ class Reference implements AgentRef<AgentType> {
     const began = observe === undefined ? 0 : components.clock.monotonic()
     let failure: unknown
     try {
-      return await router.perform(
+      const token = options.session
+      const follows = token === undefined ? {} : { after: token.of(this.id) }
+      const level = ack === undefined ? {} : { ack }
+      const routed = await router.perform(
         this.#record,
-        { ...work, agent: this.id, view: 0, key, ...(ack === undefined ? {} : { ack }) },
+        { ...work, agent: this.id, view: 0, key, ...level, ...follows },
         {
           timeoutMs,
           ...(signal === undefined ? {} : { signal }),
@@ -271,6 +283,8 @@ class Reference implements AgentRef<AgentType> {
         },
         begun
       )
+      if (routed.version !== undefined) token?.saw(this.id, routed.version)
+      return routed
     } catch (error) {
       failure = error
       throw error
@@ -294,7 +308,9 @@ class Reference implements AgentRef<AgentType> {
     return router.read(this.#record, limits, async (late) => {
       // What this side of a split holds may be old, which only a stale read may show.
       if (!stale) host.refusePaused(this.#type, this.id)
-      return components.state.read(this.#record, { signal: late, stale })
+      const { session } = options
+      const after = session === undefined || stale ? {} : { after: session.of(this.id) }
+      return components.state.read(this.#record, { signal: late, stale, ...after })
     })
   }
 
@@ -307,8 +323,10 @@ class Reference implements AgentRef<AgentType> {
 }
 
 /** Whether a call asks for nothing that needs looking after while it runs. */
-function isPlain({ signal, timeoutMs, idempotencyKey, ack, onRetry }: WorkCallOptions): boolean {
+function isPlain(options: WorkCallOptions): boolean {
+  const { signal, timeoutMs, idempotencyKey, ack, onRetry, session } = options
   return (
+    session === undefined &&
     signal === undefined &&
     timeoutMs === undefined &&
     idempotencyKey === undefined &&

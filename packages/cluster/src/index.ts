@@ -13,6 +13,7 @@ import type {
   Member,
   Membership,
   Partition,
+  Registers,
   PartitionPolicy,
   Registry,
   Role,
@@ -133,6 +134,8 @@ export interface Cluster extends AsyncDisposable {
   readonly registry: Registry
   readonly signals: Signals
   readonly state: State
+  /** One linearizable register per key; undefined in single mode and on peers that are no members. */
+  readonly registers: Registers | undefined
   readonly membership: Membership
   readonly partition: Partition
   /** In single mode it knows this peer only; undefined on a platform without one. */

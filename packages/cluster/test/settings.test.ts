@@ -11,7 +11,7 @@ const refused: readonly (readonly [why: string, init: ClusterInit, message: RegE
       secret: 'x',
       identity: { rootPublicKey: new Uint8Array(32), certificate: new Uint8Array() }
     },
-    /not both/
+    /give one of secret, identity/
   ],
   ['a weight of nothing', { name: 'f', weight: 0 }, /weight must be/],
   [

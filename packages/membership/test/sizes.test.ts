@@ -56,6 +56,7 @@ describe('what is survived when members are frozen, and come back', () => {
     const [anyone] = survives[count - 1] ?? [0]
     const cluster = new Cluster({ seed: count })
     const names = await cluster.form(count)
+    await cluster.simulation.run(1000)
     const victims = names.slice(0, anyone)
     for (const victim of victims) {
       cluster.simulation.pause(victim)

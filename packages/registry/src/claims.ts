@@ -14,7 +14,12 @@ import { registrationToWire } from './registration-store.ts'
 
 /** What a ballot on the register of an agent came to. */
 export type BallotResult =
-  | { readonly status: 'committed'; readonly register: AgentRegister | undefined }
+  | {
+      readonly status: 'committed'
+      readonly register: AgentRegister | undefined
+      /** The claim that this ballot ended. */
+      readonly released?: AgentRegister | undefined
+    }
   | { readonly status: 'unavailable' }
   | { readonly status: 'unknown' }
 
@@ -85,9 +90,9 @@ function keyOf({ id, shardKey }: AgentRecord): RegisterKey {
 
 function resultOf(outcome: RegisterOutcome): BallotResult {
   if (outcome.status !== 'committed') return { status: outcome.status }
-  const { value } = outcome
-  return {
-    status: 'committed',
-    register: value === undefined ? undefined : AgentRegister.decode(value)
-  }
+  const { previous, value } = outcome
+  const before = previous === undefined ? undefined : AgentRegister.decode(previous)
+  const register = value === undefined ? undefined : AgentRegister.decode(value)
+  const isEnd = before?.status === 'claimed' && register?.status === 'released'
+  return { status: 'committed', register, ...(isEnd ? { released: before } : {}) }
 }

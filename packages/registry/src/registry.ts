@@ -16,7 +16,9 @@ import type {
 } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
+import { CHANGE_TYPE, readChange } from './change-signal.ts'
 import { Claims } from './claims.ts'
+import type { AgentRegister } from './core/agent-register.ts'
 import { LocationCache } from './core/location-cache.ts'
 import { movesBetween } from './core/moves.ts'
 import { defaults } from './defaults.ts'
@@ -29,11 +31,16 @@ import { watchChanges } from './watching.ts'
 
 const WHERE = 'registry.where'
 const REMOVE = 'registry.remove'
-/** Signals of this type carry changes to the watchers of other peers. */
-const CHANGE_TYPE = 'murmuration.registry.change'
 
 /** What a peer said of an agent, and which one. */
 type Found = WhereReply & { readonly peer: string }
+
+/** Where an agent is, and by what that is known. */
+interface Located {
+  readonly location: FindResult
+  readonly answer?: Found | undefined
+  readonly claim?: AgentRegister | undefined
+}
 
 export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> implements Registry {
   readonly #components: RegistryComponents
@@ -179,15 +186,36 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async unregister(id: string, options: AbortOptions = {}): Promise<boolean> {
-    const { rpc } = this.#components
+    const { rpc, membership } = this.#components
     const agent = this.#recordOf(id)
     this.#cache.forget(id)
-    const owner = this.#components.placement()?.ownerOf(agent)
-    if (owner === undefined) return false
-    if (owner.peer === rpc.peer) {
-      return this.#removeHere(id, 'unregister')
+    const released = await this.#release(agent, options)
+    const members = new Set(membership.view?.members.map(({ peer }) => peer))
+    // The view of this peer may be older than the one by which the claimant got the agent.
+    const owners = [this.#components.placement()?.ownerOf(agent)?.peer, released?.owner]
+    const asked = new Set(owners.filter((peer) => peer !== undefined && members.has(peer)))
+    const ended = await Promise.all(
+      [...asked].map((peer) =>
+        peer === undefined || peer === rpc.peer
+          ? this.#removeHere(id, 'unregister')
+          : this.#removeAt(peer, agent, options)
+      )
+    )
+    return released !== undefined || ended.includes(true)
+  }
+
+  /** The claim that was given up; undefined where there was none. @throws UnavailableError */
+  async #release(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
+    if (this.#claims === undefined) return undefined
+    const result = await this.#claims.release(agent, options)
+    if (result.status !== 'committed') {
+      throw new UnavailableError(`the register of ${agent.id} cannot be released now`)
     }
-    const reply = await rpc.call(owner.peer, REMOVE, RemoveRequest.encode({ agent }), {
+    return result.released
+  }
+
+  async #removeAt(peer: string, agent: AgentRecord, options: AbortOptions): Promise<boolean> {
+    const reply = await this.#components.rpc.call(peer, REMOVE, RemoveRequest.encode({ agent }), {
       ...options,
       timeoutMs: this.#questionTimeoutMs
     })
@@ -195,65 +223,89 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async find(id: string, options: AbortOptions = {}): Promise<FindResult> {
-    const { membership, rpc, tenure } = this.#components
+    const { membership, tenure } = this.#components
     const view = membership.view?.number ?? 0
     if (tenure.running(id) !== undefined) return { status: 'local', freshness: 'fresh' }
     const known = this.#cache.get(id, view)
     if (known !== undefined) return known
     const agent = this.#recordOf(id)
-    const owner = this.#components.placement()?.ownerOf(agent)
-    if (owner === undefined) return { status: 'not-found', freshness: 'fresh' }
-    if (owner.peer === rpc.peer) {
-      const isKnown = this.#isHeld(id) || (await this.#registered(agent, options)) !== undefined
-      return { status: isKnown ? 'local' : 'not-found', freshness: 'fresh' }
+    const { location } = await this.#locate(agent, options)
+    if (location.status === 'remote' && location.freshness === 'fresh') {
+      this.#cache.set(id, view, { ...location, freshness: 'cached' })
     }
-    const answer = await this.#where(owner.peer, agent, options)
-    // The owner is silent: the agreed view still says where the agent belongs.
-    if (answer === undefined) return { status: 'remote', peer: owner.peer, freshness: 'cached' }
-    if (!answer.running && !answer.held && (await this.#registered(agent, options)) === undefined) {
-      return { status: 'not-found', freshness: 'fresh' }
-    }
-    const found = { status: 'remote', peer: answer.peer } as const
-    this.#cache.set(id, view, { ...found, freshness: 'cached' })
-    return { ...found, freshness: 'fresh' }
+    return location
   }
 
   async describe(id: string, options: AbortOptions = {}): Promise<AgentDescriptor | undefined> {
-    const { rpc, tenure } = this.#components
+    const { tenure } = this.#components
     const agent = this.#recordOf(id)
     const home = (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer)
-    const owner = this.#components.placement()?.ownerOf(agent)
-    if (owner === undefined || owner.peer === rpc.peer) {
-      const location = await this.find(id, options)
-      if (location.status === 'not-found') return undefined
-      const registered = this.#registrations.get(id) ?? (await this.#registered(agent, options))
-      return describeAgent(registered ?? agent, { location, epoch: tenure.running(id), home })
+    const running = tenure.running(id)
+    const known = this.#registrations.get(id)
+    if (running !== undefined && known !== undefined) {
+      const location = { status: 'local', freshness: 'fresh' } as const
+      return describeAgent(known, { location, epoch: running, home })
     }
-    const answer = await this.#where(owner.peer, agent, options)
-    const told = answer?.registered
-    const registered =
-      told === undefined ? await this.#registered(agent, options) : registrationOf(told)
-    if (answer !== undefined && !answer.running && !answer.held && registered === undefined) {
-      return undefined
-    }
-    const freshness = answer === undefined ? 'cached' : 'fresh'
-    return describeAgent(registered ?? agent, {
-      location: { status: 'remote', peer: answer?.peer ?? owner.peer, freshness },
-      epoch: answer?.epoch,
+    const { location, answer, claim } = await this.#locate(agent, options)
+    if (location.status === 'not-found') return undefined
+    const told =
+      answer?.registered ?? (claim ?? (await this.#claimOf(agent, options)))?.registration
+    return describeAgent(told === undefined ? (known ?? agent) : registrationOf(told), {
+      location,
+      epoch: running ?? answer?.epoch ?? claim?.epoch,
       home
     })
+  }
+
+  /** Where an agent is: where it runs; else where it was claimed; else where its state is. */
+  async #locate(agent: AgentRecord, options: AbortOptions): Promise<Located> {
+    const { rpc, tenure } = this.#components
+    const fresh = { freshness: 'fresh' } as const
+    const owner = this.#components.placement()?.ownerOf(agent)?.peer
+    if (owner === undefined) return { location: { status: 'not-found', ...fresh } }
+    const isHere = owner === rpc.peer
+    if (tenure.running(agent.id) !== undefined) return { location: { status: 'local', ...fresh } }
+    const answer = isHere ? undefined : await this.#where(owner, agent, options)
+    // The owner is silent: the agreed view still says where the agent belongs.
+    if (!isHere && answer === undefined) {
+      return { location: { status: 'remote', peer: owner, freshness: 'cached' } }
+    }
+    if (answer?.running === true) {
+      return { location: { status: 'remote', peer: answer.peer, ...fresh }, answer }
+    }
+    // Whoever claimed it may have got it by a view that this peer does not have yet.
+    const claim = await this.#claimOf(agent, options)
+    const isHeld = isHere ? this.#isHeld(agent.id) : answer?.held === true
+    const at = claim?.owner ?? (isHeld ? (answer?.peer ?? owner) : undefined)
+    if (at === undefined) return { location: { status: 'not-found', ...fresh } }
+    const location: FindResult =
+      at === rpc.peer ? { status: 'local', ...fresh } : { status: 'remote', peer: at, ...fresh }
+    return { location, answer, claim }
   }
 
   watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {
     return watchChanges(this, pattern, options.signal)
   }
 
-  /** What was registered of an agent, by its register: it outlives every owner. */
-  async #registered(agent: AgentRecord, options: AbortOptions): Promise<Registration | undefined> {
-    const result = await this.#claims?.read(agent, options)
-    if (result?.status !== 'committed' || result.register?.status !== 'claimed') return undefined
-    const { registration } = result.register
-    return registration === undefined ? agent : registrationOf(registration)
+  /**
+   * The claim that stands in the agent's register, with what was registered: it outlives every owner,
+   * and is then shown where placement says.
+   *
+   * @throws UnavailableError where that cannot be known now: it is never taken for absent
+   */
+  async #claimOf(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
+    if (this.#claims === undefined) return undefined
+    const result = await this.#claims.read(agent, options)
+    if (result.status !== 'committed') {
+      throw new UnavailableError(`the register of ${agent.id} cannot be read now`)
+    }
+    const { register } = result
+    if (register?.status !== 'claimed') return undefined
+    const { membership } = this.#components
+    const owner = membership.view?.members.find(({ peer }) => peer === register.owner)
+    if (owner?.incarnation === register.incarnation) return register
+    const placed = this.#components.placement()?.ownerOf(agent)?.peer
+    return placed === undefined ? undefined : { ...register, owner: placed }
   }
 
   /** Asks the owner, and follows those who know of a later one; undefined where somebody is silent. */
@@ -317,13 +369,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
   async #removeHere(id: string, reason: string): Promise<boolean> {
     const ended = await this.#components.tenure.end(id)
-    const released = await this.#claims?.release(this.#recordOf(id), {})
-    if (released !== undefined && released.status !== 'committed') {
-      throw new UnavailableError(`${id} was stopped, but its register could not be released`)
-    }
-    const wasClaimed = released?.status === 'committed' && released.register !== undefined
-    const known =
-      this.#registrations.delete(id) || ended || (wasClaimed && !this.#unregistered.has(id))
+    const known = this.#registrations.delete(id) || ended
     this.#unregistered.add(id)
     if (known) this.#announce('unregistered', id, reason)
     return known
@@ -347,13 +393,4 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
 function unavailable(reason: UnavailableReason): ClaimResult {
   return { status: 'unavailable', reason }
-}
-
-function readChange(data: unknown): RegistryChange | undefined {
-  if (typeof data !== 'object' || data === null) return undefined
-  const { type, id, peer, reason } = data as Record<string, unknown> // checked field by field below
-  if (typeof id !== 'string' || typeof peer !== 'string' || typeof reason !== 'string')
-    return undefined
-  if (type !== 'registered' && type !== 'unregistered' && type !== 'conflicted') return undefined
-  return { type, id, peer, reason }
 }

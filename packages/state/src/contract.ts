@@ -39,6 +39,13 @@ export interface StateInit {
   readonly commitTimeoutMs?: number
   /** How long one question to a peer may take. Unit: ms. @default 2000 */
   readonly requestTimeoutMs?: number
+  /** How long a replica waits for what a session has seen. Unit: ms. @default 20 */
+  readonly sessionWaitMs?: number
+  /**
+   * How far the clock of an owner may be from the median of its view; further, and its updates fail
+   * with `ClockSkewError`. Unit: ms. @default 500
+   */
+  readonly clockSkewMs?: number
   /** Between two comparisons with the same owner. Unit: ms. @default 3000 */
   readonly compareMs?: number
   /** Confirmed updates that are folded together. Fewer means more writing. @default 32 */
@@ -105,7 +112,7 @@ export interface OwnedDocument {
    * Applies operations, at once, and resolves when they are on enough replicas.
    *
    * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
-   * `InvalidParametersError`, `MessageTooLargeError`: nothing was changed. `OutcomeUnknownError`,
+   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`: nothing was changed. `OutcomeUnknownError`,
    * `AbortedError`: applied here, and replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
@@ -125,6 +132,12 @@ export interface DocumentReading {
 export interface ReadOptions extends AbortOptions {
   /** Take the nearest replica instead of asking the owner. @default false */
   readonly stale?: boolean
+  /**
+   * Take any replica that has this version, or gets it within `sessionWaitMs`, else the owner.
+   * `UnavailableError` where the owner does not have it either: an update was read before it was
+   * acknowledged, and is lost or still on its way from a former owner.
+   */
+  readonly after?: VersionVector
 }
 
 /** Options of {@link StrongState}. */

@@ -25,6 +25,8 @@ export type {
   StrongState
 } from './contract.ts'
 
+export { includesVersion } from './core/versions.ts'
+
 /**
  * Makes the service that keeps the documents of a peer: those that it owns, and its copies of
  * others. Start it after its components, once for each peer.

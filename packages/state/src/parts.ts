@@ -4,6 +4,7 @@ import { toString } from 'uint8arrays/to-string'
 import { AntiEntropy } from './anti-entropy.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { OwnedDocument, StateComponents } from './contract.ts'
+import { ClockOffsets } from './core/clock-offsets.ts'
 import { Coverage } from './core/coverage.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
@@ -70,6 +71,7 @@ export class Parts {
           log?.error('%s; it is put aside and fetched from replicas', error.message)
         }
       }),
+      offsets: new ClockOffsets(),
       coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
       get transfer() {
         return transfer()

@@ -13,6 +13,8 @@ export function settingsOf(init: StateInit): Settings {
     ownTimeoutMs: init.ownTimeoutMs ?? defaults.ownTimeoutMs,
     commitTimeoutMs: init.commitTimeoutMs ?? defaults.commitTimeoutMs,
     requestTimeoutMs: init.requestTimeoutMs ?? defaults.requestTimeoutMs,
+    sessionWaitMs: init.sessionWaitMs ?? defaults.sessionWaitMs,
+    clockSkewMs: init.clockSkewMs ?? defaults.clockSkewMs,
     compareMs: init.compareMs ?? defaults.compareMs,
     foldEntries: init.foldEntries ?? defaults.foldEntries,
     foldIdleMs: init.foldIdleMs ?? defaults.foldIdleMs,

@@ -2,6 +2,7 @@ import { nextStamp } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
+  ClockSkewError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
@@ -194,11 +195,18 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   /**
-   * The owner's wall clock. Its skew against the other members of the view is to be judged here,
-   * once, before an update is acknowledged; merges never look at a clock.
+   * The owner's wall clock. Its skew against the other members of the view is judged here, once,
+   * before anything is executed; merges never look at a clock (rule 14).
    */
   #judgedNow(): number {
-    return this.#context.clock.now()
+    const { clock, mutants, offsets, settings } = this.#context
+    const skewMs = offsets.skewMs({ wall: clock.now(), monotonic: clock.monotonic() })
+    if (Math.abs(skewMs) > settings.clockSkewMs && mutants.ignoreSkew !== true) {
+      throw new ClockSkewError(
+        `the clock of this peer is ${Math.round(skewMs)} ms ahead of most members of the view`
+      )
+    }
+    return clock.now()
   }
 
   #makeRoom(): void {

@@ -109,7 +109,10 @@ class StrongRun {
         await this.#wait(500 + random.next() * 8_000)
         simulation.resume(name)
       } else {
-        simulation.split([name], NAMES.filter((other) => other !== name))
+        simulation.split(
+          [name],
+          NAMES.filter((other) => other !== name)
+        )
         await this.#wait(500 + random.next() * 8_000)
         simulation.heal()
       }

@@ -25,6 +25,10 @@ export interface Mutants {
   readonly mixSettled?: boolean
   /** A peer hands its copies over without having adopted the asker's view. */
   readonly collectWithoutFence?: boolean
+  /** An owner whose clock is wrong goes on. */
+  readonly ignoreSkew?: boolean
+  /** The token of a session is not looked at. */
+  readonly ignoreToken?: boolean
   /** A strong update is taken from an owner that was replaced. */
   readonly noFence?: boolean
   /** A strong update counts as often as it comes. */

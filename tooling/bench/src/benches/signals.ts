@@ -13,7 +13,8 @@ const burstSeconds = 3
 const calmSeconds = 4
 /** Signals per second of one publisher, which plain gossip can carry too. */
 const calmPerSecond = 50
-const width = 512
+/** Publications under way at a time. Plain gossip holds nobody back, so more would only pile up. */
+const widths: Readonly<Record<Kind, number>> = { plain: 2, signals: 512 }
 
 const deliveriesMin = 20_000
 const p95Max = 5
@@ -117,12 +118,10 @@ async function measure(
 ): Promise<[Measured, Mesh]> {
   const mesh = await Mesh.start(context, kind, folder)
   context.progress(`${kind}: five processes, warming up`)
-  await mesh.run([[0, { seconds: warmUpSeconds, width: 32 }]])
+  await mesh.run([[0, { seconds: warmUpSeconds, width: widths[kind] }]])
   context.progress(`${kind}: as much as one publisher can`)
   const begun = performance.now()
-  const burst = await mesh.run([
-    [0, { seconds: burstSeconds, width: kind === 'plain' ? 16 : width }]
-  ])
+  const burst = await mesh.run([[0, { seconds: burstSeconds, width: widths[kind] }]])
   const seconds = (performance.now() - begun) / 1000
   context.progress(`${kind}: ${calmPerSecond} per second`)
   const calm = await mesh.run([[0, { seconds: calmSeconds, perSecond: calmPerSecond }]])
