@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'membership/majority-of-the-visible',
     rule: 'a majority of the view before decides, not of the visible members',
-    killingSeed: 25,
+    killingSeed: 52,
     budget: 1000,
     run: unsafe(
       {
@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'membership/wiped-votes-again',
     rule: 'a wiped peer does not vote under its old name',
-    killingSeed: 112,
+    killingSeed: 87,
     budget: 5000,
     run: unsafe({ isSelf: (self, member) => self.peer === member.peer }, (init) =>
       runDuels({ ...init, wiped: 0.5 })
