@@ -36,7 +36,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'membership/forgets-promises',
     rule: 'an acceptor keeps its promises over a restart',
-    killingSeed: 693,
+    killingSeed: 2596827193,
     budget: 20_000,
     run: unsafe({ promisesAreDurable: false }, (init) =>
       runDuels({ ...init, wiped: 0, split: 0.1 })
