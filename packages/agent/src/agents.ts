@@ -103,6 +103,10 @@ export class ClusterAgents implements Agents {
     return this.#host.select(id)
   }
 
+  mayMove(id: string, peer: string): boolean {
+    return this.#catalog.find(id).type.mayMove(id, peer)
+  }
+
   begin(record: AgentRecord, options: AbortOptions = {}): Promise<Epoch> {
     return this.#host.begin(record, options)
   }

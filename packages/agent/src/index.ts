@@ -136,6 +136,8 @@ export interface Agents extends Service {
    * no room or, for types placed by load, another is clearly less loaded. @throws ClusterAtCapacityError
    */
   selectPeerForAgent(id: string): Promise<PeerLoad>
+  /** Whether the type of an agent lets it be moved to a peer now. */
+  mayMove(id: string, peer: string): boolean
   /** How an agent is placed, by its id. */
   recordOf(id: string): AgentRecord
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { AgentRef, WorkCallOptions } from '@murmuration/agent'
 import { createAgents, Session } from '@murmuration/agent'
 import { encode } from '@murmuration/codec'
@@ -443,6 +443,26 @@ describe.each(['on the owner', 'from another peer'])('calls %s', (where) => {
     expect(Object.fromEntries(caller.counts)).toEqual({ done: 1, SoldOutError: 1 })
     expect(caller.seconds).toHaveLength(2)
     expect(owner.gauges.get('murmuration_agent_activations')?.()).toBe(1)
+  })
+})
+
+describe('calls within one process', () => {
+  it('end in their own turn where the handler does, and leave nothing to clean up', async () => {
+    const cluster = new FakeCluster(['a'], { types })
+    onTestFinished(() => cluster.stop())
+    const local = cluster.on('a').agents.agent(station, 'berlin')
+    outcomeOf(local.call('add', 1))
+    await cluster.clock.advance(20)
+    const timers = cluster.clock.pending
+    let value: unknown
+    void local.call('peek', null).then((got) => {
+      value = got
+    })
+    // Neither a timer nor a message: the promise is settled already.
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(value).toBe(1)
+    expect(cluster.clock.pending).toBe(timers)
   })
 })
 

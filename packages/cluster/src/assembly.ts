@@ -1,18 +1,15 @@
 import type { ComponentLogger } from '@libp2p/interface'
-import { createAgents } from '@murmuration/agent'
-import type { AgentComponents, Agents } from '@murmuration/agent'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink, Registry } from '@murmuration/interface'
+import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
-import { createRegistry } from '@murmuration/registry'
-import type { RegistryComponents } from '@murmuration/registry'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
 import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
+import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
@@ -25,7 +22,7 @@ export async function assemble(
   settings: Settings,
   closers: Closers
 ): Promise<PeerParts> {
-  const { peer, clock, random, store, rpc, discovery, logger } = platform
+  const { clock, random, store, rpc, discovery, logger } = platform
   const metrics = platform.metrics === undefined ? {} : { metrics: platform.metrics }
   const shared = { rpc, clock, random, logger, ...metrics }
   const membership = openMembership(platform, settings)
@@ -40,24 +37,7 @@ export async function assemble(
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
   const state = createState({ ...shared, membership, registers, store: store.sub('state/') }, {})
-  const signals = createSignals(
-    {
-      peer,
-      clock,
-      random,
-      logger,
-      store: store.sub('signals/'),
-      // Boots of membership begin anew with a lost disk; those of signals must not.
-      view: () => membership.view?.members.map((member) => member.peer) ?? [],
-      ownerOf: (key) => ownerOfShard(key, state),
-      ...metrics,
-      ...gossipOf(platform)
-    },
-    {
-      cluster: settings.name,
-      ...(settings.routes === undefined ? {} : { routes: settings.routes })
-    }
-  )
+  const signals = openSignals(platform, settings, { membership, state })
   const partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
@@ -66,8 +46,19 @@ export async function assemble(
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
   })
-  const agentParts = { ...shared, membership, state, signals, partition, guard, log: sink('agent') }
-  const { agents, registry } = openAgents(settings, agentParts, sink('registry'))
+  const { agents, registry } = openAgents(settings, {
+    ...shared,
+    store,
+    membership,
+    state,
+    // Alone there is nobody to claim from.
+    registers: settings.distributed ? registers : undefined,
+    signals,
+    partition,
+    guard,
+    machine: platform.machine,
+    sink
+  })
   await start(closers, partition)
   await start(closers, state)
   if (registers !== undefined) await start(closers, registers)
@@ -89,6 +80,31 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** The bus, over gossip where there is some. */
+function openSignals(
+  platform: Platform,
+  settings: Settings,
+  { membership, state }: { readonly membership: JoiningMembership; readonly state: State }
+): Signals {
+  const { peer, clock, random, store, logger, metrics } = platform
+  const { name: cluster, routes } = settings
+  return createSignals(
+    {
+      peer,
+      clock,
+      random,
+      logger,
+      store: store.sub('signals/'),
+      // Boots of membership begin anew with a lost disk; those of signals must not.
+      view: () => membership.view?.members.map((member) => member.peer) ?? [],
+      ownerOf: (key) => ownerOfShard(key, state),
+      ...(metrics === undefined ? {} : { metrics }),
+      ...gossipOf(platform)
+    },
+    { cluster, ...(routes === undefined ? {} : { routes }) }
+  )
 }
 
 function openMembership(platform: Platform, settings: Settings): JoiningMembership {
@@ -126,37 +142,6 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
   })
   membership.addEventListener('view', ({ detail }) => remember?.(detail.view.members))
   return membership
-}
-
-/** Each needs the other: agents leave the registry, and the registry begins and ends agents. */
-function openAgents(
-  settings: Settings,
-  parts: AgentComponents & Pick<RegistryComponents, 'signals'>,
-  log: LogSink
-): { readonly agents: Agents; readonly registry: Registry } {
-  const { rpc, clock, membership, state, signals } = parts
-  const agents = createAgents(
-    { ...parts, registry: { unregister: (id, options) => registry.unregister(id, options) } },
-    { types: settings.agents }
-  )
-  const registry = createRegistry(
-    {
-      rpc,
-      membership,
-      placement: () => state.placement(),
-      clock,
-      signals,
-      log,
-      tenure: {
-        begin: (agent, options) => agents.begin(agent, options),
-        end: async (id) => agents.end(id),
-        running: (id) => agents.epochOf(id),
-        held: (id) => state.records().some((record) => record.id === id)
-      }
-    },
-    { recordOf: (id) => agents.recordOf(id) }
-  )
-  return { agents, registry }
 }
 
 /** Without gossip there is nobody to send signals to, and nothing to sign. */

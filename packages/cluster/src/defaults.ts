@@ -13,5 +13,16 @@ export const defaults = Object.freeze({
   /** Milliseconds between two looks at whether this peer is ready. */
   readyPollMs: 20,
   /** Milliseconds between closing a mute connection and dialling anew. */
-  reconnectSettleMs: 250
+  reconnectSettleMs: 250,
+  /** Milliseconds between two measurements of the load of this machine. */
+  loadSampleMs: 500,
+  /**
+   * Agents that one view moves. Each costs its new owner a merge, and calls to it wait meanwhile:
+   * more is sooner done, fewer is smoother.
+   */
+  movesPerView: 256,
+  /** Mean of the milliseconds between two such views. */
+  movePauseMs: 200,
+  /** Milliseconds that a view has to come which moves agents. */
+  moveTimeoutMs: 10_000
 })

@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 import type { AbortOptions, ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
-import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
+import type { AgentRef, Agents, AgentType, PeerLoad } from '@murmuration/agent'
+import type { Equivocation } from '@murmuration/identity'
 import type { StrategyFactory } from '@murmuration/discovery'
 import type {
   AgentRecord,
@@ -19,6 +20,7 @@ import type {
   Signals,
   View
 } from '@murmuration/interface'
+import type { RebalancePlan } from '@murmuration/placement'
 import type { State } from '@murmuration/state'
 import type { Platform } from './platform.ts'
 import { startCluster, startClusterOn } from './start.ts'
@@ -90,6 +92,10 @@ export interface ClusterInit {
   readonly labels?: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. @default 100 */
   readonly weight?: number
+  /** What this peer has of the resources that agent types declare, such as `{ gpu: 2 }`. @default {} */
+  readonly capacity?: Readonly<Record<string, number>>
+  /** Agents running on this peer at once. @default 100000 */
+  readonly agentsMax?: number
   /** `false`: the same program without network or ports. @default MURMURATION_MODE !== 'single' */
   readonly distributed?: boolean
   /** @default libp2p's logger: set `DEBUG=murmuration:*` */
@@ -97,6 +103,9 @@ export interface ClusterInit {
   /** Factory of a libp2p metrics implementation, such as `prometheusMetrics()`. */
   readonly metrics?: (components: { logger: ComponentLogger }) => Metrics
 }
+
+/** What a peer is about. */
+export type ClusterStatus = 'starting' | 'ready' | 'draining' | 'stopped'
 
 /** A running peer. */
 export interface Cluster extends AsyncDisposable {
@@ -109,6 +118,11 @@ export interface Cluster extends AsyncDisposable {
   /** The newest agreed view; undefined until this peer has one. */
   readonly view: View | undefined
   members(): readonly Member[]
+  /**
+   * `starting` until this peer can serve, `ready` while it can, `draining` as soon as it is asked to
+   * leave: give it no new work then. What a readiness probe should show.
+   */
+  readonly status: ClusterStatus
   /** Resolves when this peer can serve: it is in the view, or follows one (edge). */
   ready(options?: AbortOptions): Promise<void>
   /** A reference; nothing is sent. */
@@ -121,12 +135,16 @@ export interface Cluster extends AsyncDisposable {
   readonly state: State
   readonly membership: Membership
   readonly partition: Partition
-  /** Undefined in single mode. */
+  /** In single mode it knows this peer only; undefined on a platform without one. */
   readonly discovery: Discovery | undefined
   /** Who may come in. Undefined in single mode. */
   readonly identity: ClusterIdentity | undefined
   readonly placement: ClusterPlacement
-  /** Leaves the view, hands everything over, then stops. */
+  /**
+   * Says `draining`, leaves the view (as one that left, not one that failed), waits until the others
+   * have taken over everything, at most `timeoutMs`, then disconnects and stops. It does not come
+   * back by itself. @default 10000 ms
+   */
   drain(options?: AbortOptions & { readonly timeoutMs?: number }): Promise<void>
   /** Stops without leaving: the peer may come back with its data directory. */
   stop(): Promise<void>
@@ -151,15 +169,57 @@ export interface ClusterIdentity {
   renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Changes the secret: first to both on all peers, then to the next one alone. */
   rotateSecret(secret: string | { readonly current: string; readonly next: string }): Promise<void>
+  /** Proofs that a peer has signed two different contents under one number; such a peer is revoked. */
+  evidence(): Promise<readonly Equivocation[]>
   /** One line with which one new peer can join once. Needs `identity.issuer`. */
   invite(options?: { readonly roles?: readonly Role[]; readonly ttlMs?: number }): Promise<string>
 }
 
-/** Where agents belong by the current view. */
+/** Where agents belong by the current view, and how they are moved. */
 export interface ClusterPlacement {
   /** PeerIds (text) of the replicas, the owner first where it is one of them. */
   homeOf(agent: string | AgentRecord): readonly string[]
   ownerOf(agent: string | AgentRecord): string | undefined
+  /** The member on which an agent would be started now, by room and load. @throws ClusterAtCapacityError */
+  selectPeerForAgent(id: string): Promise<PeerLoad>
+  /** A dry run: what would move if these members came or went; without any, what `rebalance` would. */
+  plan(options?: PlanOptions): RebalancePlan
+  /**
+   * Moves agents, and all with their shard keys, to a member: by views, so that no call fails and no
+   * update is lost, whoever dies in between. Calls wait while the new owner merges. What a view
+   * moves stays moved until it is moved back or its member leaves; 2048 can be away at a time.
+   *
+   * @throws InvalidParametersError for a peer that is no member, UnavailableError without a majority
+   */
+  move(agents: string | readonly string[], peer: string, options?: MoveOptions): Promise<MoveReport>
+  /** Moves everything back to where hashing puts it. */
+  rebalance(options?: MoveOptions): Promise<MoveReport>
+}
+
+export interface PlanOptions {
+  /** PeerIds (text) of members that would leave. */
+  readonly leave?: readonly string[]
+  readonly join?: readonly {
+    readonly weight?: number
+    readonly labels?: Readonly<Record<string, string>>
+  }[]
+  /** @default the agents of which this peer holds copies */
+  readonly agents?: readonly string[]
+}
+
+export interface MoveOptions extends AbortOptions {
+  /** Milliseconds for each view. @default 10000 */
+  readonly timeoutMs?: number
+  /** Agents that one view moves. @default 256 */
+  readonly perView?: number
+  /** Mean of the milliseconds between two views; jittered by half. @default 200 */
+  readonly pauseMs?: number
+}
+
+/** What came of moves. The signal cancels those that are not under way yet. */
+export interface MoveReport {
+  readonly moved: readonly string[]
+  readonly refused: readonly { readonly id: string; readonly reason: string }[]
 }
 
 /**
@@ -175,7 +235,7 @@ export function createCluster(init: ClusterInit): Promise<Cluster> {
 /** Options that do not depend on what a peer stands on. */
 export type PlatformClusterInit = Pick<
   ClusterInit,
-  'name' | 'agents' | 'role' | 'routes' | 'labels' | 'weight'
+  'name' | 'agents' | 'role' | 'routes' | 'labels' | 'weight' | 'capacity' | 'agentsMax'
 >
 
 /**

@@ -2,7 +2,6 @@ import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRef, Agents, AgentType } from '@murmuration/agent'
 import { AbortedError } from '@murmuration/interface'
 import type {
-  AgentRecord,
   Discovery,
   LogSink,
   Member,
@@ -17,7 +16,8 @@ import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterIdentity, ClusterPlacement } from './index.ts'
+import type { Cluster, ClusterIdentity, ClusterPlacement, ClusterStatus } from './index.ts'
+import { Placing } from './placing.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
@@ -39,19 +39,12 @@ export class Peer implements Cluster {
   readonly #closers: Closers
   readonly placement: ClusterPlacement
   #stopped = false
+  #isDraining = false
 
   constructor(parts: PeerParts, closers: Closers) {
     this.#parts = parts
     this.#closers = closers
-    const recordOf = (agent: string | AgentRecord): AgentRecord =>
-      typeof agent === 'string' ? parts.agents.recordOf(agent) : agent
-    this.placement = {
-      homeOf: (agent) => {
-        const home = parts.state.placement()?.homeOf(recordOf(agent)) ?? []
-        return home.map(({ peer }) => peer)
-      },
-      ownerOf: (agent) => parts.state.placement()?.ownerOf(recordOf(agent))?.peer
-    }
+    this.placement = new Placing({ ...parts, ...parts.platform })
   }
 
   get name(): string {
@@ -59,7 +52,13 @@ export class Peer implements Cluster {
   }
 
   get mode(): 'single' | 'distributed' {
-    return this.discovery === undefined ? 'single' : 'distributed'
+    return this.#parts.settings.distributed ? 'distributed' : 'single'
+  }
+
+  get status(): ClusterStatus {
+    if (this.#stopped) return 'stopped'
+    if (this.#isDraining) return 'draining'
+    return this.#isReady() ? 'ready' : 'starting'
   }
 
   get peerId(): string {
@@ -121,10 +120,11 @@ export class Peer implements Cluster {
   async ready(options: AbortOptions = {}): Promise<void> {
     await this.#parts.membership.joined(options)
     const { clock } = this.#parts.platform
-    while (!this.#isReady()) {
+    for (;;) {
+      if (this.#stopped || this.#isDraining) throw new AbortedError('this peer stops')
+      if (this.#isReady()) return
       if (options.signal?.aborted === true)
         throw new AbortedError('this peer was not ready in time')
-      if (this.#stopped) throw new AbortedError('this peer has stopped')
       await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
     }
   }
@@ -146,6 +146,7 @@ export class Peer implements Cluster {
   }
 
   async drain(options: AbortOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#isDraining = true
     try {
       await drain(this.#parts, options)
     } finally {

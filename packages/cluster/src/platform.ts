@@ -1,4 +1,5 @@
 import type { ComponentLogger, Metrics } from '@libp2p/interface'
+import type { MachineLoad } from '@murmuration/agent'
 import type {
   Clock,
   Discovery,
@@ -30,6 +31,10 @@ export interface Platform extends Pick<
   readonly rpc: Rpc
   /** Started and stopped with the peer. @default none: the peer is alone, in mode `single` */
   readonly discovery?: Discovery & Pick<MembershipDiscovery, 'probe'>
+  /** There is no network: the peer is in mode `single`, and its discovery finds nobody. @default false */
+  readonly isAlone?: boolean
+  /** How busy the machine is. @default idle */
+  readonly machine?: () => MachineLoad
   readonly logger: ComponentLogger
   readonly metrics?: Metrics
   /** Whether to found a cluster where the store knows none. @default true */

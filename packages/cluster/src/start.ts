@@ -1,6 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
-import type { ComponentLogger, PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import {
   bootstrap,
@@ -22,9 +22,12 @@ import { rememberAddresses } from './address-book.ts'
 import { assemble, logSink } from './assembly.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
+import { watchfulSigner } from './equivocation.ts'
 import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit, PlatformClusterInit } from './index.ts'
+import { isolatedParts } from './isolated.ts'
 import { rememberPorts, withKnownPorts } from './listen.ts'
+import { MachineWatch } from './machine-load.ts'
 import { startNode } from './node.ts'
 import type { Node } from './node.ts'
 import { Peer } from './peer.ts'
@@ -44,7 +47,7 @@ export async function startClusterOn(
   platform: Platform,
   init: PlatformClusterInit
 ): Promise<Cluster> {
-  const distributed = platform.discovery !== undefined
+  const distributed = platform.discovery !== undefined && platform.isAlone !== true
   // What bootstrap addresses are for, the platform does itself.
   const settings = { ...settingsOf({ ...init, distributed: false }), distributed }
   return await startPeer(settings, () => platform)
@@ -71,15 +74,20 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
   const log = logger.forComponent('murmuration:cluster')
   const { store, privateKey } = await openData(settings, closers)
   const peer = peerIdFromPrivateKey(privateKey).toString()
-  if (settings.distributed && !settings.guarded) {
-    log('no secret and no identity: listening on loopback only, and everybody there may join')
+  warn(settings, log)
+  const watch = new MachineWatch(clock)
+  watch.start()
+  closers.add(() => watch.stop())
+  const machine = { peer, clock, random, store, logger, machine: () => watch.load() }
+  if (!settings.distributed) {
+    const rpc = createLocalRpc({ peer })
+    const network = isolatedParts(peerIdFromPrivateKey(privateKey), logger)
+    const discovery = createDiscovery({ ...network, rpc, clock, random })
+    return { ...machine, rpc, discovery, isAlone: true }
   }
-  if (settings.dataDir === undefined)
-    log('no dataDir: keys and state are lost when this process ends')
-  const machine = { peer, clock, random, store, logger }
-  if (!settings.distributed) return { ...machine, rpc: createLocalRpc({ peer }) }
   const node = await openNetwork(settings, privateKey, store, closers)
   const { libp2p, rpc, admitted } = node
+  const identity = openIdentity(settings, node, store, logger)
   return {
     ...machine,
     rpc,
@@ -88,16 +96,26 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
       pubsub: node.pubsub,
       connections: (other) => libp2p.getConnections(other)
     }),
-    signer: createSignalSigner({ privateKey, clock }),
+    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), (proof) => {
+      // What fails here is in the log, and the peer is refused by this one in any case.
+      identity.accuse(proof).catch(() => {})
+    }),
     reconnect: reconnector(libp2p),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],
     serialOf: (other) => admitted.certificateOf(other)?.serial,
-    identity: openIdentity(settings, node, store, logger),
+    identity,
     remember: (members) => rememberAddresses(libp2p, members, log),
     ...(libp2p.metrics === undefined ? {} : { metrics: libp2p.metrics })
   }
+}
+
+function warn({ distributed, guarded, dataDir }: Settings, log: Logger): void {
+  if (distributed && !guarded) {
+    log('no secret and no identity: listening on loopback only, and everybody there may join')
+  }
+  if (dataDir === undefined) log('no dataDir: keys and state are lost when this process ends')
 }
 
 async function openData(

@@ -205,9 +205,18 @@ describe('a cluster of peers', () => {
     const [first, second] = peers
     const keys = Array.from({ length: 40 }, (_, at) => `k${at}`)
     await Promise.all(keys.map((key) => first?.agent(station, key).call('add', 1)))
-    await second?.drain()
+    expect(second?.status).toBe('ready')
+    const drained = second?.drain()
+    expect(second?.status).toBe('draining')
+    await expect(second?.ready()).rejects.toMatchObject({ name: 'AbortedError' })
+    await drained
+    expect(second?.status).toBe('stopped')
     expect(first?.members()).toHaveLength(3)
     for (const key of keys) expect(await first?.agent(station, key).call('add', 1)).toBe(2)
+    // It does not come back by itself, and nobody dials it any more.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(first?.members()).toHaveLength(3)
+    expect(first?.discovery?.connected()).not.toContain(second?.peerId)
   })
 
   it('lets an edge peer call without being a member', async () => {

@@ -7,6 +7,12 @@ export const defaults = Object.freeze({
   locationsMax: 100_000,
   /** Milliseconds that one question to another peer may take. */
   questionTimeoutMs: 2_000,
+  /** Milliseconds that a ballot on an agent's register may take, and the view that brings it here. */
+  ballotTimeoutMs: 5_000,
+  /** Ballots for one claim, as long as it is not known what came of them. */
+  ballotsMax: 3,
+  /** Hops to an owner that is known further on, for a peer whose view is older. */
+  redirectsMax: 3,
   /** Changes kept for one slow watcher; older ones are dropped. */
   watchQueueMax: 1_024,
   /**
@@ -25,5 +31,9 @@ export const defaults = Object.freeze({
   /** Milliseconds that one walk through the DHT may take: without a bound kad-dht takes up to 180 s. */
   walkTimeoutMs: 10_000,
   /** Peers that must have stored a location, the own one included, before a claim is granted. */
-  locationCopiesMin: 2
+  locationCopiesMin: 2,
+  /** Bytes of a summary of a view that a peer outside accepts: about 2000 members. */
+  viewSummaryBytesMax: 1_048_576,
+  /** Members that a peer outside asks for their view, so that one that is behind does not decide. */
+  viewsProven: 2
 })

@@ -13,21 +13,38 @@ import type {
   LogSink,
   Membership,
   Random,
+  Registers,
   Registry,
   Rpc,
+  Service,
   Signals,
-  Store
+  Store,
+  ViewControl
 } from '@murmuration/interface'
 import type { AbortOptions, PrivateKey } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import type { Placement } from '@murmuration/placement'
 import { DhtRegistry } from './dht/dht-registry.ts'
+import { DhtHomeFinder, HomeHints } from './dht/hints.ts'
+import type {
+  HomeFinder,
+  HomeFinderComponents,
+  HomeFinderInit,
+  HomeHintsComponents
+} from './dht/hints.ts'
 import type { LocationRecords } from './dht/location-records.ts'
 import { LocalRegistry } from './local-registry.ts'
 import { PlacementRegistry } from './registry.ts'
 
 export { compilePattern } from './core/pattern.ts'
 export { defaults } from './defaults.ts'
+export type {
+  FoundHome,
+  HomeFinder,
+  HomeFinderComponents,
+  HomeFinderInit,
+  HomeHintsComponents
+} from './dht/hints.ts'
 export { locationRecords } from './dht/location-records.ts'
 export type { LocationRecords, LocationRecordsInit } from './dht/location-records.ts'
 
@@ -50,6 +67,10 @@ export interface RegistryComponents {
   readonly placement: () => Placement | undefined
   readonly tenure: Tenure
   readonly clock: Clock
+  /** Where claims are decided. Without them ownership follows from the view alone, and is not kept. */
+  readonly registers?: Registers | undefined
+  /** Moves agents that are claimed against placement. Without it such claims are redirected. */
+  readonly control?: Pick<ViewControl, 'propose'> | undefined
   /** Carries changes to watchers on other peers. Without it `watch` sees this peer's changes. */
   readonly signals?: Signals | undefined
   readonly log?: LogSink | undefined
@@ -117,4 +138,24 @@ export function createDhtRegistry(
   init: DhtRegistryInit = {}
 ): Registry {
   return new DhtRegistry(components, init)
+}
+
+/**
+ * Publishes, for a member, hints for peers without the view: provider records in the DHT that say
+ * which groups of slots it serves, and a signed summary of its view for who asks it. Start it after
+ * the membership; nothing waits for it.
+ */
+export function createHomeHints(components: HomeHintsComponents): Service {
+  return new HomeHints(components)
+}
+
+/**
+ * Finds the home of agents for a peer without the view: providers of the agent's group are hints,
+ * until one of them proves its view. Lower views than the highest one seen are refused.
+ */
+export function createHomeFinder(
+  components: HomeFinderComponents,
+  init: HomeFinderInit
+): HomeFinder {
+  return new DhtHomeFinder(components, init)
 }

@@ -14,6 +14,7 @@ import { claimOutcomeOf } from './claim-outcome.ts'
 import { describeAgent } from './describe.ts'
 import type { LocalRegistryComponents, RegistryInit } from './index.ts'
 import { RegistrationStore } from './registration-store.ts'
+import { Unregistered } from './unregistered.ts'
 import { watchChanges } from './watching.ts'
 
 /** The registry of a program that is alone: every agent is here or nowhere. */
@@ -21,6 +22,7 @@ export class LocalRegistry extends TypedEventEmitter<RegistryEvents> implements 
   readonly #components: LocalRegistryComponents
   readonly #recordOf: (id: string) => AgentRecord
   readonly #registrations: RegistrationStore
+  readonly #unregistered = new Unregistered()
 
   constructor(components: LocalRegistryComponents, init: RegistryInit) {
     super()
@@ -45,6 +47,7 @@ export class LocalRegistry extends TypedEventEmitter<RegistryEvents> implements 
     }
     const wasRunning = tenure.running(agent.id) !== undefined
     const result = await claimOutcomeOf(tenure.begin(agent, options))
+    if (result.status === 'claimed') this.#unregistered.delete(agent.id)
     if (result.status === 'claimed' && !wasRunning) {
       this.#announce('registered', agent.id, 'claimed')
     }
@@ -60,16 +63,15 @@ export class LocalRegistry extends TypedEventEmitter<RegistryEvents> implements 
   async unregister(id: string): Promise<boolean> {
     const ended = await this.#components.tenure.end(id)
     const forgotten = await this.#registrations.forget(id)
+    this.#unregistered.add(id)
     if (ended || forgotten) this.#announce('unregistered', id, 'unregister')
     return ended || forgotten
   }
 
   async find(id: string): Promise<FindResult> {
     const { tenure } = this.#components
-    const isKnown =
-      tenure.running(id) !== undefined ||
-      tenure.held(id) ||
-      this.#registrations.get(id) !== undefined
+    const isKept = tenure.held(id) || this.#registrations.get(id) !== undefined
+    const isKnown = tenure.running(id) !== undefined || (isKept && !this.#unregistered.has(id))
     return { status: isKnown ? 'local' : 'not-found', freshness: 'fresh' }
   }
 

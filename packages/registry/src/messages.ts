@@ -1,7 +1,6 @@
-import { boolean, integer, message, object, optional } from '@murmuration/codec'
+import { boolean, integer, message, object, optional, text } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
-import { placedAgent } from './core/shapes.ts'
-import { registrationShape } from './registration-store.ts'
+import { placedAgent, registrationShape } from './core/shapes.ts'
 
 /** Asks a peer whether it runs or holds an agent. */
 export const WhereRequest = message({ agent: placedAgent })
@@ -11,6 +10,8 @@ export const WhereReply = message({
   running: boolean(),
   held: boolean(),
   epoch: optional(object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })),
+  /** Who owns it by the view of the peer that answers: the sender's view may be older. */
+  owner: optional(text({ max: 256 })),
   /** What was registered of the agent. */
   registered: optional(registrationShape)
 })

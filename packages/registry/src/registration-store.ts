@@ -1,14 +1,7 @@
-import { message, object } from '@murmuration/codec'
+import { message } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
 import type { Registration, Store } from '@murmuration/interface'
-import { labelsShape, placedAgent } from './core/shapes.ts'
-
-/** A registration in messages and at rest. */
-export const registrationShape = object({
-  agent: placedAgent,
-  labels: labelsShape,
-  metadata: labelsShape
-})
+import { registrationShape } from './core/shapes.ts'
 
 const RegistrationRecord = message({ registration: registrationShape })
 

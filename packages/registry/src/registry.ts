@@ -5,6 +5,7 @@ import type {
   AgentRecord,
   ClaimResult,
   FindResult,
+  MembershipEvents,
   Registration,
   Registry,
   RegistryChange,
@@ -13,38 +14,64 @@ import type {
   Subscription,
   UnavailableReason
 } from '@murmuration/interface'
+import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
+import { CHANGE_TYPE, readChange } from './change-signal.ts'
+import { Claims } from './claims.ts'
+import type { AgentRegister } from './core/agent-register.ts'
 import { LocationCache } from './core/location-cache.ts'
+import { movesBetween } from './core/moves.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
 import { registrationOf, registrationToWire } from './registration-store.ts'
+import { Unregistered } from './unregistered.ts'
 import { watchChanges } from './watching.ts'
 
 const WHERE = 'registry.where'
 const REMOVE = 'registry.remove'
-/** Signals of this type carry changes to the watchers of other peers. */
-const CHANGE_TYPE = 'murmuration.registry.change'
+
+/** What a peer said of an agent, and which one. */
+type Found = WhereReply & { readonly peer: string }
+
+/** Where an agent is, and by what that is known. */
+interface Located {
+  readonly location: FindResult
+  readonly answer?: Found | undefined
+  readonly claim?: AgentRegister | undefined
+}
 
 export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> implements Registry {
   readonly #components: RegistryComponents
   readonly #recordOf: (id: string) => AgentRecord
   readonly #questionTimeoutMs: number
   readonly #cache: LocationCache
+  readonly #claims: Claims | undefined
   readonly #registrations = new Map<string, Registration>()
+  readonly #unregistered = new Unregistered()
+  readonly #claiming = new Map<string, Promise<ClaimResult>>()
   #subscription: Subscription | undefined
+
+  readonly #onView = ({ detail }: MembershipEvents['view']): void => {
+    for (const move of movesBetween(detail.previous, detail.view)) {
+      this.safeDispatchEvent('change', { detail: move })
+    }
+  }
 
   constructor(components: RegistryComponents, init: RegistryInit) {
     super()
     this.#components = components
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
+    const { registers, membership } = components
+    this.#claims = registers === undefined ? undefined : new Claims(registers, membership)
     this.#questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
     this.#cache = new LocationCache(init.locationsMax ?? defaults.locationsMax)
   }
 
   start(): void {
-    const { rpc, signals } = this.#components
+    const { rpc, signals, membership } = this.#components
+    membership.addEventListener('view', this.#onView)
     rpc.handle(WHERE, (request) => this.#onWhere(request))
     rpc.handle(REMOVE, async (request, context) => this.#onRemove(request, context))
     this.#subscription = signals?.subscribe(CHANGE_TYPE, (signal, { author }) => {
@@ -56,6 +83,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   stop(): void {
+    this.#components.membership.removeEventListener('view', this.#onView)
     this.#subscription?.close()
     this.#components.rpc.unhandle(WHERE)
     this.#components.rpc.unhandle(REMOVE)
@@ -65,23 +93,86 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     agent: AgentRecord,
     options: AbortOptions & { readonly here?: boolean } = {}
   ): Promise<ClaimResult> {
-    const placement = this.#components.placement()
-    if (placement === undefined) return unavailable('no-view')
-    const owner = placement.ownerOf(agent)
-    if (owner === undefined) return unavailable('pinned-peer-absent')
-    if (owner.peer === this.#components.rpc.peer) return this.#claimHere(agent, options)
-    const answer = await this.#where(owner.peer, agent, options)
-    if (answer === undefined) return { status: 'unknown' }
-    if (answer.running && answer.epoch !== undefined) {
-      return { status: 'conflict', owner: owner.peer, epoch: answer.epoch }
+    if (options.signal !== undefined) return this.#claim(agent, undefined, options)
+    // Those who ask the same at the same time on this peer share one ballot.
+    const name = `${options.here === true} ${agent.id}`
+    let claiming = this.#claiming.get(name)
+    if (claiming === undefined) {
+      claiming = this.#claim(agent, undefined, options).finally(() => this.#claiming.delete(name))
+      this.#claiming.set(name, claiming)
     }
-    return { status: 'redirect', peer: owner.peer }
+    return claiming
   }
 
-  async #claimHere(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult> {
+  async #claim(
+    agent: AgentRecord,
+    registration: Registration | undefined,
+    options: AbortOptions & { readonly here?: boolean }
+  ): Promise<ClaimResult> {
+    const placement = this.#components.placement()
+    if (placement === undefined) return unavailable('no-view')
+    const owner = placement.ownerOf(agent)?.peer
+    if (owner === undefined) return unavailable('pinned-peer-absent')
+    if (owner !== this.#components.rpc.peer) {
+      const answer = await this.#where(owner, agent, options)
+      if (answer === undefined) return { status: 'unknown' }
+      if (answer.running && answer.epoch !== undefined) {
+        return { status: 'conflict', owner: answer.peer, epoch: answer.epoch }
+      }
+      const { control } = this.#components
+      const mayMove = options.here === true && agent.placement !== 'pinned'
+      if (!mayMove || control === undefined || this.#claims === undefined) {
+        return { status: 'redirect', peer: owner }
+      }
+    }
+    const refused = await this.#ballot(agent, owner, registration, options)
+    if (refused !== undefined) return refused
+    if (owner !== this.#components.rpc.peer) {
+      const failed = await this.#bringHere(agent, options)
+      if (failed !== undefined) return failed
+    }
+    return this.#begin(agent, options)
+  }
+
+  /** Claims in the agent's register; gives the result where that did not succeed. */
+  async #ballot(
+    agent: AgentRecord,
+    placed: string,
+    registration: Registration | undefined,
+    options: AbortOptions
+  ): Promise<ClaimResult | undefined> {
+    if (this.#claims === undefined) return undefined
+    const result = await this.#claims.claim(agent, placed, registration, options)
+    if (result.status === 'unavailable') return unavailable('no-quorum')
+    if (result.status === 'unknown' || result.register === undefined) return { status: 'unknown' }
+    const { owner, incarnation, epoch, status } = result.register
+    const { self } = this.#components.membership
+    if (owner === self.peer && incarnation === self.incarnation) return undefined
+    // Released under a view that this peer does not have yet: it may ask again when it has.
+    if (status === 'released') return { status: 'unknown' }
+    return { status: 'conflict', owner, epoch }
+  }
+
+  /** Has the claimed agent moved to this peer, by a view; gives the result where that failed. */
+  async #bringHere(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult | undefined> {
+    const { control, rpc, log } = this.#components
+    const move = [{ peer: rpc.peer, keys: [agent.shardKey ?? agent.id] }]
+    try {
+      await control?.propose({ move }, { ...options, timeoutMs: defaults.ballotTimeoutMs })
+    } catch (error) {
+      log?.(`${agent.id} was claimed and could not be moved here: ${String(error)}`)
+      await this.#claims?.release(agent, {})
+      if (options.signal?.aborted === true) throw error
+      return unavailable('no-quorum')
+    }
+    return undefined
+  }
+
+  async #begin(agent: AgentRecord, options: AbortOptions): Promise<ClaimResult> {
     const { tenure } = this.#components
     const wasRunning = tenure.running(agent.id) !== undefined
     const result = await claimOutcomeOf(tenure.begin(agent, options))
+    if (result.status === 'claimed') this.#unregistered.delete(agent.id)
     if (result.status === 'claimed' && !wasRunning) {
       this.#announce('registered', agent.id, 'claimed')
     }
@@ -89,24 +180,42 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async register(agent: Registration, options: AbortOptions = {}): Promise<ClaimResult> {
-    const result = await this.claim(agent, { ...options, here: true })
+    const result = await this.#claim(agent, agent, { ...options, here: true })
     if (result.status === 'claimed') this.#registrations.set(agent.id, agent)
     return result
   }
 
   async unregister(id: string, options: AbortOptions = {}): Promise<boolean> {
-    const { rpc, tenure } = this.#components
+    const { rpc, membership } = this.#components
     const agent = this.#recordOf(id)
     this.#cache.forget(id)
-    const owner = this.#components.placement()?.ownerOf(agent)
-    if (owner === undefined) return false
-    if (owner.peer === rpc.peer) {
-      const ended = await tenure.end(id)
-      this.#registrations.delete(id)
-      if (ended) this.#announce('unregistered', id, 'unregister')
-      return ended
+    const released = await this.#release(agent, options)
+    const members = new Set(membership.view?.members.map(({ peer }) => peer))
+    // The view of this peer may be older than the one by which the claimant got the agent.
+    const owners = [this.#components.placement()?.ownerOf(agent)?.peer, released?.owner]
+    const asked = new Set(owners.filter((peer) => peer !== undefined && members.has(peer)))
+    const ended = await Promise.all(
+      [...asked].map((peer) =>
+        peer === undefined || peer === rpc.peer
+          ? this.#removeHere(id, 'unregister')
+          : this.#removeAt(peer, agent, options)
+      )
+    )
+    return released !== undefined || ended.includes(true)
+  }
+
+  /** The claim that was given up; undefined where there was none. @throws UnavailableError */
+  async #release(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
+    if (this.#claims === undefined) return undefined
+    const result = await this.#claims.release(agent, options)
+    if (result.status !== 'committed') {
+      throw new UnavailableError(`the register of ${agent.id} cannot be released now`)
     }
-    const reply = await rpc.call(owner.peer, REMOVE, RemoveRequest.encode({ agent }), {
+    return result.released
+  }
+
+  async #removeAt(peer: string, agent: AgentRecord, options: AbortOptions): Promise<boolean> {
+    const reply = await this.#components.rpc.call(peer, REMOVE, RemoveRequest.encode({ agent }), {
       ...options,
       timeoutMs: this.#questionTimeoutMs
     })
@@ -114,61 +223,116 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   async find(id: string, options: AbortOptions = {}): Promise<FindResult> {
-    const { membership, rpc, tenure } = this.#components
+    const { membership, tenure } = this.#components
     const view = membership.view?.number ?? 0
     if (tenure.running(id) !== undefined) return { status: 'local', freshness: 'fresh' }
     const known = this.#cache.get(id, view)
     if (known !== undefined) return known
     const agent = this.#recordOf(id)
-    const owner = this.#components.placement()?.ownerOf(agent)
-    if (owner === undefined) return { status: 'not-found', freshness: 'fresh' }
-    if (owner.peer === rpc.peer) {
-      return tenure.held(id)
-        ? { status: 'local', freshness: 'fresh' }
-        : { status: 'not-found', freshness: 'fresh' }
+    const { location } = await this.#locate(agent, options)
+    if (location.status === 'remote' && location.freshness === 'fresh') {
+      this.#cache.set(id, view, { ...location, freshness: 'cached' })
     }
-    const answer = await this.#where(owner.peer, agent, options)
-    // The owner is silent: the agreed view still says where the agent belongs.
-    if (answer === undefined) return { status: 'remote', peer: owner.peer, freshness: 'cached' }
-    if (!answer.running && !answer.held) return { status: 'not-found', freshness: 'fresh' }
-    const found = { status: 'remote', peer: owner.peer } as const
-    this.#cache.set(id, view, { ...found, freshness: 'cached' })
-    return { ...found, freshness: 'fresh' }
+    return location
   }
 
   async describe(id: string, options: AbortOptions = {}): Promise<AgentDescriptor | undefined> {
-    const { rpc, tenure } = this.#components
+    const { tenure } = this.#components
     const agent = this.#recordOf(id)
     const home = (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer)
-    const owner = this.#components.placement()?.ownerOf(agent)
-    if (owner === undefined || owner.peer === rpc.peer) {
-      const location = await this.find(id, options)
-      if (location.status === 'not-found') return undefined
-      const registered = this.#registrations.get(id) ?? agent
-      return describeAgent(registered, { location, epoch: tenure.running(id), home })
+    const running = tenure.running(id)
+    const known = this.#registrations.get(id)
+    if (running !== undefined && known !== undefined) {
+      const location = { status: 'local', freshness: 'fresh' } as const
+      return describeAgent(known, { location, epoch: running, home })
     }
-    const answer = await this.#where(owner.peer, agent, options)
-    if (answer !== undefined && !answer.running && !answer.held) return undefined
-    const freshness = answer === undefined ? 'cached' : 'fresh'
-    const registered = answer?.registered
-    return describeAgent(registered === undefined ? agent : registrationOf(registered), {
-      location: { status: 'remote', peer: owner.peer, freshness },
-      epoch: answer?.epoch,
+    const { location, answer, claim } = await this.#locate(agent, options)
+    if (location.status === 'not-found') return undefined
+    const told =
+      answer?.registered ?? (claim ?? (await this.#claimOf(agent, options)))?.registration
+    return describeAgent(told === undefined ? (known ?? agent) : registrationOf(told), {
+      location,
+      epoch: running ?? answer?.epoch ?? claim?.epoch,
       home
     })
+  }
+
+  /** Where an agent is: where it runs; else where it was claimed; else where its state is. */
+  async #locate(agent: AgentRecord, options: AbortOptions): Promise<Located> {
+    const { rpc, tenure } = this.#components
+    const fresh = { freshness: 'fresh' } as const
+    const owner = this.#components.placement()?.ownerOf(agent)?.peer
+    if (owner === undefined) return { location: { status: 'not-found', ...fresh } }
+    const isHere = owner === rpc.peer
+    if (tenure.running(agent.id) !== undefined) return { location: { status: 'local', ...fresh } }
+    const answer = isHere ? undefined : await this.#where(owner, agent, options)
+    // The owner is silent: the agreed view still says where the agent belongs.
+    if (!isHere && answer === undefined) {
+      return { location: { status: 'remote', peer: owner, freshness: 'cached' } }
+    }
+    if (answer?.running === true) {
+      return { location: { status: 'remote', peer: answer.peer, ...fresh }, answer }
+    }
+    // Whoever claimed it may have got it by a view that this peer does not have yet.
+    const claim = await this.#claimOf(agent, options)
+    const isHeld = isHere ? this.#isHeld(agent.id) : answer?.held === true
+    const at = claim?.owner ?? (isHeld ? (answer?.peer ?? owner) : undefined)
+    if (at === undefined) return { location: { status: 'not-found', ...fresh } }
+    const location: FindResult =
+      at === rpc.peer ? { status: 'local', ...fresh } : { status: 'remote', peer: at, ...fresh }
+    return { location, answer, claim }
   }
 
   watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {
     return watchChanges(this, pattern, options.signal)
   }
 
+  /**
+   * The claim that stands in the agent's register, with what was registered: it outlives every owner,
+   * and is then shown where placement says.
+   *
+   * @throws UnavailableError where that cannot be known now: it is never taken for absent
+   */
+  async #claimOf(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
+    if (this.#claims === undefined) return undefined
+    const result = await this.#claims.read(agent, options)
+    if (result.status !== 'committed') {
+      throw new UnavailableError(`the register of ${agent.id} cannot be read now`)
+    }
+    const { register } = result
+    if (register?.status !== 'claimed') return undefined
+    const { membership } = this.#components
+    const owner = membership.view?.members.find(({ peer }) => peer === register.owner)
+    if (owner?.incarnation === register.incarnation) return register
+    const placed = this.#components.placement()?.ownerOf(agent)?.peer
+    return placed === undefined ? undefined : { ...register, owner: placed }
+  }
+
+  /** Asks the owner, and follows those who know of a later one; undefined where somebody is silent. */
   async #where(
     peer: string,
     agent: AgentRecord,
     options: AbortOptions
+  ): Promise<Found | undefined> {
+    let at = peer
+    for (let hop = 0; ; hop++) {
+      const answer = await this.#ask(at, agent, options)
+      const { owner = at, running, held } = answer ?? {}
+      const isThere = running === true || held === true || owner === at
+      if (answer === undefined) return undefined
+      if (isThere || hop >= defaults.redirectsMax) return { ...answer, peer: at }
+      at = owner
+    }
+  }
+
+  async #ask(
+    peer: string,
+    agent: AgentRecord,
+    options: AbortOptions
   ): Promise<WhereReply | undefined> {
+    const { rpc, log } = this.#components
     try {
-      const reply = await this.#components.rpc.call(peer, WHERE, WhereRequest.encode({ agent }), {
+      const reply = await rpc.call(peer, WHERE, WhereRequest.encode({ agent }), {
         ...options,
         timeoutMs: this.#questionTimeoutMs
       })
@@ -176,7 +340,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     } catch (error) {
       if (options.signal?.aborted === true) throw error
       // A silent owner is an outcome of its own (`unknown`), not a failure of the question.
-      this.#components.log?.(`owner ${peer} did not answer for ${agent.id}: ${String(error)}`)
+      log?.(`owner ${peer} did not answer for ${agent.id}: ${String(error)}`)
       return undefined
     }
   }
@@ -185,22 +349,35 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { agent } = WhereRequest.decode(request)
     const { tenure } = this.#components
     const epoch = tenure.running(agent.id)
-    const held = tenure.held(agent.id)
+    const held = this.#isHeld(agent.id)
     const registration = this.#registrations.get(agent.id)
+    const owner = this.#components.placement()?.ownerOf(agent)?.peer
     return WhereReply.encode({
       running: epoch !== undefined,
       held,
       ...(epoch === undefined ? {} : { epoch }),
+      ...(owner === undefined ? {} : { owner }),
       ...(registration === undefined ? {} : { registered: registrationToWire(registration) })
     })
   }
 
   async #onRemove(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
     const { agent } = RemoveRequest.decode(request)
-    const removed = await this.#components.tenure.end(agent.id)
-    this.#registrations.delete(agent.id)
-    if (removed) this.#announce('unregistered', agent.id, `unregister by ${context.peer}`)
+    const removed = await this.#removeHere(agent.id, `unregister by ${context.peer}`)
     return RemoveReply.encode({ removed })
+  }
+
+  async #removeHere(id: string, reason: string): Promise<boolean> {
+    const ended = await this.#components.tenure.end(id)
+    const known = this.#registrations.delete(id) || ended
+    this.#unregistered.add(id)
+    if (known) this.#announce('unregistered', id, reason)
+    return known
+  }
+
+  /** Its state alone does not make an agent found that was taken out of the registry. */
+  #isHeld(id: string): boolean {
+    return !this.#unregistered.has(id) && this.#components.tenure.held(id)
   }
 
   #announce(type: 'registered' | 'unregistered', id: string, reason: string): void {
@@ -216,13 +393,4 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
 function unavailable(reason: UnavailableReason): ClaimResult {
   return { status: 'unavailable', reason }
-}
-
-function readChange(data: unknown): RegistryChange | undefined {
-  if (typeof data !== 'object' || data === null) return undefined
-  const { type, id, peer, reason } = data as Record<string, unknown> // checked field by field below
-  if (typeof id !== 'string' || typeof peer !== 'string' || typeof reason !== 'string')
-    return undefined
-  if (type !== 'registered' && type !== 'unregistered' && type !== 'conflicted') return undefined
-  return { type, id, peer, reason }
 }

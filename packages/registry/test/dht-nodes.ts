@@ -8,15 +8,17 @@ import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { PrivateKey } from '@libp2p/interface'
-import type { Registry } from '@murmuration/interface'
+import type { Registry, Rpc } from '@murmuration/interface'
 import { createDhtRegistry, locationRecords } from '@murmuration/registry'
 import type { DhtRegistryInit, LocationRecords, LocationRecordsInit } from '@murmuration/registry'
+import { rpc } from '@murmuration/rpc'
 import { MemoryDatastore } from 'datastore-core'
 import { createLibp2p } from 'libp2p'
 
 export interface DhtNode {
   readonly libp2p: Libp2p
   readonly dht: KadDHT
+  readonly rpc: Rpc
   readonly records: LocationRecords
   readonly privateKey: PrivateKey
   readonly peer: string
@@ -49,6 +51,7 @@ export async function startDhtNode(init: DhtNodeInit = {}): Promise<DhtNode> {
     services: {
       identify: identify(),
       ping: ping(),
+      rpc: rpc({ cluster: 'test' }),
       dht: kadDHT({
         protocol: '/test/kad/1.0.0',
         clientMode: false,
@@ -65,7 +68,16 @@ export async function startDhtNode(init: DhtNodeInit = {}): Promise<DhtNode> {
     await registry.stop()
     await libp2p.stop()
   }
-  return { libp2p, dht, records, privateKey, peer: libp2p.peerId.toString(), registry, stop }
+  return {
+    libp2p,
+    dht,
+    rpc: libp2p.services.rpc,
+    records,
+    privateKey,
+    peer: libp2p.peerId.toString(),
+    registry,
+    stop
+  }
 }
 
 /** Connects every node with every other one, and waits until their routing tables know. */

@@ -161,14 +161,14 @@ describe('a location in the DHT', () => {
   })
 
   it('is published anew before it expires, and forgotten after its owner is gone', async () => {
-    const [first, second, third] = await mesh(3, { registry: { ttlMs: 1_500 } })
+    const [first, second, third] = await mesh(3, { registry: { ttlMs: 4_000 } })
     if (first === undefined || second === undefined || third === undefined) throw new Error('mesh')
     const { id } = agentOf('renewed')
     await first.registry.register(agentOf('renewed'))
-    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    await new Promise((resolve) => setTimeout(resolve, 4_500))
     expect(await placeOf(second, id)).toBe(first.peer)
     await first.registry.stop()
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
     expect(await placeOf(third, id)).toBe('not-found')
     expect((await third.registry.claim(agentOf('renewed'))).status).toBe('claimed')
   })

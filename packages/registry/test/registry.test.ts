@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { UnavailableError } from '@murmuration/interface'
-import type { AgentRecord, Registry, RegistryChange } from '@murmuration/interface'
-import { Agents, Network, peers, placement, startRegistry } from './fake-peers.ts'
+import type { AgentRecord, Registry, RegistryChange, RpcHandler } from '@murmuration/interface'
+import { WhereReply } from '../src/messages.ts'
+import { Agents, membership, Network, peers, placement, startRegistry, view } from './fake-peers.ts'
 
 const agent: AgentRecord = { id: 'default/station/berlin', placement: 'hash', replicas: 3 }
 const owner = placement.ownerOf(agent)?.peer ?? ''
@@ -109,5 +110,40 @@ describe('registry', () => {
       `unregistered: unregister by ${other}`
     ])
     expect((await on(third).find(agent.id)).status).toBe('not-found')
+  })
+
+  it('follows a peer with a later view to the owner, three hops at most', async () => {
+    // What an older view says: `owner`, who knows better, and so on around.
+    const chain = [owner, other, third, 'd', 'e']
+    for (const [at, peer] of chain.entries()) {
+      const handlers = network.handlers.get(peer) ?? new Map<string, RpcHandler>()
+      network.handlers.set(peer, handlers)
+      const next = chain[at + 1]
+      handlers.set('registry.where', () =>
+        WhereReply.encode({
+          running: next === undefined,
+          held: false,
+          ...(next === undefined ? { epoch: { view: 9, boot: 1 } } : { owner: next })
+        })
+      )
+    }
+    const before = network.questions
+    expect(await on(other).find(agent.id)).toMatchObject({ status: 'not-found' })
+    expect(network.questions - before).toBe(4)
+    chain.splice(2, 1)
+    network.handlers
+      .get(other)
+      ?.set('registry.where', () => WhereReply.encode({ running: false, held: false, owner: 'd' }))
+    expect(await on(third).find(agent.id)).toMatchObject({ status: 'remote', peer: 'e' })
+  })
+
+  it('tells watchers what a view has moved, from whom to whom', async () => {
+    const seen: RegistryChange[] = []
+    on(other).addEventListener('change', ({ detail }) => void seen.push(detail))
+    const moved = { ...view, number: 8, moved: [{ peer: other, keys: [agent.id, 'a shard'] }] }
+    membership.dispatchEvent(new CustomEvent('view', { detail: { previous: view, view: moved } }))
+    expect(seen).toEqual([
+      { type: 'moved', id: agent.id, from: owner, peer: other, reason: 'view 8' }
+    ])
   })
 })

@@ -10,3 +10,10 @@ export const placedAgent = object({
 
 /** Labels and routing metadata of an agent. */
 export const labelsShape = record(text({ max: 256 }), { max: 32 })
+
+/** A registration in messages and at rest. */
+export const registrationShape = object({
+  agent: placedAgent,
+  labels: labelsShape,
+  metadata: labelsShape
+})

@@ -51,7 +51,7 @@ export const local: Bench = {
   name: 'local',
   summary: 'calls to an agent on the same peer beside a plain async function, in both modes',
   timeLimitMs: 120_000,
-  async run({ progress }): Promise<BenchResult> {
+  async run(context): Promise<BenchResult> {
     const plain = async (input: number): Promise<number> => input
     const plainUs = await costOf(() => plain(1))
     const rows: Cell[][] = [['a plain async function', plainUs, 0]]
@@ -59,7 +59,7 @@ export const local: Bench = {
     const figures: Record<string, number> = { plainUs }
     for (const distributed of [false, true]) {
       const mode = distributed ? 'distributed' : 'single'
-      progress(mode)
+      context.progress(mode)
       const cluster = await createCluster({ name: 'bench', agents: [door], distributed })
       for (const [what, call] of Object.entries(await callsOf(cluster))) {
         const overUs = (await costOf(call)) - plainUs

@@ -1,0 +1,64 @@
+import { createAgents } from '@murmuration/agent'
+import type { AgentComponents, Agents } from '@murmuration/agent'
+import type { LogSink, Registers, Registry, Store } from '@murmuration/interface'
+import type { JoiningMembership } from '@murmuration/membership'
+import { createLocalRegistry, createRegistry } from '@murmuration/registry'
+import type { Tenure } from '@murmuration/registry'
+import type { Settings } from './settings.ts'
+
+export interface AgentParts extends Omit<AgentComponents, 'membership' | 'registry' | 'log'> {
+  readonly membership: JoiningMembership
+  readonly store: Store
+  /** Undefined on a peer that is no member. */
+  readonly registers: Registers | undefined
+  readonly sink: (component: string) => LogSink
+}
+
+/** Each needs the other: agents leave the registry, and the registry begins and ends agents. */
+export function openAgents(
+  settings: Settings,
+  parts: AgentParts
+): { readonly agents: Agents; readonly registry: Registry } {
+  const { sink, state, membership } = parts
+  const { capacity, agentsMax } = settings
+  const agents = createAgents(
+    {
+      ...parts,
+      // An edge peer owns nothing that it could move.
+      ...(settings.role === 'member' ? { control: membership } : {}),
+      log: sink('agent'),
+      registry: { unregister: (id, options) => registry.unregister(id, options) }
+    },
+    {
+      types: settings.agents,
+      ...(capacity === undefined ? {} : { capacity }),
+      ...(agentsMax === undefined ? {} : { activationsMax: agentsMax })
+    }
+  )
+  const tenure: Tenure = {
+    begin: (agent, options) => agents.begin(agent, options),
+    end: async (id) => agents.end(id),
+    running: (id) => agents.epochOf(id),
+    held: (id) => state.holds(id)
+  }
+  const registry = openRegistry(settings, parts, { agents, tenure })
+  return { agents, registry }
+}
+
+function openRegistry(
+  settings: Settings,
+  { rpc, membership, state, clock, registers, signals, store, sink }: AgentParts,
+  { agents, tenure }: { readonly agents: Agents; readonly tenure: Tenure }
+): Registry {
+  const init = { recordOf: (id: string) => agents.recordOf(id) }
+  if (!settings.distributed) {
+    return createLocalRegistry({ peer: rpc.peer, tenure, store: store.sub('registry/') }, init)
+  }
+  const placement = (): ReturnType<typeof state.placement> => state.placement()
+  const log = sink('registry')
+  const control = settings.role === 'member' ? membership : undefined
+  return createRegistry(
+    { rpc, membership, placement, clock, registers, control, signals, log, tenure },
+    init
+  )
+}

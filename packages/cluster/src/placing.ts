@@ -1,0 +1,168 @@
+import type { Agents, PeerLoad } from '@murmuration/agent'
+import { InvalidParametersError } from '@murmuration/interface'
+import type { AgentRecord, Clock, Member, Random, View, ViewControl } from '@murmuration/interface'
+import { planRebalance } from '@murmuration/placement'
+import type { Placement, RebalancePlan } from '@murmuration/placement'
+import { defaults } from './defaults.ts'
+import type { ClusterPlacement, MoveOptions, MoveReport, PlanOptions } from './index.ts'
+
+export interface PlacingParts {
+  readonly agents: Agents
+  readonly membership: { readonly view: View | undefined } & Pick<ViewControl, 'propose'>
+  readonly state: {
+    records(): readonly AgentRecord[]
+    placement(): Placement | undefined
+  }
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Where agents belong, and how they are moved. */
+export class Placing implements ClusterPlacement {
+  readonly #parts: PlacingParts
+
+  constructor(parts: PlacingParts) {
+    this.#parts = parts
+  }
+
+  homeOf(agent: string | AgentRecord): readonly string[] {
+    const home = this.#placement?.homeOf(this.#recordOf(agent)) ?? []
+    return home.map(({ peer }) => peer)
+  }
+
+  ownerOf(agent: string | AgentRecord): string | undefined {
+    return this.#placement?.ownerOf(this.#recordOf(agent))?.peer
+  }
+
+  selectPeerForAgent(id: string): Promise<PeerLoad> {
+    return this.#parts.agents.selectPeerForAgent(id)
+  }
+
+  plan({ leave = [], join = [], agents }: PlanOptions = {}): RebalancePlan {
+    const view = this.#view()
+    const stay = view.members.filter(({ peer }) => !leave.includes(peer))
+    const joined = join.map(({ weight = 100, labels = {} }, at): Member => {
+      const since = view.number + 1
+      return { peer: `joins-${at + 1}`, incarnation: '', addresses: [], labels, weight, since }
+    })
+    const { moved: _, ...rest } = view
+    const isSame = leave.length === 0 && join.length === 0
+    const after: View = {
+      // Without a change of members: what it takes to have everything where hashing puts it.
+      ...(isSame ? rest : view),
+      number: view.number + 1,
+      members: [...stay, ...joined].toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
+    }
+    const records = agents?.map((agent) => this.#recordOf(agent)) ?? this.#parts.state.records()
+    return planRebalance(view, after, records)
+  }
+
+  async move(
+    agents: string | readonly string[],
+    peer: string,
+    options: MoveOptions = {}
+  ): Promise<MoveReport> {
+    const ids = typeof agents === 'string' ? [agents] : agents
+    const view = this.#view()
+    if (view.members.every((member) => member.peer !== peer)) {
+      throw new InvalidParametersError(`${peer} is no member of view ${view.number}`)
+    }
+    return this.#moveAll(
+      ids.map((id) => ({ id, peer })),
+      options
+    )
+  }
+
+  async rebalance(options: MoveOptions = {}): Promise<MoveReport> {
+    const away = this.plan().moves.filter(({ from, to }) => from !== to)
+    return this.#moveAll(
+      away.flatMap(({ id, to }) => (to === undefined ? [] : [{ id, peer: to }])),
+      options
+    )
+  }
+
+  /** In batches, one view each, with a pause in between that no two peers take in step. */
+  async #moveAll(
+    wanted: readonly { readonly id: string; readonly peer: string }[],
+    options: MoveOptions
+  ): Promise<MoveReport> {
+    const { signal, perView = defaults.movesPerView, pauseMs = defaults.movePauseMs } = options
+    const moved: string[] = []
+    const refused: { id: string; reason: string }[] = []
+    for (let at = 0; at < wanted.length; at += perView) {
+      if (at > 0) await this.#pause(pauseMs, signal)
+      const batch = wanted.slice(at, at + perView)
+      if (signal?.aborted === true) {
+        refused.push(...batch.map(({ id }) => ({ id, reason: 'the moves were cancelled' })))
+        continue
+      }
+      const allowed = batch.filter(({ id, peer }) => {
+        const reason = this.#refusal(id, peer)
+        if (reason !== undefined) refused.push({ id, reason })
+        return reason === undefined
+      })
+      if (allowed.length === 0) continue
+      const { timeoutMs = defaults.moveTimeoutMs } = options
+      await this.#parts.membership.propose(
+        { move: this.#movesOf(allowed) },
+        { timeoutMs, ...(signal === undefined ? {} : { signal }) }
+      )
+      for (const { id, peer } of allowed) {
+        if (this.ownerOf(id) === peer) moved.push(id)
+        else refused.push({ id, reason: `${peer} left before the agent arrived` })
+      }
+    }
+    return { moved, refused }
+  }
+
+  /** Where hashing agrees, nothing has to be written down. */
+  #movesOf(
+    wanted: readonly { readonly id: string; readonly peer: string }[]
+  ): { peer: string; keys: string[] }[] {
+    const moves = new Map<string, string[]>()
+    for (const { id, peer } of wanted) {
+      const record = this.#recordOf(id)
+      const target = this.homeOf(record)[0] === peer ? '' : peer
+      const keys = moves.get(target) ?? []
+      moves.set(target, keys)
+      keys.push(record.shardKey ?? id)
+    }
+    return [...moves].map(([peer, keys]) => ({ peer, keys }))
+  }
+
+  #refusal(id: string, peer: string): string | undefined {
+    const record = this.#recordOf(id)
+    if (record.placement === 'pinned') return 'it is pinned'
+    return this.#parts.agents.mayMove(id, peer) ? undefined : 'its type refuses the move'
+  }
+
+  async #pause(pauseMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, random } = this.#parts
+    const delayMs = pauseMs * (0.5 + random.next())
+    await new Promise<void>((resolve) => {
+      const cancel = clock.schedule(delayMs, resolve)
+      signal?.addEventListener(
+        'abort',
+        () => {
+          cancel()
+          resolve()
+        },
+        { once: true }
+      )
+    })
+  }
+
+  get #placement(): Placement | undefined {
+    return this.#parts.state.placement()
+  }
+
+  #view(): View {
+    const { view } = this.#parts.membership
+    if (view === undefined) throw new InvalidParametersError('this peer has no view yet')
+    return view
+  }
+
+  #recordOf(agent: string | AgentRecord): AgentRecord {
+    return typeof agent === 'string' ? this.#parts.agents.recordOf(agent) : agent
+  }
+}

@@ -1,0 +1,98 @@
+import type { AbortOptions } from '@libp2p/interface'
+import type {
+  AgentRecord,
+  Membership,
+  RegisterKey,
+  RegisterOutcome,
+  Registers,
+  Registration
+} from '@murmuration/interface'
+import { AgentRegister, claimed, released } from './core/agent-register.ts'
+import type { Claimant } from './core/agent-register.ts'
+import { defaults } from './defaults.ts'
+import { registrationToWire } from './registration-store.ts'
+
+/** What a ballot on the register of an agent came to. */
+export type BallotResult =
+  | {
+      readonly status: 'committed'
+      readonly register: AgentRegister | undefined
+      /** The claim that this ballot ended. */
+      readonly released?: AgentRegister | undefined
+    }
+  | { readonly status: 'unavailable' }
+  | { readonly status: 'unknown' }
+
+/** Claims as ballots on the one register of each agent: a majority of its home decides. */
+export class Claims {
+  readonly #registers: Registers
+  readonly #membership: Membership
+
+  constructor(registers: Registers, membership: Membership) {
+    this.#registers = registers
+    this.#membership = membership
+  }
+
+  /** Claims for this peer; undefined without a view. */
+  async claim(
+    agent: AgentRecord,
+    placed: string | undefined,
+    registration: Registration | undefined,
+    options: AbortOptions
+  ): Promise<BallotResult> {
+    const { self, view } = this.#membership
+    if (view === undefined) return { status: 'unavailable' }
+    const { peer, incarnation, boot } = self
+    const epoch = { view: view.number, boot }
+    const claimant: Claimant = { peer, incarnation, epoch, view, placed }
+    const wire = registration === undefined ? undefined : registrationToWire(registration)
+    return this.#change(agent, (current) => claimed(current, claimant, wire), options)
+  }
+
+  release(agent: AgentRecord, options: AbortOptions): Promise<BallotResult> {
+    return this.#change(agent, released, options)
+  }
+
+  async read(agent: AgentRecord, options: AbortOptions): Promise<BallotResult> {
+    const timeoutMs = defaults.questionTimeoutMs
+    return resultOf(await this.#registers.read(keyOf(agent), { ...options, timeoutMs }))
+  }
+
+  async #change(
+    agent: AgentRecord,
+    next: (current: AgentRegister | undefined) => AgentRegister | undefined,
+    options: AbortOptions
+  ): Promise<BallotResult> {
+    const change = (bytes: Uint8Array | undefined): Uint8Array | undefined => {
+      const current = bytes === undefined ? undefined : AgentRegister.decode(bytes)
+      const after = next(current)
+      // The very bytes that were given say that nothing changes.
+      return after === current || after === undefined ? bytes : AgentRegister.encode(after)
+    }
+    const timeoutMs = defaults.ballotTimeoutMs
+    let result: BallotResult = { status: 'unknown' }
+    for (let attempt = 0; attempt < defaults.ballotsMax; attempt++) {
+      if (options.signal?.aborted === true) break
+      const outcome = await this.#registers.change(keyOf(agent), change, { ...options, timeoutMs })
+      result = resultOf(outcome)
+      // To claim or release again what was claimed or released changes nothing.
+      const isContended = outcome.status === 'unavailable' && outcome.reason === 'contended'
+      if (result.status !== 'unknown' && !isContended) break
+    }
+    return result
+  }
+}
+
+/** Three replicas for every agent: what is agreed must not hang on one disk. */
+function keyOf({ id, shardKey }: AgentRecord): RegisterKey {
+  return { id, replicas: 3, ...(shardKey === undefined ? {} : { shardKey }) }
+}
+
+function resultOf(outcome: RegisterOutcome): BallotResult {
+  if (outcome.status !== 'committed') return { status: outcome.status }
+  const { previous, value } = outcome
+  const before = previous === undefined ? undefined : AgentRegister.decode(previous)
+  const register = value === undefined ? undefined : AgentRegister.decode(value)
+  const isEnd = before?.status === 'claimed' && register?.status === 'released'
+  return { status: 'committed', register, ...(isEnd ? { released: before } : {}) }
+}

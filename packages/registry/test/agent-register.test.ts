@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { AgentRegister, claimed, isHeld, released } from '../src/core/agent-register.ts'
+import type { Claimant } from '../src/core/agent-register.ts'
+import { view } from './fake-peers.ts'
+
+const at = (number: number, peers: readonly string[] = ['a', 'b', 'c']): Claimant['view'] => ({
+  ...view,
+  number,
+  members: view.members.filter(({ peer }) => peers.includes(peer))
+})
+const by = (peer: string, number = 7, init: Partial<Claimant> = {}): Claimant => ({
+  peer,
+  incarnation: 'i',
+  epoch: { view: number, boot: 1 },
+  view: at(number),
+  placed: 'a',
+  ...init
+})
+const of = (peer: string, number = 7, init: Partial<AgentRegister> = {}): AgentRegister => ({
+  owner: peer,
+  incarnation: 'i',
+  epoch: { view: number, boot: 1 },
+  status: 'claimed',
+  ...init
+})
+
+describe('the register of an agent', () => {
+  it('is free when nobody claimed it, when it was released, and for who holds it', () => {
+    expect(isHeld(undefined, by('b'))).toBe(false)
+    expect(isHeld(of('a', 7, { status: 'released' }), by('b'))).toBe(false)
+    expect(isHeld(of('b'), by('b'))).toBe(false)
+  })
+
+  it('is held by a living owner, and not by one that died or lost its disk', () => {
+    expect(isHeld(of('a'), by('b'))).toBe(true)
+    expect(isHeld(of('a'), by('b', 8, { view: at(8, ['b', 'c']) }))).toBe(false)
+    expect(isHeld(of('a', 7, { incarnation: 'former' }), by('b'))).toBe(false)
+  })
+
+  it('is held by a claim under this very view, whatever placement says yet', () => {
+    expect(isHeld(of('b', 7), by('a', 7, { placed: 'a' }))).toBe(true)
+    expect(isHeld(of('b', 7), by('a', 8, { placed: 'a' }))).toBe(false)
+    expect(isHeld(of('b', 7), by('a', 8, { placed: 'b' }))).toBe(true)
+  })
+
+  it('gives nothing to who is behind, so that epochs only rise', () => {
+    expect(isHeld(of('a', 9), by('b', 7))).toBe(true)
+    expect(isHeld(of('a', 9, { status: 'released' }), by('b', 7))).toBe(true)
+  })
+
+  it('keeps strong state and registration through claims, and drops the latter when released', () => {
+    const registration = {
+      agent: { id: 'x', placement: 'hash', replicas: 3 },
+      labels: { k: 'v' },
+      metadata: {}
+    } as const
+    const before = of('a', 7, { sessions: { s: 1 }, data: [1, 2], registration })
+    const after = claimed(before, by('b', 8, { view: at(8, ['b']) }), undefined)
+    expect(after).toMatchObject({ owner: 'b', sessions: { s: 1 }, data: [1, 2], registration })
+    const gone = released(after)
+    expect(gone).toMatchObject({ status: 'released', sessions: { s: 1 }, data: [1, 2] })
+    expect(gone).not.toHaveProperty('registration')
+    expect(AgentRegister.decode(AgentRegister.encode(gone ?? before))).toEqual(gone)
+  })
+
+  it('never gives one epoch to two owners, nor a lower one, whatever happens', () => {
+    const step = fc.record({
+      peer: fc.constantFrom('a', 'b', 'c'),
+      view: fc.integer({ min: 1, max: 6 }),
+      alive: fc.subarray(['a', 'b', 'c'], { minLength: 1 }),
+      placed: fc.constantFrom('a', 'b', 'c'),
+      release: fc.boolean()
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        let register: AgentRegister | undefined
+        for (const { peer, view: number, alive, placed, release } of steps) {
+          const before = register
+          const claimant = by(peer, number, { view: at(number, [...alive, peer]), placed })
+          register = release ? released(register) : claimed(register, claimant, undefined)
+          if (before === undefined || register === undefined) continue
+          expect(register.epoch.view).toBeGreaterThanOrEqual(before.epoch.view)
+        }
+      })
+    )
+  })
+})
