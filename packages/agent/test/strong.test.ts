@@ -1,63 +1,11 @@
 import { z } from 'zod'
 import { counter } from '@murmuration/crdt'
-import { createRegisters } from '@murmuration/consensus'
-import { createMembership } from '@murmuration/membership'
-import { createState } from '@murmuration/state'
 import { createSimulation } from '@murmuration/testkit'
-import type { Simulation } from '@murmuration/testkit'
 import { expect, expectTypeOf, test } from 'vitest'
-import { createAgents, defineAgent } from '../src/index.ts'
-import type { Agents } from '../src/index.ts'
-
-const account = defineAgent({
-  type: 'account',
-  state: { visits: counter() },
-  strong: { quota: z.number().min(0).default(10), owner: z.string().optional() },
-  actions: {}
-})
-const plain = defineAgent({ type: 'plain', state: { visits: counter() }, actions: {} })
+import { defineAgent } from '../src/index.ts'
+import { account, plain, start } from './simulated-agents.ts'
 
 const byNumber = (a = 0, b = 0): number => a - b
-
-interface Peer {
-  readonly agents: Agents
-  readonly ownerOf: (key: string) => string | undefined
-}
-
-async function start(simulation: Simulation, names: readonly string[]): Promise<Peer[]> {
-  const parts = names.map((name) => {
-    const { rpc, store, clock, random, links } = simulation.node(name)
-    const membership = createMembership(
-      { rpc, store, clock, random, discovery: links },
-      {
-        cluster: 'test',
-        found: name === 'a',
-        contacts: () => ['a'],
-        reporters: ['state', 'registers']
-      }
-    )
-    const registers = createRegisters({ rpc, membership, store, clock, random })
-    const state = createState({ rpc, membership, store, clock, random, registers })
-    const agents = createAgents(
-      { rpc, membership, state, clock, random },
-      { types: [account, plain] }
-    )
-    const ready = Promise.resolve(membership.start()).then(async () => {
-      await state.start()
-      await registers.start()
-      await agents.start()
-    })
-    const ownerOf = (key: string) => state.placement()?.ownerOf(account.record(key))?.peer
-    return { membership, agents, ownerOf, ready }
-  })
-  await simulation.wait(Promise.all(parts.map(({ ready }) => ready)))
-  const isWhole = await simulation.until(
-    () => parts.every(({ membership }) => membership.view?.members.length === names.length),
-    20_000
-  )
-  expect(isWhole).toBe(true)
-  return parts
-}
 
 test('the strong part is read and updated from every peer, and nobody updates over another', async () => {
   const simulation = createSimulation({ seed: 1 })

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { counter } from '@murmuration/crdt'
+import { createRegisters } from '@murmuration/consensus'
+import { createMembership } from '@murmuration/membership'
+import { createState } from '@murmuration/state'
+import type { Simulation } from '@murmuration/testkit'
+import { createAgents, defineAgent } from '../src/index.ts'
+import type { Agents } from '../src/index.ts'
+
+export const account = defineAgent({
+  type: 'account',
+  state: { visits: counter() },
+  strong: { quota: z.number().min(0).default(10), owner: z.string().optional() },
+  actions: {}
+})
+export const plain = defineAgent({ type: 'plain', state: { visits: counter() }, actions: {} })
+
+interface Peer {
+  readonly agents: Agents
+  readonly ownerOf: (key: string) => string | undefined
+}
+
+export async function start(simulation: Simulation, names: readonly string[]): Promise<Peer[]> {
+  const parts = names.map((name) => {
+    const { rpc, store, clock, random, links } = simulation.node(name)
+    const membership = createMembership(
+      { rpc, store, clock, random, discovery: links },
+      {
+        cluster: 'test',
+        found: name === 'a',
+        contacts: () => ['a'],
+        reporters: ['state', 'registers']
+      }
+    )
+    const registers = createRegisters({ rpc, membership, store, clock, random })
+    const state = createState({ rpc, membership, store, clock, random, registers })
+    const agents = createAgents(
+      { rpc, membership, state, clock, random },
+      { types: [account, plain] }
+    )
+    const ready = Promise.resolve(membership.start()).then(async () => {
+      await state.start()
+      await registers.start()
+      await agents.start()
+    })
+    const ownerOf = (key: string) => state.placement()?.ownerOf(account.record(key))?.peer
+    return { membership, agents, ownerOf, ready }
+  })
+  await simulation.wait(Promise.all(parts.map(({ ready }) => ready)))
+  const isWhole = await simulation.until(
+    () => parts.every(({ membership }) => membership.view?.members.length === names.length),
+    20_000
+  )
+  if (!isWhole) throw new Error('the peers did not come together')
+  return parts
+}
