@@ -11,12 +11,11 @@ import type {
   RegistryChange,
   RegistryEvents,
   RpcContext,
-  Subscription,
   UnavailableReason
 } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
-import { CHANGE_TYPE, readChange } from './change-signal.ts'
+import { ChangeSignals } from './change-signals.ts'
 import { Claims } from './claims.ts'
 import type { AgentRegister } from './core/agent-register.ts'
 import { LocationCache } from './core/location-cache.ts'
@@ -51,7 +50,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   readonly #registrations = new Map<string, Registration>()
   readonly #unregistered = new Unregistered()
   readonly #claiming = new Map<string, Promise<ClaimResult>>()
-  #subscription: Subscription | undefined
+  readonly #signals: ChangeSignals
 
   readonly #onView = ({ detail }: MembershipEvents['view']): void => {
     for (const move of movesBetween(detail.previous, detail.view)) {
@@ -65,26 +64,26 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
     const { registers, membership } = components
     this.#claims = registers === undefined ? undefined : new Claims(registers, membership)
+    const { rpc, clock, signals, log } = components
+    this.#signals = new ChangeSignals({ peer: rpc.peer, clock, signals, log }, (change) => {
+      this.#cache.forget(change.id)
+      this.safeDispatchEvent('change', { detail: change })
+    })
     this.#questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
     this.#cache = new LocationCache(init.locationsMax ?? defaults.locationsMax)
   }
 
   start(): void {
-    const { rpc, signals, membership } = this.#components
+    const { rpc, membership } = this.#components
     membership.addEventListener('view', this.#onView)
     rpc.handle(WHERE, (request) => this.#onWhere(request))
     rpc.handle(REMOVE, async (request, context) => this.#onRemove(request, context))
-    this.#subscription = signals?.subscribe(CHANGE_TYPE, (signal, { author }) => {
-      const change = readChange(signal.data)
-      if (change === undefined || author === rpc.peer) return
-      this.#cache.forget(change.id)
-      this.safeDispatchEvent('change', { detail: change })
-    })
+    this.#signals.start()
   }
 
   stop(): void {
     this.#components.membership.removeEventListener('view', this.#onView)
-    this.#subscription?.close()
+    this.#signals.stop()
     this.#components.rpc.unhandle(WHERE)
     this.#components.rpc.unhandle(REMOVE)
   }
@@ -383,11 +382,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   #announce(type: 'registered' | 'unregistered', id: string, reason: string): void {
     const change: RegistryChange = { type, id, peer: this.#components.rpc.peer, reason }
     this.safeDispatchEvent('change', { detail: change })
-    const sent = this.#components.signals?.publish({ type: CHANGE_TYPE, data: change })
-    // Watchers elsewhere are a courtesy: a lost change costs them a fresh `find`, never correctness.
-    sent?.catch((error: unknown) =>
-      this.#components.log?.(`change not announced: ${String(error)}`)
-    )
+    this.#signals.tell(change)
   }
 }
 
