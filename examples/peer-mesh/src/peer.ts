@@ -2,6 +2,7 @@ import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
 import { dialFrom } from '@murmuration/testkit'
 import { device, host } from './agents.ts'
+import { Announcements } from './announcements.ts'
 import { leaveSignalsToLauncher, readChildInit, tell } from './child.ts'
 import { parseDecimal } from './decimal.ts'
 import { HostSampler } from './host-sample.ts'
@@ -33,25 +34,32 @@ async function main(): Promise<void> {
     ...(init.dataDir === undefined ? {} : { dataDir: init.dataDir })
   })
   process.on('message', (message: ToPeer) => void end(cluster, message))
-  watch(cluster)
+  const announcements = new Announcements(cluster)
+  watch(cluster, announcements)
   send({ kind: 'listening', index: init.index, peer: cluster.peerId, addresses: cluster.addresses })
   await cluster.ready()
   send({ kind: 'ready', index: init.index })
-  setInterval(() => report(cluster), STATUS_INTERVAL_MS)
+  setInterval(() => {
+    announcements.tellAgents()
+    report(cluster)
+  }, STATUS_INTERVAL_MS)
   if (init.live) await observe(cluster)
 }
 
-function watch(cluster: Cluster): void {
+function watch(cluster: Cluster, announcements: Announcements): void {
   const tellView = (): void => {
     const { view } = cluster
     if (view === undefined) return
     const members = view.members.map(({ peer }) => peer)
     send({ kind: 'view', index: init.index, view: view.number, members, at: Date.now() })
+    announcements.tellView(view.number, members)
   }
   cluster.membership.addEventListener('view', tellView)
   tellView()
-  cluster.signals.subscribe('**', (signal) => {
+  cluster.signals.subscribe('**', (signal, { author }) => {
     signals++
+    announcements.hear(signal, author)
+    if (Announcements.isQuiet(signal.type)) return
     const subject = signal.subject ?? ''
     const { id, type } = signal
     send({ kind: 'signal', index: init.index, id, type, subject })

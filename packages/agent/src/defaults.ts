@@ -22,6 +22,10 @@ export const defaults = Object.freeze({
    * longer than a link that blinks, and short, because a split lasts for as long as it lasts.
    */
   pausedMs: 1_000,
+  /** Agents that one session token knows. Each is about a hundred bytes of the token. */
+  sessionAgentsMax: 10_000,
+  /** How often a strong change is computed: more goes on for longer against others that change it too. */
+  strongRunsMax: 5,
   /** Documents up to this size, in bytes, travel back with an update, so that the next one needs no read. */
   echoBytesMax: 2_048,
   /** Milliseconds for which such a document is used. Longer saves reads and shows older state. */

@@ -75,7 +75,8 @@ export type SignalReaction<S extends Schema> = {
 export interface AgentDefinition<
   S extends Schema,
   I extends Record<string, StandardSchemaV1>,
-  O extends Record<string, StandardSchemaV1>
+  O extends Record<string, StandardSchemaV1>,
+  G extends StrongFields = NoFields
 > {
   /** Lower-case name; unique in its namespace. */
   readonly type: string
@@ -83,6 +84,11 @@ export interface AgentDefinition<
   readonly namespace?: string
   /** CRDT fields: they merge. */
   readonly state: S
+  /**
+   * Fields that are agreed: linearizable, read and updated with `consistency: 'strong'`. Give each a
+   * default, for before the first update. @default none
+   */
+  readonly strong?: G
   readonly actions?: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   /** Handlers of signals by type pattern; run in the mailbox of each running agent. */
   readonly on?: Readonly<Record<string, SignalReaction<S>>>
@@ -118,11 +124,13 @@ export interface AgentDefinition<
 export interface AgentType<
   S extends Schema = Schema,
   I extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>,
-  O extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>
+  O extends Record<string, StandardSchemaV1> = Record<string, StandardSchemaV1>,
+  G extends StrongFields = StrongFields
 > {
   readonly type: string
   readonly namespace: string
   readonly state: S
+  readonly strong: G
   readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
@@ -140,6 +148,12 @@ export interface AgentType<
   tool(action: keyof I & keyof O & string): Tool
 }
 
+/** The strong part of an agent type: a schema (Standard Schema) for each field. */
+export type StrongFields = Readonly<Record<string, StandardSchemaV1>>
+
+/** The strong part of a type that has none. */
+export type NoFields = { readonly [K in never]: StandardSchemaV1 }
+
 /** The actions of a type that has none. */
 type NoActions = { readonly [K in never]: StandardSchemaV1 }
 
@@ -151,14 +165,20 @@ type NoActions = { readonly [K in never]: StandardSchemaV1 }
 export function defineAgent<
   S extends Schema,
   I extends Record<string, StandardSchemaV1> = NoActions,
-  O extends Record<keyof I, StandardSchemaV1> = Record<keyof I, StandardSchemaV1>
->(definition: AgentDefinition<S, I, O>): AgentType<S, I, O> {
+  O extends Record<keyof I, StandardSchemaV1> = Record<keyof I, StandardSchemaV1>,
+  G extends StrongFields = NoFields
+>(definition: AgentDefinition<S, I, O, G>): AgentType<S, I, O, G> {
   const { type, state, shardKey } = definition
   const namespace = definition.namespace ?? 'default'
   const replicas = definition.replicas ?? 3
   const placement = definition.placement ?? 'hash'
   // No action is given for a key that the definition lacks; the empty object is that map.
   const actions = definition.actions ?? ({} as NonNullable<typeof definition.actions>)
+  const strong = definition.strong ?? ({} as G) // the same: `G` has no fields then
+  const both = Object.keys(strong).find((name) => Object.hasOwn(state, name))
+  if (both !== undefined) {
+    throw new InvalidParametersError(`${both} is in the state of ${type} and in its strong part`)
+  }
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
     throw new InvalidParametersError(
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
@@ -181,6 +201,7 @@ export function defineAgent<
     type,
     namespace,
     state,
+    strong,
     actions,
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',

@@ -4,9 +4,11 @@ import {
   AbortedError,
   InvalidParametersError,
   NotOwnerError,
-  PausedError
+  PausedError,
+  UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
+import { includesVersion } from '@murmuration/state'
 import { Activation } from './activation.ts'
 import type { Begun, WorkOptions } from './activation-init.ts'
 import type { Catalog } from './catalog.ts'
@@ -248,6 +250,12 @@ export class AgentHost {
     const { type } = activation
     this.refusePaused(type, activation.id)
     activation.lastUsedMs = this.#components.clock.monotonic()
+    const { after } = request
+    if (after !== undefined && !includesVersion(activation.owned.document.version, after)) {
+      throw new UnavailableError(
+        `${activation.id} has not got an update that this session saw before it was acknowledged`
+      )
+    }
     switch (request.kind) {
       case 'call':
         return activation.call(request.action ?? '', request.input, options)

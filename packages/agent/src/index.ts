@@ -34,11 +34,15 @@ export type {
   AgentType,
   AnyAction,
   HandlerContext,
-  SignalReaction
+  NoFields,
+  SignalReaction,
+  StrongFields
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
+export type { StrongValue } from './strong-reference.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
+export { SessionToken } from './core/session-token.ts'
 export { jsonSchemaOf } from './tool.ts'
 export type { Tool } from './tool.ts'
 export { defaults } from './defaults.ts'

@@ -52,7 +52,9 @@ export const WorkRequest = message({
   input: optional(anything()),
   operations: optional(list(operation, { max: 4_096 })),
   key: optional(key),
-  ack: optional(oneOf('local', 'replicated', 'majority'))
+  ack: optional(oneOf('local', 'replicated', 'majority')),
+  /** What the caller's session has seen: the work follows it, and its version is told. */
+  after: optional(record(integer({ min: 0 }), { max: 10_000 }))
 })
 export type WorkRequest = Infer<typeof WorkRequest>
 

@@ -14,6 +14,7 @@ import type {
   VersionVector
 } from '@murmuration/interface'
 import type { DocumentReading } from '@murmuration/state'
+import type { SessionToken } from './core/session-token.ts'
 import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
@@ -24,6 +25,8 @@ import type { AgentComponents } from './index.ts'
 import type { WorkRequest } from './messages.ts'
 import type { Observer } from './metrics.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
+import { StrongReference } from './strong-reference.ts'
+import type { StrongValue } from './strong-reference.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
@@ -34,6 +37,8 @@ export interface WorkCallOptions extends AbortOptions {
   /** @default 'replicated' */
   readonly ack?: AckLevel
   readonly consistency?: Consistency
+  /** The work follows what this session has seen, and becomes part of it. */
+  readonly session?: SessionToken
   /** Told before each repetition, with what ended the attempt before it. */
   readonly onRetry?: (cause: unknown) => void
 }
@@ -42,6 +47,11 @@ export interface ReadOptions extends AbortOptions {
   readonly timeoutMs?: number
   /** @default the level of the agent type */
   readonly consistency?: Consistency
+  /**
+   * With the level `session`: any replica answers that has what this session has seen; what it gives
+   * becomes part of it.
+   */
+  readonly session?: SessionToken
   /** Any replica may answer, also while paused; the value may be old. @default false */
   readonly stale?: boolean
 }
@@ -66,7 +76,7 @@ type Output<T, K extends keyof T> = T[K] extends {
   : never
 
 /** A reference to an agent, used the same way wherever the agent runs. Making one sends nothing. */
-export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions'>> {
+export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions' | 'strong'>> {
   readonly id: string
   /** Runs an action on the agent's owner. Starts the agent where it does not run. */
   call<K extends keyof T['actions'] & string>(
@@ -76,7 +86,20 @@ export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions'>> {
   ): Promise<Output<T['actions'], K>>
   /** Lets the agent's `on` reactions run; resolves when their changes are acknowledged. */
   signal(signal: SignalInput, options?: WorkCallOptions): Promise<void>
+  /** The strong part, linearizable. */
+  state(
+    options: ReadOptions & { readonly consistency: 'strong' }
+  ): Promise<StateReading<StrongValue<T['strong']>>>
+  /** The part that is made of CRDTs. */
   state(options?: ReadOptions): Promise<StateReading<Value<T['state']>>>
+  /**
+   * Changes the strong part: `change` runs here on a copy of it, and what it becomes is agreed if
+   * nobody else has changed it since; else `change` runs again, five times at most. It must be pure.
+   */
+  update(
+    change: (draft: StrongValue<T['strong']>) => void,
+    options: WorkCallOptions & { readonly consistency: 'strong' }
+  ): Promise<UpdateResult>
   /**
    * Runs `change` here on a draft of the state; the recorded operations travel to the owner.
    * `change` must be pure: it may run again.
@@ -113,11 +136,13 @@ class Reference implements AgentRef<AgentType> {
   readonly #parts: ReferenceParts
   readonly #type: AgentType
   readonly #record: AgentRecord
+  readonly #strong: StrongReference
 
   constructor(parts: ReferenceParts, type: AgentType, record: AgentRecord) {
     this.#parts = parts
     this.#type = type
     this.#record = record
+    this.#strong = new StrongReference(parts, type, record)
   }
 
   get id(): string {
@@ -170,11 +195,12 @@ class Reference implements AgentRef<AgentType> {
 
   async state(options: ReadOptions = {}): Promise<StateReading<Value<Schema>>> {
     const { stale = false } = options
-    this.#refuseStrong(options.consistency)
+    if (options.consistency === 'strong') return this.#strong.read(options)
     if (stale && options.consistency === 'session') {
       throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
     }
     const { document, version, epoch, replicas } = await this.#read(options, stale)
+    options.session?.saw(this.id, version)
     return {
       value: document.value(this.#type.state),
       version,
@@ -188,7 +214,7 @@ class Reference implements AgentRef<AgentType> {
     change: (draft: Draft<Schema>) => void,
     options: WorkCallOptions = {}
   ): Promise<UpdateResult> {
-    this.#refuseStrong(options.consistency)
+    if (options.consistency === 'strong') return this.#strong.update(change, options)
     const { echoes, components } = this.#parts
     const base = echoes.get(this.id) ?? (await this.#read(options, false)).document
     const { draft, operations } = base.draft(this.#type.state)
@@ -244,9 +270,12 @@ class Reference implements AgentRef<AgentType> {
     const began = observe === undefined ? 0 : components.clock.monotonic()
     let failure: unknown
     try {
-      return await router.perform(
+      const token = options.session
+      const follows = token === undefined ? {} : { after: token.of(this.id) }
+      const level = ack === undefined ? {} : { ack }
+      const routed = await router.perform(
         this.#record,
-        { ...work, agent: this.id, view: 0, key, ...(ack === undefined ? {} : { ack }) },
+        { ...work, agent: this.id, view: 0, key, ...level, ...follows },
         {
           timeoutMs,
           ...(signal === undefined ? {} : { signal }),
@@ -254,6 +283,8 @@ class Reference implements AgentRef<AgentType> {
         },
         begun
       )
+      if (routed.version !== undefined) token?.saw(this.id, routed.version)
+      return routed
     } catch (error) {
       failure = error
       throw error
@@ -277,21 +308,25 @@ class Reference implements AgentRef<AgentType> {
     return router.read(this.#record, limits, async (late) => {
       // What this side of a split holds may be old, which only a stale read may show.
       if (!stale) host.refusePaused(this.#type, this.id)
-      return components.state.read(this.#record, { signal: late, stale })
+      const { session } = options
+      const after = session === undefined || stale ? {} : { after: session.of(this.id) }
+      return components.state.read(this.#record, { signal: late, stale, ...after })
     })
   }
 
   #refuseStrong(consistency: Consistency | undefined): void {
     if (consistency !== 'strong') return
     throw new ConsistencyUnavailableError(
-      `the state of ${this.#type.type} is made of CRDTs, which merge: ask for eventual or session`
+      `handlers of ${this.#type.type} change its CRDTs, which merge: ask for eventual or session`
     )
   }
 }
 
 /** Whether a call asks for nothing that needs looking after while it runs. */
-function isPlain({ signal, timeoutMs, idempotencyKey, ack, onRetry }: WorkCallOptions): boolean {
+function isPlain(options: WorkCallOptions): boolean {
+  const { signal, timeoutMs, idempotencyKey, ack, onRetry, session } = options
   return (
+    session === undefined &&
     signal === undefined &&
     timeoutMs === undefined &&
     idempotencyKey === undefined &&

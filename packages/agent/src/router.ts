@@ -3,6 +3,7 @@ import {
   AbortedError,
   ConnectionLostError,
   DeadlineExceededError,
+  isFactual,
   NotOwnerError,
   NotStartedError,
   UnavailableError
@@ -12,7 +13,7 @@ import type { Begun, WorkOptions } from './activation-init.ts'
 import { carried, carriedOutput } from './carried.ts'
 import type { Session } from './core/session.ts'
 import { withDeadline } from './deadline.ts'
-import { failureFromWire, HandlerFailure } from './failure.ts'
+import { failureFromWire, HandlerFailure, withUnknownOutcome } from './failure.ts'
 import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import { WorkReply, WorkRequest } from './messages.ts'
@@ -145,6 +146,28 @@ export class Router {
     return this.#persist(agent, options, { keyed: true, reading: true }, (remainingMs) =>
       withDeadline(clock, remainingMs, options.signal, attempt)
     )
+  }
+
+  /** Repeats something that counts once however often it is sent. */
+  keyed<T>(
+    agent: AgentRecord,
+    options: RouteOptions,
+    attempt: (signal: AbortSignal) => Promise<T>
+  ): Promise<T> {
+    const { clock } = this.#components
+    return this.#persist(agent, options, { keyed: true }, async (remainingMs) => {
+      let isLate = false
+      const begin = (signal: AbortSignal): Promise<T> => {
+        signal.addEventListener('abort', () => (isLate = true))
+        return attempt(signal)
+      }
+      try {
+        return await withDeadline(clock, remainingMs, options.signal, begin)
+      } catch (error) {
+        // It was sent, and nobody waits for what comes of it.
+        throw isLate && isFactual(error) ? withUnknownOutcome(error) : error
+      }
+    })
   }
 
   /** Repeats an attempt until it succeeds, fails for good, or is too late. */

@@ -72,7 +72,7 @@ export class Serving {
     await this.#components.membership.catchUp(view, context.peer, { signal: context.signal })
   }
 
-  #replyOf({ kind, agent }: WorkRequest, { output, acknowledgement }: Done): Uint8Array {
+  #replyOf({ kind, agent, after }: WorkRequest, { output, acknowledgement }: Done): Uint8Array {
     const isUpdate = kind === 'update'
     const document = isUpdate ? this.#host.echoOf(agent) : undefined
     try {
@@ -80,7 +80,7 @@ export class Serving {
         status: 'done',
         view: this.#view,
         ...(output === undefined ? {} : { output }),
-        ...(isUpdate && acknowledgement !== undefined
+        ...((isUpdate || after !== undefined) && acknowledgement !== undefined
           ? acknowledgementToWire(acknowledgement)
           : {}),
         ...(document === undefined ? {} : { document })

@@ -465,6 +465,11 @@ function crossed(error: unknown, peer: string): unknown {
 }
 
 export class FakeState extends TypedEventEmitter<StateEvents> implements State {
+  /** Agreement is tested on the real service, in strong.test.ts. */
+  readonly strong: State['strong'] = {
+    read: () => Promise.reject(new UnknownMethodError('no registers')),
+    update: () => Promise.reject(new UnknownMethodError('no registers'))
+  }
   readonly #cluster: FakeCluster
   readonly #self: FakePeer
   readonly #owned = new Map<string, { owned: OwnedDocument; end: () => void }>()

@@ -33,7 +33,10 @@ export async function assemble(
     platform.identity.follow(membership)
     await start(closers, platform.identity)
   }
-  const state = createState({ ...shared, membership, store: store.sub('state/') }, {})
+  // Who only follows the view asks the owners; it is no replica of anything.
+  const registers =
+    settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
+  const state = createState({ ...shared, membership, registers, store: store.sub('state/') }, {})
   const signals = openSignals(platform, settings, { membership, state })
   const partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
@@ -43,16 +46,13 @@ export async function assemble(
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
   })
-  const registers =
-    settings.distributed && settings.role === 'member'
-      ? createRegisters({ ...shared, membership, store })
-      : undefined
   const { agents, registry } = openAgents(settings, {
     ...shared,
     store,
     membership,
     state,
-    registers,
+    // Alone there is nobody to claim from.
+    registers: settings.distributed ? registers : undefined,
     signals,
     partition,
     guard,
@@ -73,6 +73,7 @@ export async function assemble(
     settings,
     platform,
     membership,
+    registers,
     state,
     signals,
     partition,
@@ -135,7 +136,7 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
     // A view is settled when the data of both is where it belongs.
-    reporters: settings.distributed ? ['state', 'registers'] : ['state'],
+    reporters: ['state', 'registers'],
     rolesOf: (peer) => platform.rolesOf?.(peer) ?? ['member'],
     serialOf: (peer) => platform.serialOf?.(peer),
     ...asked

@@ -1,9 +1,11 @@
 import type { AbortOptions } from '@libp2p/interface'
+import { bytes, integer, message, text } from '@murmuration/codec'
 import { createCertificateService, createInvitation, createIssuer } from '@murmuration/identity'
 import type {
   Admitted,
   CertificateService,
   Credentials,
+  Equivocation,
   Issuer,
   SecretCredentials
 } from '@murmuration/identity'
@@ -14,6 +16,17 @@ import { rootsOf } from './credentials.ts'
 import { defaults } from './defaults.ts'
 import type { CertificateIdentity, ClusterIdentity } from './index.ts'
 import type { Settings } from './settings.ts'
+
+const Evidence = message(
+  {
+    signer: text({ max: 64 }),
+    stream: text({ max: 512 }),
+    sequence: integer({ min: 0 }),
+    one: bytes(),
+    other: bytes()
+  },
+  { bytesMax: 2_097_152 }
+)
 
 /** The parts of a peer that {@link Identity} works with. */
 export interface IdentityParts {
@@ -65,6 +78,27 @@ export class Identity implements ClusterIdentity {
     }
     membership.addEventListener('view', ({ detail }) => agree(detail.view))
     if (membership.view !== undefined) agree(membership.view)
+  }
+
+  /**
+   * Two signed contents under one number: kept as evidence, and with a root key reason enough to shut
+   * the peer out, because no honest one does that.
+   */
+  async accuse({ signer, stream, sequence, one, other }: Equivocation): Promise<void> {
+    const { store, log, credentials } = this.#parts
+    log('a peer has signed two contents under one number', { peer: signer, stream, sequence })
+    const value = Evidence.encode({ signer, stream, sequence, one, other })
+    // One for each peer, so that a single one cannot fill the disk with its lies.
+    await store.write([{ key: `evidence/${signer}`, value }], { sync: true })
+    if (credentials.mode === 'root-key') await this.revoke(signer)
+  }
+
+  async evidence(): Promise<readonly Equivocation[]> {
+    const found: Equivocation[] = []
+    for await (const [, value] of this.#parts.store.entries({ prefix: 'evidence/' })) {
+      found.push(Evidence.decode(value))
+    }
+    return found
   }
 
   get mode(): Credentials['mode'] {

@@ -5,6 +5,7 @@
  */
 import type { AbortOptions, ComponentLogger, Metrics, PrivateKey } from '@libp2p/interface'
 import type { AgentRef, Agents, AgentType, PeerLoad } from '@murmuration/agent'
+import type { Equivocation } from '@murmuration/identity'
 import type { StrategyFactory } from '@murmuration/discovery'
 import type {
   AgentRecord,
@@ -12,6 +13,7 @@ import type {
   Member,
   Membership,
   Partition,
+  Registers,
   PartitionPolicy,
   Registry,
   Role,
@@ -132,6 +134,8 @@ export interface Cluster extends AsyncDisposable {
   readonly registry: Registry
   readonly signals: Signals
   readonly state: State
+  /** One linearizable register per key; undefined in single mode and on peers that are no members. */
+  readonly registers: Registers | undefined
   readonly membership: Membership
   readonly partition: Partition
   /** In single mode it knows this peer only; undefined on a platform without one. */
@@ -168,6 +172,8 @@ export interface ClusterIdentity {
   renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Changes the secret: first to both on all peers, then to the next one alone. */
   rotateSecret(secret: string | { readonly current: string; readonly next: string }): Promise<void>
+  /** Proofs that a peer has signed two different contents under one number; such a peer is revoked. */
+  evidence(): Promise<readonly Equivocation[]>
   /** One line with which one new peer can join once. Needs `identity.issuer`. */
   invite(options?: { readonly roles?: readonly Role[]; readonly ttlMs?: number }): Promise<string>
 }

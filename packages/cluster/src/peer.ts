@@ -7,6 +7,7 @@ import type {
   Member,
   Membership,
   Partition,
+  Registers,
   Registry,
   Signals,
   View
@@ -26,6 +27,7 @@ export interface PeerParts {
   readonly settings: Settings
   readonly platform: Platform
   readonly membership: JoiningMembership
+  readonly registers: Registers | undefined
   readonly state: State
   readonly signals: Signals
   readonly partition: Partition
@@ -83,6 +85,10 @@ export class Peer implements Cluster {
 
   get signals(): Signals {
     return this.#parts.signals
+  }
+
+  get registers(): Registers | undefined {
+    return this.#parts.registers
   }
 
   get state(): State {

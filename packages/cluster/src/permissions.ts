@@ -2,21 +2,20 @@ import type { Role } from '@murmuration/interface'
 
 /**
  * Which roles may use which methods of others, by the longest prefix. `member` votes, holds replicas
- * and owns agents; `edge` owns agents that are pinned to it, publishes and calls; `guest` calls.
+ * and owns agents; `edge` publishes and calls; `guest` calls.
  */
 const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[] = [
   // Calling, and what it needs: reading, finding, following the view, and certificates.
   ['agent.', ['member', 'edge', 'guest']],
   ['state.read', ['member', 'edge', 'guest']],
+  ['state.strong', ['member', 'edge', 'guest']],
   ['registry.where', ['member', 'edge', 'guest']],
+  ['registry.view', ['member', 'edge', 'guest']],
   ['membership.view', ['member', 'edge', 'guest']],
   ['discovery.', ['member', 'edge', 'guest']],
   ['identity.', ['member', 'edge', 'guest']],
-  // Publishing, and the state of agents that an edge peer owns.
+  // Publishing, and stopping agents.
   ['signals.', ['member', 'edge']],
-  ['state.append', ['member', 'edge']],
-  ['state.collect', ['member', 'edge']],
-  ['state.fetch', ['member', 'edge']],
   ['registry.', ['member', 'edge']],
   // Voting and holding replicas; and whatever stands nowhere above.
   ['', ['member']]

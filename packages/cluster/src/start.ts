@@ -1,6 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
-import type { ComponentLogger, PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import {
   bootstrap,
@@ -22,7 +22,7 @@ import { rememberAddresses } from './address-book.ts'
 import { assemble, logSink } from './assembly.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
-import { defaults } from './defaults.ts'
+import { watchfulSigner } from './equivocation.ts'
 import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit, PlatformClusterInit } from './index.ts'
 import { isolatedParts } from './isolated.ts'
@@ -74,11 +74,7 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
   const log = logger.forComponent('murmuration:cluster')
   const { store, privateKey } = await openData(settings, closers)
   const peer = peerIdFromPrivateKey(privateKey).toString()
-  if (settings.distributed && !settings.guarded) {
-    log('no secret and no identity: listening on loopback only, and everybody there may join')
-  }
-  if (settings.dataDir === undefined)
-    log('no dataDir: keys and state are lost when this process ends')
+  warn(settings, log)
   const watch = new MachineWatch(clock)
   watch.start()
   closers.add(() => watch.stop())
@@ -91,6 +87,7 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
   }
   const node = await openNetwork(settings, privateKey, store, closers)
   const { libp2p, rpc, admitted } = node
+  const identity = openIdentity(settings, node, store, logger)
   return {
     ...machine,
     rpc,
@@ -99,16 +96,26 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
       pubsub: node.pubsub,
       connections: (other) => libp2p.getConnections(other)
     }),
-    signer: createSignalSigner({ privateKey, clock }),
+    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), (proof) => {
+      // What fails here is in the log, and the peer is refused by this one in any case.
+      identity.accuse(proof).catch(() => {})
+    }),
     reconnect: reconnector(libp2p),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],
     serialOf: (other) => admitted.certificateOf(other)?.serial,
-    identity: openIdentity(settings, node, store, logger),
+    identity,
     remember: (members) => rememberAddresses(libp2p, members, log),
     ...(libp2p.metrics === undefined ? {} : { metrics: libp2p.metrics })
   }
+}
+
+function warn({ distributed, guarded, dataDir }: Settings, log: Logger): void {
+  if (distributed && !guarded) {
+    log('no secret and no identity: listening on loopback only, and everybody there may join')
+  }
+  if (dataDir === undefined) log('no dataDir: keys and state are lost when this process ends')
 }
 
 async function openData(

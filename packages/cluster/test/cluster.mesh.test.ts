@@ -13,6 +13,7 @@ import { counter, set } from '@murmuration/crdt'
 const station = defineAgent({
   type: 'station',
   state: { readings: counter(), tags: set<string>() },
+  strong: { quota: z.number().min(0).default(3) },
   actions: {
     add: {
       input: z.number(),
@@ -113,6 +114,22 @@ describe('a cluster of peers', () => {
     expect((await berlin?.state())?.value.readings).toBe(5)
   })
 
+  it('agrees on the strong part of an agent, from members and from an edge peer', async () => {
+    const peers = await mesh(3)
+    const [first] = peers
+    const edge = await peer({ role: 'edge', listen: [], bootstrap: first?.addresses ?? [] })
+    const strong = { consistency: 'strong' } as const
+    const spend = [...peers, edge].map((each) =>
+      each.agent(station, 'rome').update((draft) => void (draft.quota -= 1), strong)
+    )
+    const spent = await Promise.allSettled(spend)
+    // There were three, and a quota is never below none.
+    expect(spent.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+    for (const each of [...peers, edge]) {
+      expect((await each.agent(station, 'rome').state(strong)).value).toEqual({ quota: 0 })
+    }
+  })
+
   it('passes on the error of a handler, which then has changed nothing', async () => {
     const peers = await mesh(2)
     for (const each of peers) {
@@ -181,6 +198,22 @@ describe('a cluster of peers', () => {
     }
     expect(answers.find(({ name }) => name === 'station.add')?.peers).toHaveLength(3)
     expect(silent).toEqual([])
+  })
+
+  it('agrees on a register, whoever changes it', async () => {
+    const peers = await mesh(3)
+    const key = { id: 'weather/leader/europe', replicas: 3 }
+    const take = (at: number) => (holder: Uint8Array | undefined) => holder ?? Uint8Array.of(at)
+    const taken = await Promise.all(
+      peers.map(async (each, at) => each.registers?.change(key, take(at), { timeoutMs: 20_000 }))
+    )
+    const [first] = taken
+    for (const outcome of taken) {
+      expect(outcome).toMatchObject({
+        status: 'committed',
+        value: first?.status === 'committed' ? first.value : 'no value'
+      })
+    }
   })
 
   it('lets a peer drain: it leaves the view, and its agents go on elsewhere', async () => {

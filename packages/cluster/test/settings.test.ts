@@ -20,12 +20,32 @@ const refused: readonly (readonly [why: string, init: ClusterInit, message: RegE
     /open to other machines/
   ],
   ['an edge peer that knows nobody', { name: 'f', role: 'edge' }, /needs bootstrap/],
-  ['a secret that is too short', { name: 'f', secret: 'short' }, /secret/]
+  ['a secret that is too short', { name: 'f', secret: 'short' }, /secret/],
+  [
+    'a route for what is no pattern',
+    { name: 'f', distributed: false, routes: { 'a..b': 'local' } },
+    /pattern/
+  ]
 ]
 
 describe('options of a peer', () => {
   it.each(refused)('refuses %s', async (_why, init, message) => {
     await expect(createCluster(init)).rejects.toThrow(message)
     await expect(createCluster(init)).rejects.toMatchObject({ name: 'InvalidParametersError' })
+  })
+
+  it('give signals of a type their default route', async () => {
+    const cluster = await createCluster({
+      name: 'f',
+      distributed: false,
+      routes: { 'metrics.*': { targeted: ['somebody'] } }
+    })
+    try {
+      const { dropped } = await cluster.signals.publish({ type: 'metrics.cpu' })
+      expect(dropped).toEqual([{ peer: 'somebody', reason: 'no network' }])
+      expect((await cluster.signals.publish({ type: 'order.paid' })).dropped).toEqual([])
+    } finally {
+      await cluster.stop()
+    }
   })
 })

@@ -298,9 +298,8 @@ export class RegistersPeer implements RegistersService {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const outcomeUnknown = operation.isSent
-        end()
-        operation.giveUp()
         reject(new AbortedError('the operation was aborted', { outcomeUnknown }))
+        operation.giveUp()
       }
       const end = (): void => {
         cancel()

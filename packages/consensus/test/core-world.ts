@@ -15,7 +15,7 @@ import { dutyFor, isCovered } from '../src/core/settling.ts'
 import { isMajorityOf } from '../src/core/tally.ts'
 import { Timeline } from './timeline.ts'
 
-export const settings = {
+const settings = {
   valueBytesMax: 4096,
   batchMax: 8,
   backOffMs: { first: 4, longest: 40 }

@@ -28,6 +28,7 @@ export function text(): FieldType<readonly Uint8Array[], SetDraft<Uint8Array>> {
 
 /** The text that these updates come to, in whatever order. */
 export function readText(updates: readonly Uint8Array[]): string {
+  // oxlint-disable-next-line typescript/no-base-to-string -- the text of Yjs has one of its own
   return open(updates).getText(NAME).toString()
 }
 

@@ -1,5 +1,6 @@
 import { pathToFileURL } from 'node:url'
-import { createDocument, decodeDocument } from './imports.ts'
+import type { createDocument } from './imports.ts'
+import { decodeDocument } from './imports.ts'
 import type { Choices, Everything } from './model.ts'
 import { bytesOf, change, everything, Replica, seeded } from './model.ts'
 

@@ -30,6 +30,8 @@ export interface Admitted {
 interface Entry {
   certificate: VerifiedCertificate
   shown: readonly Uint8Array[]
+  /** Of the credentials, when these certificates were checked. */
+  generation: number
   readonly connections: Set<MessageStream>
 }
 
@@ -47,6 +49,9 @@ export interface AdmittedPeers extends Admitted {
 export function createAdmittedPeers(credentials: Credentials, max: number): AdmittedPeers {
   const entries = new Map<string, Entry>()
 
+  /** Under a root key or secret that was changed meanwhile, the later one need not be the good one. */
+  const isTrusted = ({ generation }: Entry): boolean => generation === credentials.generation
+
   const hasRoomFor = (peer: string): boolean => entries.has(peer) || entries.size < max
 
   const add: AdmittedPeers['add'] = (certificate, shown, connection) => {
@@ -59,12 +64,17 @@ export function createAdmittedPeers(credentials: Credentials, max: number): Admi
       if (!hasRoomFor(peer)) {
         throw new NotAdmittedError(`not admitted (full): ${max} peers are admitted already`)
       }
-      entry = { certificate, shown, connections: new Set() }
+      const { generation } = credentials
+      entry = { certificate, shown, generation, connections: new Set() }
       entries.set(peer, entry)
     }
     const { connections } = entry
-    entry.certificate = certificate
-    entry.shown = shown
+    // An admission may have been under way while newer certificates were shown: those stay.
+    if (certificate.notAfter >= entry.certificate.notAfter || !isTrusted(entry)) {
+      entry.certificate = certificate
+      entry.shown = shown
+      entry.generation = credentials.generation
+    }
     connections.add(connection)
     connection.addEventListener('close', () => {
       connections.delete(connection)
@@ -91,6 +101,7 @@ export function createAdmittedPeers(credentials: Credentials, max: number): Admi
       }
       entry.certificate = certificate
       entry.shown = [...certificates]
+      entry.generation = credentials.generation
       return certificate
     },
     sweep: async () => {

@@ -17,6 +17,7 @@ import {
   renewRetryMsMin,
   showAgainMsMax,
   showAgainShare,
+  showAttemptsMax,
   sweepMsMax,
   sweepMsMin
 } from './defaults.ts'
@@ -141,11 +142,16 @@ class CertificateKeeper implements CertificateService {
     const request = Shown.encode({ certificates })
     await Promise.all(
       connected().map(async (peer) => {
-        try {
-          await rpc.call(peer, certificateMethods.show, request, this.#limits())
-        } catch (error) {
-          // It cuts the connection when the old certificate expires, and the next one shows the new.
-          log('a certificate was not shown', { peer, reason: String(error) })
+        for (let attempt = 1; attempt <= showAttemptsMax; attempt++) {
+          try {
+            // One after the other: only what failed is repeated.
+            // oxlint-disable-next-line no-await-in-loop
+            await rpc.call(peer, certificateMethods.show, request, this.#limits())
+            return
+          } catch (error) {
+            // In the end it cuts the connection, and the next one shows the new certificate.
+            log('a certificate was not shown', { peer, attempt, reason: String(error) })
+          }
         }
       })
     )

@@ -129,6 +129,9 @@ export const renewAtShare = 0.5
 export const showAgainShare = 0.1
 export const showAgainMsMax = 10_000
 
+/** Times that a peer is shown new certificates until it has taken them. */
+export const showAttemptsMax = 3
+
 /** Milliseconds before a renewal that failed is tried again, at first and at most; jittered. */
 export const renewRetryMsMin = 250
 export const renewRetryMsMax = 60_000
@@ -142,6 +145,3 @@ export const sweepMsMax = 60_000
 
 /** Sequence numbers whose content is remembered, to notice a second content; about 150 bytes each. */
 export const equivocationsWatched = 16_384
-
-/** Proofs of equivocation that are kept. */
-export const evidenceMax = 64

@@ -12,8 +12,10 @@ export interface Statement {
   /** What the sequence counts within, such as a channel and a boot. */
   readonly stream: string
   readonly sequence: number
-  /** The signed bytes as they came. */
+  /** What must be the same. */
   readonly bytes: Uint8Array
+  /** The signed bytes that say so, for the proof. @default `bytes` */
+  readonly signed?: Uint8Array
 }
 
 /** Two contents under one number. Whoever has the bytes can check both signatures. */
@@ -47,19 +49,19 @@ export function createEquivocationWatch(
   const seen = createBoundedMap<string, { hash: Uint8Array; bytes: Uint8Array | undefined }>(max)
   const told = createBoundedMap<string, true>(max)
   return {
-    observe: ({ signer, stream, sequence, bytes }) => {
+    observe: ({ signer, stream, sequence, bytes, signed = bytes }) => {
       const name = JSON.stringify([signer, stream, sequence])
       const hash = hashOf(bytes)
       const before = seen.get(name)
       if (before === undefined) {
         // Of large ones only the hash is kept, so that memory is bounded by what is small.
-        seen.set(name, { hash, bytes: bytes.length <= bytesMax ? bytes.slice() : undefined })
+        seen.set(name, { hash, bytes: signed.length <= bytesMax ? signed.slice() : undefined })
         return undefined
       }
       if (equals(before.hash, hash) || told.get(name) !== undefined) return undefined
       told.set(name, true)
       const one = before.bytes ?? before.hash
-      return { signer, stream, sequence, one, other: bytes.slice() }
+      return { signer, stream, sequence, one, other: signed.slice() }
     }
   }
 }

@@ -271,6 +271,13 @@ export class ConsistencyUnavailableError extends MurmurationError {
   }
 }
 
+/** The clock of the owner is too far from those of the other members; nothing was changed. */
+export class ClockSkewError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('ClockSkewError', message, { code: 'ERR_CLOCK_SKEW', ...detail })
+  }
+}
+
 /** Stored data is damaged. It is never read as absent. */
 export class CorruptDataError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {

@@ -1,6 +1,7 @@
 import type { Clock, PeerLease } from '@murmuration/interface'
 import type { Engine } from './engine.ts'
-import { Waiters, waitOf } from './waiters.ts'
+import { waitOf } from './waiters.ts'
+import type { Waiters } from './waiters.ts'
 
 /** The lease of this peer as upper layers see it: read from the clock whenever they ask. */
 export function leaseOf(

@@ -174,14 +174,14 @@ export class MembershipService
     if (view !== undefined) {
       checkProposal(view, proposal)
     }
-    this.#engine.enter((machine, now) => checkTaken(machine.propose(proposal, now)))
+    this.#engine.enter((machine, now) => checkTaken(machine.proposals.add(proposal, now)))
     const what = 'a proposal'
     const isThere = (): View | undefined =>
       this.view !== undefined && isProposalIn(this.view, proposal) ? this.view : undefined
     try {
       return await this.#waiters.until(isThere, { what, ...waitOf(what, options) })
     } finally {
-      this.#engine.enter((machine) => machine.withdraw(proposal))
+      this.#engine.enter((machine) => machine.proposals.remove(proposal))
     }
   }
 
@@ -227,7 +227,7 @@ export class MembershipService
   }
 
   #replaceableFrom(owner: Owner): number {
-    return this.#engine.machine?.replaceableFrom(owner) ?? Number.POSITIVE_INFINITY
+    return this.#engine.machine?.replacing.from(owner) ?? Number.POSITIVE_INFINITY
   }
 
   #assertStarted(): void {

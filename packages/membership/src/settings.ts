@@ -40,7 +40,8 @@ export function settingsOf(
 }
 
 function valueOf<T>(value: T | (() => T) | undefined): T | undefined {
-  return value instanceof Function ? value() : value
+  // No option that may be a function has functions as values; the compiler cannot know that.
+  return typeof value === 'function' ? (value as () => T)() : value
 }
 
 /**

@@ -28,7 +28,7 @@ describe('a revoked peer', () => {
     }
     await cluster.simulation.run(5000)
     await cluster.agree(['a', 'b', 'c'], 0)
-    cluster.of('c').propose({ reinstate: { peers: ['d'] } })
+    void cluster.of('c').propose({ reinstate: { peers: ['d'] } })
     await cluster.agree(names)
     cluster.assertSound()
   })

@@ -1,8 +1,8 @@
 /**
- * One member in a process of its own. Takes `{ path, contact? }` as JSON: where its store is, and
- * the address of a peer to ask. Writes its address, and then each view, as one line of JSON each.
+ * One member in a process of its own. Takes `{ path, index, contact? }` as JSON: where its store is,
+ * which key it has, and the address of a peer to ask. Writes what happens as one line of JSON each.
  */
-import { generateKeyPair } from '@libp2p/crypto/keys'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
@@ -19,16 +19,18 @@ import {
 import { rpc } from '@murmuration/rpc'
 import { openLevelStore } from '@murmuration/storage'
 import { createLibp2p } from 'libp2p'
+import { removedBy } from '../src/core/grants.ts'
 import { createMembership } from '../src/index.ts'
 
-// Written by the test beside this file.
+// Written by `process-group.ts` beside this file.
 const options = JSON.parse(process.argv[2] ?? '') as {
   readonly path: string
+  readonly index: number
   readonly contact?: string
 }
 
 const node = await createLibp2p({
-  privateKey: await generateKeyPair('Ed25519'),
+  privateKey: await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(options.index + 1)),
   addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
   transports: [tcp(tcpDefaults)],
   connectionEncrypters: [tls()],
@@ -70,12 +72,22 @@ function tell(line: unknown): void {
 }
 
 tell({ peer: node.peerId.toString(), address: node.getMultiaddrs()[0]?.toString() })
-membership.addEventListener('view', ({ detail: { view } }) => {
+membership.addEventListener('view', ({ detail: { previous, view } }) => {
   tell({ number: view.number, members: view.members.map(({ peer }) => peer) })
   membership.reportSettled(view.number)
+  for (const owner of previous === undefined ? [] : removedBy(previous, view)) {
+    void membership.whenReplaceable(owner).then(() => tell({ replaceable: owner.peer }))
+  }
 })
 membership.addEventListener('settled', ({ detail }) => tell(detail))
+membership.addEventListener('lease', ({ detail }) => tell(detail))
+membership.addEventListener('reachability', ({ detail }) => tell({ seen: detail }))
 await membership.start()
+const { view } = membership
+if (view !== undefined) {
+  tell({ number: view.number, members: view.members.map(({ peer }) => peer) })
+  membership.reportSettled(view.number)
+}
 if (options.contact !== undefined) {
   await node.dial(multiaddr(options.contact))
 }

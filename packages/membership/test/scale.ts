@@ -1,5 +1,5 @@
 /**
- * `node packages/membership/test/scale.ts [members] [seed]`: a large cluster in virtual time. Prints what
+ * `node packages/membership/test/scale.ts [members] [seed] [parts]`: a large cluster in virtual time. Prints what
  * it sends when idle, how many views ten simultaneous crashes and a hundred joins take, and whether
  * loss and stalls remove anybody. Exit code 1 where an aim is missed.
  */
@@ -128,7 +128,9 @@ async function joins(): Promise<void> {
 
 const began = performance.now()
 await cluster.begin()
-for (const part of [idle, () => crashes(false), () => crashes(true), noise, joins]) {
+const parts = { idle, killed: () => crashes(false), silent: () => crashes(true), noise, joins }
+const asked = process.argv[4]?.split(',') ?? Object.keys(parts)
+for (const [, part] of Object.entries(parts).filter(([name]) => asked.includes(name))) {
   await part()
   console.log(`       ${(performance.now() - began).toFixed(0)} ms of real time so far`)
 }

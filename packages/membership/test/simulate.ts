@@ -4,12 +4,19 @@ import { standardRules } from '../src/core/rules.ts'
 import type { Rules } from '../src/core/rules.ts'
 import { acceptorsOf } from '../src/index.ts'
 import type { ClusterInit } from './cluster.ts'
+import { runBallots } from './ballots.ts'
 import { runDuels } from './duels.ts'
 import { runFaults } from './faults.ts'
 import { runLeases, runOvertaken, runWide } from './leases.ts'
 import { runForced, runStalls } from './operators.ts'
 
+const isMajorityOfVisible: Rules['isMajority'] = (view, voters, visible) => {
+  const seen = acceptorsOf(view).filter(({ peer }) => visible.has(peer))
+  return 2 * seen.filter(({ peer }) => voters.has(peer)).length > seen.length
+}
+
 export const workloads: readonly Workload[] = [
+  { name: 'membership/ballots', share: 1000, run: (simulation) => runBallots(simulation) },
   {
     name: 'membership/faults',
     share: 35,
@@ -34,28 +41,25 @@ export const workloads: readonly Workload[] = [
 
 export const mutants: readonly Mutant[] = [
   {
-    name: 'membership/forgets-promises',
+    name: 'membership/ballots-forget-promises',
     rule: 'an acceptor keeps its promises over a restart',
-    killingSeed: 693,
-    budget: 20_000,
-    run: unsafe({ promisesAreDurable: false }, (init) =>
-      runDuels({ ...init, wiped: 0, split: 0.1 })
-    )
+    killingSeed: 649,
+    budget: 30_000,
+    run: (simulation) => runBallots(simulation, { promisesAreDurable: false })
   },
   {
-    name: 'membership/majority-of-the-visible',
+    name: 'membership/ballots-of-the-visible',
     rule: 'a majority of the view before decides, not of the visible members',
-    killingSeed: 25,
+    killingSeed: 16,
+    budget: 5000,
+    run: (simulation) => runBallots(simulation, { isMajority: isMajorityOfVisible })
+  },
+  {
+    name: 'membership/ballots-ignore-accepted',
+    rule: 'a proposer takes up what was accepted before',
+    killingSeed: 1,
     budget: 1000,
-    run: unsafe(
-      {
-        isMajority: (view, voters, visible) => {
-          const seen = acceptorsOf(view).filter(({ peer }) => visible.has(peer))
-          return 2 * seen.filter(({ peer }) => voters.has(peer)).length > seen.length
-        }
-      },
-      (init) => runFaults({ ...init, isRough: true, gapMs: 250 })
-    )
+    run: (simulation) => runBallots(simulation, { takesUpEarlier: false })
   },
   {
     name: 'membership/wiped-votes-again',

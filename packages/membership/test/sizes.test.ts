@@ -51,6 +51,52 @@ describe('what is survived at one moment', () => {
   })
 })
 
+describe('what is survived when members are frozen, and come back', () => {
+  test.each(sizes)('%i members', async (count) => {
+    const [anyone] = survives[count - 1] ?? [0]
+    const cluster = new Cluster({ seed: count })
+    const names = await cluster.form(count)
+    await cluster.simulation.run(1000)
+    const victims = names.slice(0, anyone)
+    for (const victim of victims) {
+      cluster.simulation.pause(victim)
+    }
+    await cluster.agree(names.slice(anyone), 9000)
+    expect(names.slice(anyone).every((name) => cluster.of(name).lease.held)).toBe(true)
+    for (const victim of victims) {
+      cluster.simulation.resume(victim)
+    }
+    await cluster.agree(names)
+    cluster.assertSound()
+  })
+})
+
+describe('what is survived when members are cut off, and come back', () => {
+  test.each(sizes.slice(1))('%i members', async (count) => {
+    const [anyone, others] = survives[count - 1] ?? [0, 0]
+    const cluster = new Cluster({ seed: count })
+    const names = await cluster.form(count)
+    // Once the tie-breaker is with the fewer ones, once with the more.
+    for (const size of [anyone, others]) {
+      const { tieBreaker } = cluster.of('a').view ?? {}
+      const order = names.toSorted((a, b) => Number(b === tieBreaker) - Number(a === tieBreaker))
+      const cut = size === anyone ? order.slice(0, size) : order.slice(count - size)
+      const rest = names.filter((name) => !cut.includes(name))
+      cluster.simulation.split(cut, rest)
+      await cluster.agree(rest, 9000)
+      for (const name of cut) {
+        expect(cluster.of(name).view?.number).toBeLessThan(
+          cluster.of(rest[0] ?? '').view?.number ?? 0
+        )
+        expect(cluster.of(name).lease.held).toBe(false)
+      }
+      cluster.simulation.heal()
+      await cluster.agree(names)
+    }
+    cluster.assertSound()
+  })
+})
+
 describe('more members than watch each other', () => {
   test.each([12, 25, 50])('%i: a killed one is out in a second', async (count) => {
     const cluster = new Cluster({ seed: count })

@@ -27,11 +27,12 @@ function going(
   broken: readonly string[],
   outside: Outside = {}
 ): Record<string, string> {
-  const view = viewOf([...peers])
+  const view = viewOf(peers.split(''))
   return Object.fromEntries(
     Object.entries(policies).map(([name, policy]) => [
       name,
-      [...peers]
+      peers
+        .split('')
         .filter((self) => {
           const situation = situationOf(linksOf(view, self, broken), outside)
           return strategyOf(policy).decide(situation).verdict === 'run'
@@ -42,8 +43,8 @@ function going(
 }
 
 function kinds(peers: string, broken: readonly string[]): string[] {
-  const view = viewOf([...peers])
-  return [...peers].map((self) => describeLinks(linksOf(view, self, broken)).kind)
+  const view = viewOf(peers.split(''))
+  return peers.split('').map((self) => describeLinks(linksOf(view, self, broken)).kind)
 }
 
 // Members by age: `a` is the oldest and the tie-breaker.
@@ -274,17 +275,17 @@ describe('verdicts', () => {
 
   it('stay safe when the sides know different views', () => {
     // a, b and c have let f in; d and e do not know it.
-    const [older, newer] = [viewOf([...'abcde']), viewOf([...'abcdef'])]
+    const [older, newer] = [viewOf('abcde'.split('')), viewOf('abcdef'.split(''))]
     const broken = cut('abcf', 'de')
     const runs = (view: typeof older, self: string): boolean =>
       strategyOf('pause-minority').decide(situationOf(linksOf(view, self, broken))).verdict ===
       'run'
-    expect([...'abc'].filter((self) => runs(newer, self))).toHaveLength(3)
-    expect([...'de'].filter((self) => runs(older, self))).toHaveLength(0)
+    expect('abc'.split('').filter((self) => runs(newer, self))).toHaveLength(3)
+    expect('de'.split('').filter((self) => runs(older, self))).toHaveLength(0)
   })
 
   it('let exactly one of two complementary sides go on where a majority or the oldest decides', () => {
-    const peers = fc.uniqueArray(fc.constantFrom(...'abcdefghijkl'), { minLength: 2 })
+    const peers = fc.uniqueArray(fc.constantFrom(...'abcdefghijkl'.split('')), { minLength: 2 })
     fc.assert(
       fc.property(
         peers,
@@ -309,12 +310,12 @@ describe('verdicts', () => {
   })
 
   it('are the same on all members of a side, whatever the links', () => {
-    const all = [...'abcdef']
+    const all = 'abcdef'.split('')
     const pairs = all.flatMap((a) => all.filter((b) => a < b).map((b) => `${a}>${b}`))
     fc.assert(
       fc.property(fc.subarray(pairs), (broken) => {
         const view = viewOf(all)
-        const both = broken.flatMap((pair) => [pair, [...pair].toReversed().join('')])
+        const both = broken.flatMap((pair) => [pair, pair.split('').toReversed().join('')])
         for (const policy of [
           'leader-election',
           'keep-oldest',
@@ -337,7 +338,7 @@ describe('verdicts', () => {
   })
 
   it('of leader-election name one steward for each side', () => {
-    const sides = simulateSplit(viewOf([...'abcde'], 'd'), 'leader-election', [
+    const sides = simulateSplit(viewOf('abcde'.split(''), 'd'), 'leader-election', [
       ['a', 'b'],
       ['c', 'd', 'e']
     ])
@@ -349,7 +350,7 @@ describe('verdicts', () => {
       name: 'evens',
       decide: ({ side }) => ({ verdict: side.size % 2 === 0 ? 'run' : 'pause', reason: 'even' })
     }
-    const sides = simulateSplit(viewOf([...'abc']), evens, [['a', 'b'], ['c']])
+    const sides = simulateSplit(viewOf('abc'.split('')), evens, [['a', 'b'], ['c']])
     expect(sides.map(({ decision }) => decision.verdict)).toEqual(['run', 'pause'])
     expect(() => simulateSplit(viewOf(['a']), evens, [['x']])).toThrow(
       expect.objectContaining({ name: 'InvalidParametersError' })

@@ -43,7 +43,8 @@ export function createCallGuard(init: CallGuardInit = {}): CallGuard {
   return {
     run: (peer, agent, call) => {
       budget.earn()
-      return peers.run(peer, () => agents.run(agent, call))
+      // By both: after a failover the same agent is well on another peer.
+      return peers.run(peer, () => agents.run(`${agent} on ${peer}`, call))
     },
     isOpenCircuit,
     mayRepeat: () => budget.take()

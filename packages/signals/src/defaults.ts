@@ -202,8 +202,8 @@ export const logAgeMsDefault = 3_600_000
 /** Entries of the log. Unit: entries. Each takes about 200 bytes of memory besides the store. */
 export const logEntriesMax = 65_536
 
-/** Opened entries that are kept in memory. Unit: entries. */
-export const openBatchesMax = 256
+/** Opened entries that are kept in memory. Unit: entries, of at most 256 KiB each. */
+export const openBatchesMax = 64
 
 /** Types with subject of which the newest signal is kept. Unit: signals; the oldest goes first. */
 export const snapshotsMax = 16_384
@@ -322,3 +322,12 @@ export const unconfirmedMax = 64
  * Lower is faster past one that is down, higher saves copies where disks are slow.
  */
 export const hedgeMs = 150
+
+/** How long it is remembered that a durable subscription was removed. Unit: milliseconds. */
+export const removedMs = 604_800_000
+
+/** Batches that came by another way than gossip, remembered so that gossip's copy is no replay. */
+export const repairedMax = 4096
+
+/** First segments of types whose topic is remembered. */
+export const topicNumbersMax = 1024

@@ -142,6 +142,9 @@ export class DurablePump {
     const handled = progress.of(id, name)
     const stream = log.index.stream(name)
     const key = streamKey(name)
+    if (mutants.orderByArrival === true) {
+      this.#read.delete(key)
+    }
     while (!this.#stop.signal.aborted) {
       let next = handled.nextMissing(this.#read.get(key) ?? 1)
       if (consumers !== undefined && next - handled.nextMissing(1) > defaults.groupWindow) {
@@ -163,6 +166,7 @@ export class DurablePump {
           if (mutants.skipGaps === true) {
             progress.pass(id, name, next, later - 1)
           } else {
+            this.#init.onHole(name)
             this.#read.set(key, later)
           }
           continue

@@ -77,7 +77,7 @@ export class DurableSubscriptions {
   start(): void {
     const { registering, rpc } = this.#init
     registering.start()
-    rpc?.handle(defaults.progressMethod, (request) => this.#note(request))
+    rpc?.handle(defaults.progressMethod, (request, { peer }) => this.#note(request, peer))
     this.#schedule()
   }
 
@@ -358,8 +358,10 @@ export class DurableSubscriptions {
     }
   }
 
-  async #note(request: Uint8Array): Promise<Uint8Array> {
-    this.#merge(ProgressMessage.decode(request).progress)
+  /** Of its own subscriptions, and of groups, whose consumers tell each other. */
+  #note(request: Uint8Array, caller: string): Uint8Array {
+    const { progress } = ProgressMessage.decode(request)
+    this.#merge(progress.filter(({ id }) => id.startsWith('group/') || id.startsWith(`${caller}/`)))
     return new Uint8Array(0)
   }
 

@@ -19,6 +19,8 @@ export interface Running {
   /** Fires when the bus stops. */
   readonly stopped: () => AbortSignal
   readonly boot: () => number
+  /** Resolves when the store has been read. */
+  readonly loaded: Promise<void>
 }
 
 /** What all parts of a bus share. */

@@ -10,6 +10,8 @@ import type { SignalLog } from './log.ts'
 export interface HistoryInit {
   readonly self: string
   readonly log: SignalLog
+  /** Resolves when the log can be read. */
+  readonly loaded: Promise<void>
   readonly report: (what: string, error: unknown) => void
 }
 
@@ -85,7 +87,8 @@ export class History {
     from: ReturnType<typeof checkFrom>,
     signal: AbortSignal | undefined
   ): AsyncGenerator<LoggedSignal> {
-    const { log } = this.#init
+    const { loaded, log } = this.#init
+    await loaded
     const last = log.last
     for (const row of log.index.after(from.number - 1)) {
       if (row.number > last) {
@@ -111,7 +114,8 @@ export class History {
   }
 
   async #feed(from: ReturnType<typeof checkFrom>, subscription: Replaying): Promise<void> {
-    const { log, self } = this.#init
+    const { loaded, log, self } = this.#init
+    await loaded
     const began = log.last
     let done = from.number - 1
     try {

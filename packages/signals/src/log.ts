@@ -58,7 +58,7 @@ export class SignalLog {
   /** What came by another way than gossip, lately. */
   readonly #repaired = new RecentIds({
     windowMs: defaults.ageMsMax,
-    idsMax: defaults.openBatchesMax * 16
+    idsMax: defaults.repairedMax
   })
   #next = 1
   #trimming = false

@@ -96,7 +96,10 @@ export class Progress {
       }
     }
     this.#chunks.sort((a, b) => a.at - b.at)
-    await store.write(this.#expired(), { sync: false })
+    const expired = this.#expired()
+    if (expired.length > 0) {
+      await store.write(expired, { sync: false })
+    }
   }
 
   of(id: string, stream: StreamName): Ranges {

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { Clock, Rpc } from '@murmuration/interface'
-import { AbortedError, UnavailableError } from '@murmuration/interface'
+import { AbortedError, NotAdmittedError, UnavailableError } from '@murmuration/interface'
 import { codeOf } from './codes.ts'
 import { Progress, Register, RegisterReply } from './core/messages.ts'
 import type { Registration } from './core/records.ts'
@@ -44,7 +44,7 @@ export class Registering {
 
   start(): void {
     const { rpc } = this.#init
-    rpc?.handle(defaults.registerMethod, (request) => this.#note(request))
+    rpc?.handle(defaults.registerMethod, (request, { peer }) => this.#note(request, peer))
   }
 
   stop(): void {
@@ -155,10 +155,14 @@ export class Registering {
     }
   }
 
-  async #note(request: Uint8Array): Promise<Uint8Array> {
+  async #note(request: Uint8Array, caller: string): Promise<Uint8Array> {
     const { progress, registrations } = this.#init
     const { channels, registration } = Register.decode(request)
     const { id } = registration
+    const { peer } = registration
+    if (peer !== caller || !(id.startsWith('group/') || id.startsWith(`${peer}/`))) {
+      throw new NotAdmittedError('a peer registers subscriptions of its own only')
+    }
     await registrations.put(registration)
     if (registrations.consumers(id).length === 0) {
       await progress.forget(id)

@@ -32,14 +32,27 @@ export class Registrations {
   }
 
   async load(): Promise<void> {
-    const { onCorrupt, store } = this.#init
+    const { clock, onCorrupt, store } = this.#init
+    const before = clock.now() - defaults.removedMs
+    const forgotten: string[] = []
     for await (const [key, sealed] of store.entries({ prefix: 'd/' })) {
       try {
         // Long before now is as good as the exact time: it was known before this start.
-        this.#take(openRecord(key, sealed, Registration), 0)
+        const registration = openRecord(key, sealed, Registration)
+        if (registration.removed && registration.version < before) {
+          forgotten.push(key)
+        } else {
+          this.#take(registration, 0)
+        }
       } catch (error) {
         onCorrupt(key, error)
       }
+    }
+    if (forgotten.length > 0) {
+      await store.write(
+        forgotten.map((key) => ({ key, value: undefined })),
+        { sync: false }
+      )
     }
   }
 

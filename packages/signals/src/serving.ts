@@ -27,7 +27,7 @@ export class Serving {
   start(): void {
     const { rpc } = this.#init
     rpc.handle(defaults.pushMethod, (request, context) => this.#push(request, context))
-    rpc.handle(defaults.pullMethod, (request) => this.#pull(request))
+    rpc.handle(defaults.pullMethod, (request, context) => this.#pull(request, context))
   }
 
   stop(): void {
@@ -36,11 +36,8 @@ export class Serving {
   }
 
   async #push(request: Uint8Array, { peer }: RpcContext): Promise<Uint8Array> {
-    const { budget, clock, counters, intake } = this.#init
-    if (!budget.take(peer, request.length, clock.monotonic())) {
-      counters.count('rejected:over-budget')
-      throw new OverloadedError('the peer sends more than its budget')
-    }
+    const { intake } = this.#init
+    this.#spend(peer, request.length)
     const { originals, sync } = Push.decode(request)
     const options = { sync: sync === 1, copy: sync === 1 }
     const words: string[] = []
@@ -52,9 +49,19 @@ export class Serving {
     return PushReply.encode({ words })
   }
 
-  async #pull(request: Uint8Array): Promise<Uint8Array> {
+  async #pull(request: Uint8Array, { peer }: RpcContext): Promise<Uint8Array> {
+    this.#spend(peer, request.length)
     const { from, since, stream, to } = Pull.decode(request)
     const { absent, originals } = await this.#init.log.originals({ from, to }, stream, since)
     return PullReply.encode({ absent, originals })
+  }
+
+  /** Throws `OverloadedError` where a peer has used up its budget. */
+  #spend(peer: string, bytes: number): void {
+    const { budget, clock, counters } = this.#init
+    if (!budget.take(peer, bytes, clock.monotonic())) {
+      counters.count('rejected:over-budget')
+      throw new OverloadedError('the peer sends more than its budget')
+    }
   }
 }

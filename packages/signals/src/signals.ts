@@ -61,6 +61,7 @@ class LocalSignals implements SignalBus {
   readonly #fill: Completion
   readonly #publisher: Publisher
   readonly #givenBoot: number | undefined
+  readonly #loaded = Promise.withResolvers<void>()
   #boot: number | undefined
   #starting: Promise<void> | undefined
   #started = false
@@ -70,7 +71,8 @@ class LocalSignals implements SignalBus {
     this.#givenBoot = components.boot
     this.#ground = groundOf(components, init, mutants, {
       stopped: () => this.#stop.signal,
-      boot: () => this.#boot ?? 0
+      boot: () => this.#boot ?? 0,
+      loaded: this.#loaded.promise
     })
     const { clock, random, self } = this.#ground
     this.#routes = new DefaultRoutes(init.routes ?? {})
@@ -223,6 +225,7 @@ class LocalSignals implements SignalBus {
     await deadLetters.load()
     this.#boot = boot
     await log.trim()
+    this.#loaded.resolve()
   }
 
   #checkStarted(): void {

@@ -1,5 +1,6 @@
 import { createLocalRpc } from '@murmuration/rpc'
 import { describe, expect, it } from 'vitest'
+import { Push } from '../src/core/messages.ts'
 import { topicName, topicNumber } from '../src/core/pattern.ts'
 import { encodeSignal, Batch } from '../src/core/wire.ts'
 import { createSignals } from '../src/index.ts'
@@ -337,6 +338,26 @@ describe('signals that are not what they seem', () => {
     expect(await send(bytes)).toBe('ignore')
     expect(got).toHaveLength(1)
     expect(counters()).toMatchObject({ 'rejected:replayed': 2, 'rejected:too-old': 1 })
+  })
+
+  it('are not taken again after three minutes, neither by gossip nor by a call', async () => {
+    const { cluster, counters, got, send } = await receiver()
+    const bytes = sealed(cluster, 'a')
+    await send(bytes)
+    await cluster.clock.advance(180_000)
+    expect(await send(bytes)).toBe('ignore')
+    const push = Push.encode({ originals: [bytes], sync: 1 })
+    const other = cluster.rpc.join('x', cluster.clock)
+    await other.call('b', 'signals.push', push)
+    await settle()
+    expect(got).toEqual(['sealed'])
+    expect(counters()).toMatchObject({ 'rejected:too-old': 1 })
+    // Only what is missing may be old: that is how logs are repaired.
+    const missing = sealed(cluster, 'a', { first: 2, since: 2, signals: [signalBytes('missing')] })
+    await cluster.clock.advance(180_000)
+    await other.call('b', 'signals.push', Push.encode({ originals: [missing], sync: 1 }))
+    await settle()
+    expect(got).toEqual(['sealed', 'missing'])
   })
 
   it('are ignored when old, from the future, from an older life, or my own', async () => {

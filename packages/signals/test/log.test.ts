@@ -119,7 +119,9 @@ describe('the log', () => {
     await put('c', 4)
     await settle()
     const levels = async (bus: SignalBus, pattern?: string): Promise<unknown[]> =>
-      (await bus.snapshot(pattern)).map(({ signal }) => signal.data).toSorted()
+      (await bus.snapshot(pattern))
+        .map(({ signal }) => Number(signal.data))
+        .toSorted((x, y) => x - y)
     expect(await levels(peer.bus, 'level.now')).toEqual([2, 3, 4])
     expect(await levels(peer.bus)).toEqual([2, 3, 4, 9])
     await peer.bus.stop()
@@ -303,5 +305,22 @@ describe('what a neighbour may send', () => {
     await cluster.clock.advance(1000)
     expect(await inject()).toBe('reject')
     expect(() => createSignals({ peer: 'me' }, { budget: { bytesPerSecond: 0 } })).toThrow(/budget/)
+  })
+})
+
+describe('a replay that is asked for before the start', () => {
+  it('begins when the log has been read', async () => {
+    const peer = await alone()
+    await publish(peer, 'a.x', 'a.x')
+    await peer.bus.stop()
+    const { clock, store } = peer
+    const bus = createSignals({ peer: 'me', clock, store })
+    const got: unknown[] = []
+    bus.subscribe('a.*', ({ data }) => void got.push(data), { from: 'start' })
+    await settle()
+    expect(got).toEqual([])
+    await bus.start()
+    await settle()
+    expect(got).toEqual([0, 1])
   })
 })

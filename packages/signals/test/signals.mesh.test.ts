@@ -230,19 +230,18 @@ describe('two connections of which the one with the gossip stream closes', () =>
     await a.getConnections().find(carries)?.close()
     await until('silence', () => !a.getConnections().some(carries))
     expect(a.getConnections()).toHaveLength(1)
-    // Gossip cannot reach the peer, so it is called: what is said to have reached it has.
+    // Gossip cannot reach the peer, so it is called: what is said to have reached it has. In the end
+    // there is a stream again: from the watchdog, or from gossip itself if it had one in the making.
     const started = performance.now()
     const reached: unknown[] = []
-    const reconnected = (): boolean =>
-      nodes.some(({ services }) => (services.signals.counters().reconnect ?? 0) > 0)
-    for (let data = 0; !reconnected() || data < 5; data += 1) {
+    for (let data = 0; !a.getConnections().some(carries) || data < 20; data += 1) {
       const result = await a.services.signals.publish({ type: 'order.created', data })
       reached.push(...(result.recipients.includes(peerOf(b)) ? [data] : []))
       await new Promise((resolve) => setTimeout(resolve, 50))
-      expect(performance.now() - started).toBeLessThan(20_000)
+      expect(performance.now() - started).toBeLessThan(30_000)
     }
-    expect(a.services.signals.counters()['handed-over']).toBeGreaterThan(0)
-    console.log(`connected anew after ${Math.round(performance.now() - started)} ms`)
+    expect(reached.length).toBeGreaterThan(0)
+    console.log(`a stream again after ${Math.round(performance.now() - started)} ms`)
     await until('all that was said to have reached it', () =>
       reached.every((data) => at(got, 1).includes(data))
     )

@@ -17,11 +17,11 @@ export const mutants: readonly Mutant[] = [
   random('acknowledge-before-handler', 'a signal is handled when its handler has returned', 1, {
     acknowledgeBeforeHandler: true
   }),
-  random('accept-before-log', 'accepted means that W logs have it, synced', 29, {
+  random('accept-before-log', 'accepted means that W logs have it, synced', 12, {
     acceptBeforeLog: true
   }),
-  random('skip-gaps', 'what the log lacks is waited for', 3, { skipGaps: true }),
-  random('order-by-arrival', 'signals of one author and topic are handled in their order', 3, {
+  random('skip-gaps', 'what the log lacks is waited for', 4, { skipGaps: true }),
+  random('order-by-arrival', 'signals of one author and topic are handled in their order', 4, {
     orderByArrival: true
   }),
   random('progress-not-persisted', 'what was handled is written down', 1, {

@@ -1,4 +1,6 @@
+import { Session } from '@murmuration/agent'
 import { integerBetween, pick } from '@murmuration/testkit'
+import type { IdempotencyKey } from '@murmuration/interface'
 import type { Simulation } from '@murmuration/testkit'
 import { createSimulatedCluster } from '../src/index.ts'
 import type { SimulatedCluster } from '../src/index.ts'
@@ -7,17 +9,23 @@ import { tally } from './tally.ts'
 const peers = ['p0', 'p1', 'p2', 'p3', 'p4']
 const keys = ['x', 'y']
 const faultsMs = 8000
-const callTimeoutMs = 4000
-/** After the last fault: removal of the dead, leases, take-over and one retry of each call. */
+const callTimeoutMs = 3000
+/** After the last fault: removal of the dead, leases, take-over, and the repetition of each call. */
 const quietMs = 60_000
+/** Clocks of peers differ in rate by this at most: what leases allow for is more. */
+const driftMax = 0.02
 
 /** What clients were told of one tag. */
 interface Call {
   readonly key: string
   readonly tag: string
   acknowledged: boolean
-  /** Its caller is gone, or it gave up. */
-  isOver: boolean
+}
+
+/** Deliberate mistakes of the client, which the checks must find. */
+export interface Mistakes {
+  /** It repeats a call of unknown outcome as a new one. */
+  readonly repeatsWithoutKey?: boolean
 }
 
 export interface AllLayersResult {
@@ -26,12 +34,19 @@ export interface AllLayersResult {
 
 /**
  * All layers together: agents on a cluster whose peers are killed, paused, cut off and lose their
- * disks, while clients on all of them call with their keys. In the end every acknowledged call counts
- * exactly once, no other more than once, and every peer tells the same.
+ * disks, and whose clocks drift, while a client calls through all of them and repeats with its key what
+ * it has no answer to. In the end every call is acknowledged and counts exactly once, and every peer
+ * tells the same.
  */
-export async function runAllLayers(simulation: Simulation): Promise<AllLayersResult> {
+export async function runAllLayers(
+  simulation: Simulation,
+  mistakes: Mistakes = {}
+): Promise<AllLayersResult> {
+  for (const name of peers) {
+    simulation.drift(name, (simulation.random.next() - 0.5) * 2 * driftMax)
+  }
   const cluster = await createSimulatedCluster({ simulation, peers, agents: [tally] })
-  const run = new Run(simulation, cluster)
+  const run = new Run(cluster, mistakes)
   await run.go()
   return { acknowledged: run.calls.filter(({ acknowledged }) => acknowledged).length }
 }
@@ -40,12 +55,16 @@ class Run {
   readonly calls: Call[] = []
   readonly #simulation: Simulation
   readonly #cluster: SimulatedCluster
+  readonly #mistakes: Mistakes
+  readonly #session: Session
   readonly #paused = new Set<string>()
   #hasFaults = true
 
-  constructor(simulation: Simulation, cluster: SimulatedCluster) {
-    this.#simulation = simulation
+  constructor(cluster: SimulatedCluster, mistakes: Mistakes) {
+    this.#simulation = cluster.simulation
     this.#cluster = cluster
+    this.#mistakes = mistakes
+    this.#session = new Session(`client of seed ${cluster.simulation.seed}`)
   }
 
   async go(): Promise<void> {
@@ -57,36 +76,70 @@ class Run {
     await this.#check()
   }
 
-  /** A call now and then, from a random peer. */
+  /** A new call now and then. */
   #client(): void {
     const { random } = this.#simulation
     if (!this.#hasFaults) {
       return
     }
-    const from = pick(random, this.#cluster.running)
-    if (from !== undefined) {
-      const key = pick(random, keys) ?? 'x'
-      this.#call(from, { key, tag: `t${this.calls.length}`, acknowledged: false, isOver: false })
+    const call = {
+      key: pick(random, keys) ?? 'x',
+      tag: `t${this.calls.length}`,
+      acknowledged: false
     }
+    this.calls.push(call)
+    this.#send(call, this.#session.open())
     this.#simulation.after(integerBetween(random, 20, 250), () => this.#client())
   }
 
-  #call(from: string, call: Call): void {
-    this.calls.push(call)
+  /** Through a random peer, again and again until it is answered. */
+  #send(call: Call, key: IdempotencyKey, isRepeated = false): void {
+    const { random } = this.#simulation
+    const again = (): void => {
+      this.#simulation.after(integerBetween(random, 20, 400), () => this.#send(call, key, true))
+    }
+    const from = pick(random, this.#cluster.running)
+    if (from === undefined) {
+      again()
+      return
+    }
+    const isForgotten = isRepeated && this.#mistakes.repeatsWithoutKey === true
+    const idempotency = isForgotten ? {} : { idempotencyKey: this.#session.refresh(key) }
+    const log = (what: string): void => {
+      this.#simulation.log(`${call.tag} of ${call.key} through ${from} ${what}`)
+    }
+    const life = this.#simulation.node(from)
+    const fail = (why: string): void => {
+      log(`fails: ${why}`)
+      again()
+    }
+    // A caller that dies never hears of its call.
+    const cancel = this.#simulation.after(callTimeoutMs * 1.2, () => {
+      if (!this.#cluster.isRunning(from) || this.#simulation.node(from).life !== life.life) {
+        settle(() => fail('its peer died'))
+      }
+    })
+    let isSettled = false
+    const settle = (then: () => void): void => {
+      if (!isSettled) {
+        isSettled = true
+        cancel()
+        then()
+      }
+    }
     this.#cluster
       .peer(from)
       .agent(tally, call.key)
-      .call('add', call.tag, { timeoutMs: callTimeoutMs })
+      .call('add', call.tag, { timeoutMs: callTimeoutMs, ...idempotency })
       .then(
         (count) => {
-          call.acknowledged = true
-          call.isOver = true
-          this.#simulation.log(`${from}: ${call.tag} of ${call.key} counts ${count}`)
+          settle(() => {
+            log(`counts ${count}`)
+            call.acknowledged = true
+            this.#session.confirm(key.sequence)
+          })
         },
-        (error: unknown) => {
-          call.isOver = true
-          this.#simulation.log(`${from}: ${call.tag} of ${call.key} failed: ${String(error)}`)
-        }
+        (error: unknown) => settle(() => fail(String(error)))
       )
   }
 
@@ -164,7 +217,11 @@ class Run {
       this.#restart(name)
     }
     await this.#cluster.ready(peers, quietMs)
-    await this.#simulation.until(() => this.calls.every(({ isOver }) => isOver), callTimeoutMs)
+    const isDone = (): boolean => this.calls.every(({ acknowledged }) => acknowledged)
+    if (!(await this.#simulation.until(isDone, quietMs))) {
+      const { tag, key } = this.calls.find(({ acknowledged }) => !acknowledged) ?? {}
+      throw new Error(`${tag} of ${key} was never answered`)
+    }
   }
 
   async #check(): Promise<void> {

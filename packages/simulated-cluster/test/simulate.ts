@@ -11,5 +11,15 @@ export const workloads: readonly Workload[] = [
   }
 ]
 
-/** Rules are broken where they are made: in membership, consensus and state. */
-export const mutants: readonly Mutant[] = []
+/** Rules of the layers are broken where they are made; this one is a mistake of a user. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'simulated-cluster/repeats-without-key',
+    rule: 'a call of unknown outcome is repeated with its key',
+    killingSeed: 1,
+    budget: 40,
+    run: async (simulation) => {
+      await runAllLayers(simulation, { repeatsWithoutKey: true })
+    }
+  }
+]

@@ -1,6 +1,7 @@
 import type { Logger } from '@libp2p/interface'
 import type { Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
+import type { ClockOffsets } from './core/clock-offsets.ts'
 import type { Coverage } from './core/coverage.ts'
 import type { Mutants } from './core/mutants.ts'
 import type { Disk } from './disk.ts'
@@ -24,6 +25,7 @@ export interface Context {
   readonly table: Table
   readonly disk: Disk
   readonly coverage: Coverage
+  readonly offsets: ClockOffsets
   readonly transfer: Transfer
   /** Fires when the service stops. */
   readonly signal: AbortSignal

@@ -9,6 +9,7 @@ import type {
   Membership,
   Operation,
   Random,
+  Registers,
   Rpc,
   Service,
   Store,
@@ -24,6 +25,8 @@ export interface StateComponents {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
+  /** For strong state; without them there is none. Their `replicas` must include 3. */
+  readonly registers?: Registers | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }
@@ -36,6 +39,13 @@ export interface StateInit {
   readonly commitTimeoutMs?: number
   /** How long one question to a peer may take. Unit: ms. @default 2000 */
   readonly requestTimeoutMs?: number
+  /** How long a replica waits for what a session has seen. Unit: ms. @default 20 */
+  readonly sessionWaitMs?: number
+  /**
+   * How far the clock of an owner may be from the median of its view; further, and its updates fail
+   * with `ClockSkewError`. Unit: ms. @default 500
+   */
+  readonly clockSkewMs?: number
   /** Between two comparisons with the same owner. Unit: ms. @default 3000 */
   readonly compareMs?: number
   /** Confirmed updates that are folded together. Fewer means more writing. @default 32 */
@@ -102,7 +112,7 @@ export interface OwnedDocument {
    * Applies operations, at once, and resolves when they are on enough replicas.
    *
    * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
-   * `InvalidParametersError`, `MessageTooLargeError`: nothing was changed. `OutcomeUnknownError`,
+   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`: nothing was changed. `OutcomeUnknownError`,
    * `AbortedError`: applied here, and replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
@@ -122,6 +132,64 @@ export interface DocumentReading {
 export interface ReadOptions extends AbortOptions {
   /** Take the nearest replica instead of asking the owner. @default false */
   readonly stale?: boolean
+  /**
+   * Take any replica that has this version, or gets it within `sessionWaitMs`, else the owner.
+   * `UnavailableError` where the owner does not have it either: an update was read before it was
+   * acknowledged, and is lost or still on its way from a former owner.
+   */
+  readonly after?: VersionVector
+}
+
+/** Options of {@link StrongState}. */
+export interface StrongOptions extends AbortOptions {
+  /** Unit: ms. Default: `ownTimeoutMs` of the service. */
+  readonly timeoutMs?: number
+}
+
+/** The strong state of an agent, at some moment between the question and its answer. */
+export interface StrongReading {
+  /** Undefined before the first update. */
+  readonly value: unknown
+  /** Updates that made it. */
+  readonly version: number
+  readonly epoch: Epoch
+  /** PeerIds of the replicas of its register. */
+  readonly replicas: string[]
+}
+
+/** An update of strong state: what it becomes, computed from version `expected`. */
+export interface StrongChange {
+  readonly key: IdempotencyKey
+  readonly expected: number
+  /** What JSON has, bytes and big integers; at most 256 KiB encoded. */
+  readonly value: unknown
+}
+
+export type StrongResult =
+  | {
+      readonly status: 'applied'
+      readonly version: number
+      readonly epoch: Epoch
+      /** Replicas of the register that had it durably when it was acknowledged, at least. */
+      readonly copies: number
+      /** It had been applied before, under the same key. */
+      readonly duplicate: boolean
+    }
+  /** It was not applied, and never will be: the state is this one now. */
+  | { readonly status: 'changed'; readonly version: number; readonly value: unknown }
+
+/**
+ * Linearizable state of agents, one value each, agreed by a majority of three replicas and fenced by
+ * the epoch of the owner. Any peer may ask; the owner answers.
+ *
+ * Errors: `NotOwnerError`, `UnavailableError`, `OverloadedError`, `MessageTooLargeError`: nothing was
+ * changed. `OutcomeUnknownError` and lost connections: it may take effect or not; repeat it with
+ * its key **and the same `expected`**, until the outcome is known. `KeyExpiredError`: nobody knows
+ * any more. `ConsistencyUnavailableError`: the owner was made without registers.
+ */
+export interface StrongState {
+  read(record: AgentRecord, options?: StrongOptions): Promise<StrongReading>
+  update(record: AgentRecord, change: StrongChange, options?: StrongOptions): Promise<StrongResult>
 }
 
 export interface StateStats {
@@ -150,6 +218,8 @@ export interface State extends TypedEventTarget<StateEvents>, Service {
   own(record: AgentRecord, options?: AbortOptions): Promise<OwnedDocument>
   /** Reads from any peer. Errors: `UnavailableError`, and what a remote call may throw. */
   read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
+  /** The strong part of agents. */
+  readonly strong: StrongState
   /** Documents held here. */
   records(): readonly AgentRecord[]
   /** Whether a document is held here. */

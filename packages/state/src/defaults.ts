@@ -7,6 +7,22 @@ export const commitTimeoutMs = 5000
 /** How long a question to another peer may take. Unit: ms. */
 export const requestTimeoutMs = 2000
 
+/**
+ * How long a replica waits for what a session has seen, before the owner is asked. Unit: ms. About
+ * what an update needs to reach all replicas: longer delays reads of replicas that are behind.
+ */
+export const sessionWaitMs = 20
+
+/** Between two looks at whether it has come. Unit: ms. */
+export const sessionPollMs = 2
+
+/**
+ * How far the clock of an owner may be from the median of its view. Unit: ms. Concurrent writes of a
+ * last-writer-wins register may be ordered wrongly by as much; lower values refuse updates where
+ * clocks are set by hand.
+ */
+export const clockSkewMs = 500
+
 /** How long the transfer of one large document may take. Unit: ms. */
 export const transferTimeoutMs = 30_000
 

@@ -17,8 +17,15 @@ export type {
   StateComponents,
   StateEvents,
   StateInit,
-  StateStats
+  StateStats,
+  StrongChange,
+  StrongOptions,
+  StrongReading,
+  StrongResult,
+  StrongState
 } from './contract.ts'
+
+export { includesVersion } from './core/versions.ts'
 
 /**
  * Makes the service that keeps the documents of a peer: those that it owns, and its copies of

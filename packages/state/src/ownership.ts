@@ -79,6 +79,7 @@ export class Ownership {
     const { senders, settling, collect, compareSoon } = this.#followers()
     coverage.adopt(view, membership.unsettledViews())
     senders.adopt(new Set(view.members.map((member) => memberKey(member))))
+    this.#context.offsets.keep(new Set(view.members.map(({ peer }) => peer)))
     for (const held of table.values()) {
       this.#moveOn(held, view)
     }

@@ -1,8 +1,10 @@
+import type { AgentRecord } from '@murmuration/interface'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { toString } from 'uint8arrays/to-string'
 import { AntiEntropy } from './anti-entropy.ts'
 import type { Context, HeldDocument } from './context.ts'
-import type { StateComponents } from './contract.ts'
+import type { OwnedDocument, StateComponents } from './contract.ts'
+import { ClockOffsets } from './core/clock-offsets.ts'
 import { Coverage } from './core/coverage.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
@@ -16,6 +18,7 @@ import { Replica } from './replica.ts'
 import { Senders } from './senders.ts'
 import type { Settings } from './settings.ts'
 import { Settling } from './settling.ts'
+import { Strong } from './strong.ts'
 import { Table } from './table.ts'
 import { TakeOver } from './take-over.ts'
 import type { Tenure } from './tenure.ts'
@@ -43,6 +46,7 @@ export class Parts {
   readonly #replica: Replica
   readonly #takeOver: TakeOver
   readonly #reader: Reader
+  readonly #strong: Strong
 
   constructor(init: PartsInit) {
     const { components, counters, mutants, settings } = init
@@ -67,6 +71,7 @@ export class Parts {
           log?.error('%s; it is put aside and fetched from replicas', error.message)
         }
       }),
+      offsets: new ClockOffsets(),
       coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
       get transfer() {
         return transfer()
@@ -103,10 +108,15 @@ export class Parts {
       self,
       progress: () => this.ownership.progress()
     })
-    this.#reader = new Reader(context, {
-      replica: this.#replica,
-      own: (record, signal) => this.ownership.own(record, { signal })
-    })
+    const replica = this.#replica
+    const own = (record: AgentRecord, signal: AbortSignal): Promise<OwnedDocument> =>
+      this.ownership.own(record, { signal })
+    this.#reader = new Reader(context, { replica, own })
+    this.#strong = new Strong(context, { replica, own, registers: components.registers })
+  }
+
+  get strong(): Strong {
+    return this.#strong
   }
 
   get reader(): Reader {
@@ -126,6 +136,7 @@ export class Parts {
     this.#replica.register()
     this.#takeOver.register()
     this.#reader.register()
+    this.#strong.register()
     this.antiEntropy.start()
     this.settling.start()
   }
@@ -136,6 +147,7 @@ export class Parts {
     this.#replica.unregister()
     this.#takeOver.unregister()
     this.#reader.unregister()
+    this.#strong.unregister()
     this.antiEntropy.stop()
     this.settling.stop()
     for (const held of table.values()) {

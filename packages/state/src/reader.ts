@@ -1,13 +1,14 @@
 import { decodeDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import { UnavailableError } from '@murmuration/interface'
-import type { AgentRecord, Epoch, RpcContext } from '@murmuration/interface'
-import { currentView, withDeadline } from './context.ts'
-import type { Context } from './context.ts'
+import type { AgentRecord, Epoch, RpcContext, VersionVector } from '@murmuration/interface'
+import { currentView, pause, withDeadline } from './context.ts'
+import type { Context, HeldDocument } from './context.ts'
 import type { DocumentReading, OwnedDocument, ReadOptions } from './contract.ts'
 import { readReply, readRequest } from './core/messages.ts'
 import type { ReadReply } from './core/messages.ts'
-import { stateBytesMax } from './defaults.ts'
+import { includesVersion } from './core/versions.ts'
+import { sessionPollMs, stateBytesMax } from './defaults.ts'
 import { placementOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 import { checkRecord } from './settings.ts'
@@ -50,12 +51,95 @@ export class Reader {
     const { document, epoch } = await withDeadline(
       context,
       context.settings.ownTimeoutMs,
-      (signal) =>
-        options.stale === true ? this.#fromAny(record, signal) : this.#fromOwner(record, signal),
+      (signal) => this.#find(record, options, signal),
       options.signal
     )
     const replicas = this.#replicas(record)
     return { document, version: document.version, epoch, replicas }
+  }
+
+  #find(record: AgentRecord, options: ReadOptions, signal: AbortSignal): Promise<Answer> {
+    const { stale = false, after } = options
+    if (stale) return this.#fromAny(record, signal)
+    return after === undefined
+      ? this.#fromOwner(record, signal)
+      : this.#forSession(record, after, signal)
+  }
+
+  /**
+   * For a session that has seen something: the own copy, or that of one other replica, if it has that
+   * too; and else the owner.
+   */
+  async #forSession(
+    record: AgentRecord,
+    after: VersionVector,
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const own = this.#context.table.get(record.id)
+    const isHere = this.#replicas(record).includes(this.#context.membership.self.peer)
+    const isOwn = own !== undefined && !own.damaged && isHere
+    if (isOwn && (await this.#waitFor(own, after, signal))) {
+      return { document: own.copy.live.clone(), epoch: undefined }
+    }
+    const [nearest] = isOwn ? [] : this.#others(record)
+    const found =
+      nearest === undefined ? undefined : await this.#fromReplica(nearest, record, after, signal)
+    if (found !== undefined) return found
+    const answer = await this.#fromOwner(record, signal)
+    if (includesVersion(answer.document.version, after)) return answer
+    throw new UnavailableError(
+      `the owner of ${record.id} has not got an update that this session saw before it was acknowledged`
+    )
+  }
+
+  /** Undefined where the replica is behind, or does not answer: the owner will. */
+  async #fromReplica(
+    peer: string,
+    record: AgentRecord,
+    after: VersionVector,
+    signal: AbortSignal
+  ): Promise<Answer | undefined> {
+    try {
+      const reply = await this.#ask(peer, record, { stale: true, signal, after })
+      if (reply.status === 'behind' || reply.status === 'absent') return undefined
+      const answer = await this.#answer(peer, record, reply)
+      const isCurrent = includesVersion(answer.document.version, after)
+      return isCurrent || this.#context.mutants.ignoreToken === true ? answer : undefined
+    } catch (error) {
+      if (signal.aborted) throw error
+      this.#context.log?.('%s did not answer a session: %e', peer, error)
+      return undefined
+    }
+  }
+
+  /**
+   * Whether a copy has, or gets in a short while, what a session has seen. A copy with holes shows
+   * updates without what their sessions had seen before: it has to wait for the rest.
+   */
+  async #waitFor(held: HeldDocument, after: VersionVector, signal: AbortSignal): Promise<boolean> {
+    const { clock, mutants, settings } = this.#context
+    const until = clock.monotonic() + settings.sessionWaitMs
+    const isReady = (): boolean => {
+      const { live } = held.copy
+      return (
+        mutants.ignoreToken === true || (!live.hasHoles && includesVersion(live.version, after))
+      )
+    }
+    while (!isReady()) {
+      if (held.dropped || signal.aborted || clock.monotonic() >= until) return false
+      // oxlint-disable-next-line no-await-in-loop -- looks again and again, for a bounded time.
+      await pause(this.#context, sessionPollMs)
+    }
+    return true
+  }
+
+  /** The other replicas, the nearest first as far as is known. */
+  #others(record: AgentRecord): string[] {
+    const { membership } = this.#context
+    const rank = { reachable: 0, suspected: 1, unreachable: 2 }
+    return this.#replicas(record)
+      .filter((peer) => peer !== membership.self.peer)
+      .toSorted((a, b) => rank[membership.reachability(a)] - rank[membership.reachability(b)])
   }
 
   #replicas(record: AgentRecord): string[] {
@@ -91,17 +175,12 @@ export class Reader {
 
   /** The own copy if there is one, else that of the first replica that answers. */
   async #fromAny(record: AgentRecord, signal: AbortSignal): Promise<Answer> {
-    const { membership, table } = this.#context
-    const held = table.get(record.id)
+    const held = this.#context.table.get(record.id)
     if (held !== undefined && !held.damaged) {
       return { document: held.copy.live.clone(), epoch: undefined }
     }
-    const rank = { reachable: 0, suspected: 1, unreachable: 2 }
-    const others = this.#replicas(record)
-      .filter((peer) => peer !== membership.self.peer)
-      .toSorted((a, b) => rank[membership.reachability(a)] - rank[membership.reachability(b)])
     let cause: unknown
-    for (const peer of others) {
+    for (const peer of this.#others(record)) {
       try {
         // oxlint-disable-next-line no-await-in-loop -- the next one is asked only if this one fails.
         const reply = await this.#ask(peer, record, { stale: true, signal })
@@ -117,11 +196,16 @@ export class Reader {
   async #ask(
     peer: string,
     record: AgentRecord,
-    how: { readonly stale: boolean; readonly signal: AbortSignal }
+    how: {
+      readonly stale: boolean
+      readonly signal: AbortSignal
+      readonly after?: VersionVector
+    }
   ): Promise<ReadReply> {
     const { rpc, settings } = this.#context
     const asked = currentView(this.#context).number
-    const request = readRequest.encode({ asked, record, stale: how.stale })
+    const after = how.after === undefined ? {} : { after: how.after }
+    const request = readRequest.encode({ asked, record, stale: how.stale, ...after })
     return readReply.decode(
       await rpc.call(peer, 'state.read', request, {
         timeoutMs: how.stale ? settings.requestTimeoutMs : settings.ownTimeoutMs,
@@ -144,12 +228,12 @@ export class Reader {
   }
 
   async #onRead(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
-    const { asked, record, stale } = readRequest.decode(bytes)
+    const { asked, record, stale, after } = readRequest.decode(bytes)
     if (stale) {
       const held = this.#context.table.get(record.id)
-      return readReply.encode(
-        held === undefined || held.damaged ? { status: 'absent' } : inline(held.copy.live)
-      )
+      if (held === undefined || held.damaged) return readReply.encode({ status: 'absent' })
+      const isCurrent = after === undefined || (await this.#waitFor(held, after, call.signal))
+      return readReply.encode(isCurrent ? inline(held.copy.live) : { status: 'behind' })
     }
     const view = await this.#replica.follow(asked, call)
     checkRecord(record)

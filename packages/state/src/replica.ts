@@ -176,7 +176,8 @@ export class Replica {
       view: currentView(this.#context).number,
       incarnation: this.#context.membership.self.incarnation,
       fenced: this.fenced(request, call.peer),
-      results: stored.results
+      results: stored.results,
+      now: Math.max(0, Math.floor(this.#context.clock.now()))
     })
   }
 }

@@ -317,11 +317,15 @@ export class Sender {
   /** The verdicts, or none where they do not count. */
   async #ask(method: string, request: Uint8Array, timeoutMs: number): Promise<readonly Verdict[]> {
     const context = this.#context
+    const sent = context.clock.monotonic()
     const bytes = await context.rpc.call(this.peer, method, request, {
       timeoutMs,
       signal: context.signal
     })
     const reply: Verdicts = verdicts.decode(bytes)
+    if (reply.now !== undefined) {
+      context.offsets.saw(this.peer, reply.now, sent, context.clock.monotonic())
+    }
     if (reply.fenced) {
       await this.#followView(reply)
       return []

@@ -1,6 +1,7 @@
 import { InvalidParametersError } from '@murmuration/interface'
-import type { AgentRecord } from '@murmuration/interface'
+import type { AgentRecord, IdempotencyKey } from '@murmuration/interface'
 import type { StateInit } from './contract.ts'
+import { ownSessionPrefix } from './core/copy-state.ts'
 import * as defaults from './defaults.ts'
 
 /** What may be set; see `defaults.ts` for each. */
@@ -12,6 +13,8 @@ export function settingsOf(init: StateInit): Settings {
     ownTimeoutMs: init.ownTimeoutMs ?? defaults.ownTimeoutMs,
     commitTimeoutMs: init.commitTimeoutMs ?? defaults.commitTimeoutMs,
     requestTimeoutMs: init.requestTimeoutMs ?? defaults.requestTimeoutMs,
+    sessionWaitMs: init.sessionWaitMs ?? defaults.sessionWaitMs,
+    clockSkewMs: init.clockSkewMs ?? defaults.clockSkewMs,
     compareMs: init.compareMs ?? defaults.compareMs,
     foldEntries: init.foldEntries ?? defaults.foldEntries,
     foldIdleMs: init.foldIdleMs ?? defaults.foldIdleMs,
@@ -45,6 +48,16 @@ export function checkRecord({ id, placement, replicas, shardKey }: AgentRecord):
   }
   if (placement === 'pinned' && !/^[^/]+\/[^/]+\/./.test(id)) {
     throw new InvalidParametersError(`${id}: a pinned agent needs an id of namespace/type/peer`)
+  }
+}
+
+/** Throws `InvalidParametersError` where a key is none. */
+export function checkKey({ session, sequence, lowest }: IdempotencyKey): void {
+  if (session === '' || session.length > 200 || session.startsWith(ownSessionPrefix)) {
+    throw new InvalidParametersError('a session is a text of 1 to 200 characters, not with ~')
+  }
+  if (!Number.isSafeInteger(sequence) || sequence < 0 || !(lowest <= sequence)) {
+    throw new InvalidParametersError('a key needs 0 <= lowest <= sequence, both integers')
   }
 }
 

@@ -12,14 +12,15 @@ import type {
   StateComponents,
   StateEvents,
   StateInit,
-  StateStats
+  StateStats,
+  StrongState
 } from './contract.ts'
 import type { Mutants } from './core/mutants.ts'
 import { createCounters } from './metrics.ts'
 import type { Counters } from './metrics.ts'
 import { Parts } from './parts.ts'
 import { placementOf } from './placements.ts'
-import { checkRecord, settingsOf } from './settings.ts'
+import { checkKey, checkRecord, settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -65,6 +66,18 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
   async read(record: AgentRecord, options: ReadOptions = {}): Promise<DocumentReading> {
     checkRecord(record)
     return this.#started().reader.read(record, options)
+  }
+
+  readonly strong: StrongState = {
+    read: async (record, options = {}) => {
+      checkRecord(record)
+      return this.#started().strong.read(record, options)
+    },
+    update: async (record, change, options = {}) => {
+      checkRecord(record)
+      checkKey(change.key)
+      return this.#started().strong.update(record, change, options)
+    }
   }
 
   records(): readonly AgentRecord[] {

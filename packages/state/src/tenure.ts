@@ -2,7 +2,7 @@ import { nextStamp } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
-  InvalidParametersError,
+  ClockSkewError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
@@ -19,7 +19,6 @@ import type {
 } from '@murmuration/interface'
 import type { Context, HeldDocument } from './context.ts'
 import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
-import { ownSessionPrefix } from './core/copy-state.ts'
 import { entryKey } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { compareEpochs } from './core/epoch.ts'
@@ -28,6 +27,7 @@ import { Replication } from './core/replication.ts'
 import type { Waiter } from './core/tracks.ts'
 import { entriesBytesMax, foldBytesPerEntry, queueMax, updateBytesMax } from './defaults.ts'
 import type { HeldTenure } from './held.ts'
+import { checkKey } from './settings.ts'
 
 const nothing = new Uint8Array(0)
 
@@ -195,11 +195,18 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   /**
-   * The owner's wall clock. Its skew against the other members of the view is to be judged here,
-   * once, before an update is acknowledged; merges never look at a clock.
+   * The owner's wall clock. Its skew against the other members of the view is judged here, once,
+   * before anything is executed; merges never look at a clock (rule 14).
    */
   #judgedNow(): number {
-    return this.#context.clock.now()
+    const { clock, mutants, offsets, settings } = this.#context
+    const skewMs = offsets.skewMs({ wall: clock.now(), monotonic: clock.monotonic() })
+    if (Math.abs(skewMs) > settings.clockSkewMs && mutants.ignoreSkew !== true) {
+      throw new ClockSkewError(
+        `the clock of this peer is ${Math.round(skewMs)} ms ahead of most members of the view`
+      )
+    }
+    return clock.now()
   }
 
   #makeRoom(): void {
@@ -319,18 +326,8 @@ export class Tenure implements OwnedDocument, HeldTenure {
     if (this.signal.aborted) {
       throw new NotOwnerError(`this peer does not own ${this.record.id} any more`)
     }
-    if (key === undefined) {
-      return
-    }
-    if (
-      key.session === '' ||
-      key.session.length > 200 ||
-      key.session.startsWith(ownSessionPrefix)
-    ) {
-      throw new InvalidParametersError('a session is a text of 1 to 200 characters, not with ~')
-    }
-    if (!Number.isSafeInteger(key.sequence) || key.sequence < 0 || !(key.lowest <= key.sequence)) {
-      throw new InvalidParametersError('a key needs 0 <= lowest <= sequence, both integers')
+    if (key !== undefined) {
+      checkKey(key)
     }
   }
 }

@@ -3,6 +3,8 @@ import type { Mutants } from '../src/core/mutants.ts'
 import { run } from './run.ts'
 import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
+import { runSessions } from './session-run.ts'
+import { runStrong } from './strong-run.ts'
 
 export const workloads: readonly Workload[] = [
   { name: 'state/faults', share: 20, run: faulty({}) },
@@ -18,10 +20,31 @@ export const workloads: readonly Workload[] = [
     run: async (simulation) => {
       await run(simulation, {}, { moving: true })
     }
-  }
+  },
+  {
+    name: 'state/sessions',
+    share: 6,
+    run: async (simulation) => {
+      await runSessions(simulation)
+    }
+  },
+  { name: 'state/strong', share: 2, run: (simulation) => runStrong(simulation) }
 ]
 
 export const mutants: readonly Mutant[] = [
+  {
+    name: 'state/ignore-token',
+    rule: 'a replica answers a session only with what the session has seen',
+    killingSeed: 1,
+    budget: 20,
+    run: async (simulation) => {
+      await runSessions(simulation, { ignoreToken: true })
+    }
+  },
+  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }),
+  strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
+    noPrecondition: true
+  }),
   random('serve-without-merge', 'a new owner merges before it serves', {
     mutants: { serveWithoutMerge: true },
     killingSeed: 1
@@ -67,6 +90,16 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
+  }
+}
+
+function strong(name: string, rule: string, broken: Mutants): Mutant {
+  return {
+    name: `state/strong-${name}`,
+    rule,
+    killingSeed: 1,
+    budget: 20,
+    run: (simulation) => runStrong(simulation, { mutants: broken })
   }
 }
 

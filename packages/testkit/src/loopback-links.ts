@@ -190,6 +190,7 @@ type Connect = (this: Socket, ...args: unknown[]) => Socket
  */
 export function dialFrom(localAddress: string): void {
   // The signature of Socket.connect has many forms; only the one with options is changed.
+  // oxlint-disable-next-line typescript/unbound-method -- called with its socket below
   const original = Socket.prototype.connect as Connect
   const patched: Connect = function connectFrom(...args) {
     const [first] = args
@@ -200,5 +201,5 @@ export function dialFrom(localAddress: string): void {
     }
     return original.apply(this, args)
   }
-  Socket.prototype.connect = patched as Socket['connect']
+  Socket.prototype.connect = patched
 }

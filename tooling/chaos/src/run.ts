@@ -45,7 +45,7 @@ export interface ScenarioReport {
 const BEFORE_MIN = 10
 const WARM_MS = 5_000
 const AFTER_MS = 4_000
-const WHOLE_MS = 60_000
+const WHOLE_MS = 120_000
 /** A side that cannot decide may acknowledge until it knows: suspicion, silence, and a round. */
 const PAUSE_MS = 8_000
 
@@ -96,12 +96,7 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
     const findings = await check(herd, frozen)
     return judge(init, { herd, began, loadedFrom, marks, isolations, findings })
   } catch (error) {
-    const reason =
-      error instanceof Error
-        ? error.cause === undefined
-          ? error.message
-          : `${error.message}: ${String(error.cause)}`
-        : String(error)
+    const reason = reasonOf(error)
     return {
       ...described(init),
       result: 'broken',
@@ -115,6 +110,11 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
   } finally {
     await herd.end()
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }
 
 function described({

@@ -13,8 +13,8 @@ export interface Stage {
   readonly herd: Herd
   readonly count: number
   /** The members that must not acknowledge agents that pause, from a while after now on. */
-  isolate(indices: readonly number[]): void
-  mark(what: string): void
+  readonly isolate: (indices: readonly number[]) => void
+  readonly mark: (what: string) => void
 }
 
 export interface Scenario {

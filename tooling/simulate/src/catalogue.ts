@@ -4,7 +4,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Mutant, Workload } from '@murmuration/testkit'
 import { UsageError } from './options.ts'
 
-export const root = fileURLToPath(new URL('../../..', import.meta.url))
+/** The repository; the tests of this command have one of their own. */
+export const root =
+  process.env['SIMULATE_ROOT'] ?? fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What one package gives to simulate. */
 export interface Simulated {

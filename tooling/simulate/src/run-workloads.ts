@@ -99,7 +99,7 @@ class Session {
   readonly #pool: Pool
   readonly #progress: Progress
   #violations: number
-  #savedAt = performance.now()
+  #savedAt = -Infinity
   #isInterrupted = false
 
   constructor(tasks: readonly Task[], init: SessionInit) {

@@ -33,6 +33,8 @@ export async function runSeed(
   process.on('unhandledRejection', onStray)
   try {
     await Promise.race([work.run(simulation), late.promise])
+    // Node tells of a rejection at the end of a turn.
+    await Promise.race([new Promise((resolve) => setImmediate(resolve)), late.promise])
     return { trace: simulation.trace, failure: undefined }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

@@ -47,5 +47,6 @@ process.on('message', (message: ToWorker) => {
 })
 // The terminal sends an interrupt to all of its processes; the parent says when to stop.
 process.on('SIGINT', () => {})
+process.on('SIGTERM', () => {})
 process.on('disconnect', () => process.exit())
 send({ kind: 'ready' })

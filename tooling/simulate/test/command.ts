@@ -10,12 +10,22 @@ export interface Outcome {
   readonly lastLine: string
 }
 
-/** Runs `pnpm simulate` as a user does; `during` sees the process while it runs. */
+export interface SimulateOptions {
+  /** Another repository than this one. */
+  readonly root?: string
+  /** Sees the process while it runs. */
+  readonly during?: (child: ChildProcess) => void
+}
+
+/** Runs `pnpm simulate` as a user does. */
 export function simulate(
   args: readonly string[],
-  during: (child: ChildProcess) => void = () => {}
+  { root, during = () => {} }: SimulateOptions = {}
 ): Promise<Outcome> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: root === undefined ? process.env : { ...process.env, SIMULATE_ROOT: root }
+  })
   let output = ''
   const read = (bytes: Buffer): void => {
     output += bytes.toString()

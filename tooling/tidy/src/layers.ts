@@ -5,7 +5,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['interface'],
   ['system'],
   ['codec', 'storage', 'resilience'],
-  ['placement', 'crdt'],
+  ['placement', 'crdt', 'agent-register'],
   ['identity', 'crdt-text'],
   ['rpc'],
   ['discovery'],

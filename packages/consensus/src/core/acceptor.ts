@@ -135,8 +135,8 @@ function seal(held: RegisterRecord, ballot: Ballot): AcceptorStep {
 
 /**
  * What it promised and accepted up to a view is lost, so it has no say on that. In a later view all
- * those promises are void, and it votes as a new replica does; what is accepted then was agreed by
- * others, without it, and takes the place of all that it may have lost.
+ * those promises are void, and it votes as a new replica of that view does; what is accepted then was
+ * agreed by others, without it, and takes the place of all that it may have lost.
  */
 function answerDamaged(
   held: RegisterRecord,
@@ -147,11 +147,11 @@ function answerDamaged(
   if (request.type === 'seal') {
     return { reply: { type: 'sealed' } }
   }
-  if (!isHome || request.type === 'peek' || request.ballot.view <= damagedIn) {
+  if (request.type === 'peek' || request.ballot.view <= damagedIn) {
     return refuse('damaged')
   }
   if (request.type === 'accept') {
-    return accept(held, request, {})
+    return isHome ? accept(held, request, {}) : refuse('misplaced')
   }
   const step = prepare(held, request.ballot, isHome, {})
   return step.reply.type === 'promised'

@@ -78,6 +78,8 @@ export interface ApplyOptions {
 export interface Document {
   /** The contiguous part of what was seen, per writer. */
   readonly version: VersionVector
+  /** Whether it contains updates of a writer without some that came before them. */
+  readonly hasHoles: boolean
   /**
    * Executes operations under new dots and applies them. InvalidParametersError for operations
    * that are wrong, do not fit or need too much space; then nothing is changed.
@@ -137,6 +139,10 @@ class ReplicatedDocument implements Document {
     if (document instanceof ReplicatedDocument) return document.#state
     // Another copy of this package: its bytes are the common language.
     return decodeState(document.encode())
+  }
+
+  get hasHoles(): boolean {
+    return this.#state.context.runCount > 0
   }
 
   get version(): VersionVector {

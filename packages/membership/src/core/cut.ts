@@ -5,13 +5,13 @@ export interface Evidence {
   readonly members: number
   /** Members against whom anything is known. */
   readonly accused: readonly string[]
-  observersOf(peer: string): readonly string[]
+  readonly observersOf: (peer: string) => readonly string[]
   /** Whether an observer has an accusation that counts. */
-  accuses(by: string, peer: string): boolean
+  readonly accuses: (by: string, peer: string) => boolean
   /** How many observers found its port closed. */
-  refusals(peer: string): number
+  readonly refusals: (peer: string) => number
   /** Whether the observer stood still lately: then its silence about a peer says nothing. */
-  isLagging(observer: string): boolean
+  readonly isLagging: (observer: string) => boolean
 }
 
 /** Who should go, and who may have to go soon, for whom others wait so that they go together. */

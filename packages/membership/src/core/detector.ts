@@ -60,6 +60,7 @@ export class Detector {
   readonly #lagging = new Map<string, number>()
   /** Since when a member stands between the low and the high mark. */
   #unstable = new Map<string, number>()
+  #stableSince = Number.POSITIVE_INFINITY
   /** Remembered for a moment where not all watch all, because it takes a walk through the graph. */
   #reachable: { readonly at: number; readonly peers: ReadonlySet<string> } | undefined
 
@@ -129,14 +130,13 @@ export class Detector {
   /**
    * This peer's own event loop stood still for so long: what it did not hear meanwhile is no
    * evidence, and for a while it accuses nobody of silence (Lifeguard's local health: who is slow
-   * doubts itself first). What it found closed it probes anew.
+   * doubts itself first). A closed port was no silence, and it is probed again at each beat.
    */
   stalled(now: number, lagMs: number): void {
     this.#reachable = undefined
     this.#lagging.set(this.#self, now)
     for (const known of [...this.#watched.values(), ...this.#visitors.values()]) {
       known.heardAt = Math.min(now, known.heardAt + lagMs)
-      known.refused = false
     }
   }
 
@@ -245,8 +245,12 @@ export class Detector {
     })
     const since = new Map(unstable.map((peer) => [peer, this.#unstable.get(peer) ?? now]))
     this.#unstable = since
+    this.#stableSince =
+      stable.length === 0 ? Number.POSITIVE_INFINITY : Math.min(now, this.#stableSince)
     const waitMs = 2 * this.#pace.beatMs
-    return [...since.values()].some((at) => now - at < waitMs) ? [] : stable
+    // Not for ever either, where one after the other comes into doubt and out of it again.
+    const isWaiting = now - this.#stableSince < 2 * waitMs
+    return isWaiting && [...since.values()].some((at) => now - at < waitMs) ? [] : stable
   }
 
   /**
@@ -355,8 +359,11 @@ export class Detector {
   /** How many accusations of closed ports there are, of which two per peer are enough. */
   #urgent(now: number): number {
     let count = 0
-    for (const peer of this.#charges.keys()) {
-      count += Math.min(2, this.#refusals(peer, now))
+    for (const charges of this.#isMesh ? [] : this.#charges.values()) {
+      const refused = [...charges.values()].filter(({ kind, at }) => {
+        return kind === 'refused' && now - at <= this.#pace.accusationMs
+      })
+      count += Math.min(2, refused.length)
     }
     return count
   }

@@ -25,8 +25,6 @@ export class Heartbeat {
   #isAlert = false
   /** Counts through the acceptors that are asked in turn. */
   #turn = 0
-  /** When the acceptors were last asked for the lease. */
-  #renewedAt = Number.NEGATIVE_INFINITY
 
   constructor(context: Context, admission: Admission, voting: Voting) {
     this.#context = context
@@ -36,24 +34,50 @@ export class Heartbeat {
 
   /** One round; the next one is planned. */
   beatAll(now: number): void {
-    const { detector, history, lease, member, outbox, rules, self, timers } = this.#context
+    const { detector, history, member, outbox, timers } = this.#context
     const { view } = history
     if (member === undefined || view === undefined) {
       return
     }
     const pace = paceOf(view.members.length)
     timers.set('beat', now + pace.beatMs)
-    // Half a beat of slack: so rounds that fall on a renewal are not missed by a millisecond.
-    const isDue = now - this.#renewedAt >= pace.renewMs - pace.beatMs / 2
     const isUrgent = this.#isAlert
-    const isRenewal = isDue || isUrgent
     this.#isAlert = false
-    this.#renewedAt = isRenewal ? now : this.#renewedAt
-    const granters = rules.grantersOf(view, self.peer)
+    const isRenewal = isUrgent || pace.renewMs === pace.beatMs
+    this.#round(
+      [...detector.watched, ...(isRenewal ? this.#renewed(view, isUrgent, now) : [])],
+      now
+    )
+    if (!isRenewal) {
+      timers.sooner('renew', now + pace.renewMs)
+    }
+    for (const peer of detector.refused()) {
+      outbox.emit({ type: 'probe', peer })
+    }
+    this.#updateRecord(now)
+    this.showReachability(now)
+    this.#context.consider(now)
+  }
+
+  /** A renewal between the rounds, where it comes less often than they do. */
+  renew(now: number): void {
+    const { history, member, timers } = this.#context
+    const { view } = history
+    if (member !== undefined && view !== undefined) {
+      timers.set('renew', now + paceOf(view.members.length).renewMs)
+      this.#round(this.#renewed(view, false, now), now)
+    }
+  }
+
+  #round(peers: readonly string[], now: number): void {
+    const { history, lease, outbox, rules, self } = this.#context
+    const { view } = history
+    if (view === undefined) {
+      return
+    }
     const round = lease.renew(view, now)
     const beat = this.beat(now)
-    const renewed = isRenewal ? this.#renewed(view, granters, isUrgent, now) : []
-    for (const peer of new Set([...detector.watched, ...renewed])) {
+    for (const peer of new Set(peers)) {
       if (peer === self.peer) {
         continue
       }
@@ -72,15 +96,10 @@ export class Heartbeat {
         this.onBeat(peer, answer, later)
       })
     }
-    if (granters.includes(self.peer) && this.#voting.grants(self.peer, now)) {
+    const isGranter = rules.grantersOf(view, self.peer).includes(self.peer)
+    if (isGranter && this.#voting.grants(self.peer, now)) {
       this.#granted(lease.granted(round, self.peer, now), now)
     }
-    for (const peer of detector.refused()) {
-      outbox.emit({ type: 'probe', peer })
-    }
-    this.#updateRecord(now)
-    this.showReachability(now)
-    this.#context.consider(now)
   }
 
   beat(now: number): Beat {
@@ -183,13 +202,10 @@ export class Heartbeat {
    * The acceptors to ask. In large clusters only the majority that granted the last time, and a few
    * others in turn, so that all are heard now and then; all of them once that was not enough.
    */
-  #renewed(
-    view: View,
-    granters: readonly string[],
-    isUrgent: boolean,
-    now: number
-  ): readonly string[] {
-    const proven = this.#context.lease.proven(view, now)
+  #renewed(view: View, isUrgent: boolean, now: number): readonly string[] {
+    const { lease, rules, self } = this.#context
+    const granters = rules.grantersOf(view, self.peer)
+    const proven = lease.proven(view, now)
     if (isUrgent || proven === undefined || view.members.length <= announceMax) {
       return granters
     }

@@ -1,11 +1,5 @@
-import type {
-  Member,
-  Owner,
-  Reachability,
-  SelfIdentity,
-  ViewProposal
-} from '@murmuration/interface'
-import { lagMaxMs, proposalsMax, protocolVersions } from '../defaults.ts'
+import type { Member, Reachability, SelfIdentity } from '@murmuration/interface'
+import { lagMaxMs, protocolVersions } from '../defaults.ts'
 import { Admission } from './admission.ts'
 import { Adoption } from './adoption.ts'
 import { Announcing } from './announcing.ts'
@@ -54,8 +48,8 @@ export class Machine implements Context {
   readonly lease: Lease
   readonly grants: Grants
   readonly #adoption: Adoption
-  readonly #replacing = new Replacing()
-  readonly #proposals: Proposals
+  readonly replacing: Replacing = new Replacing()
+  readonly proposals: Proposals
   readonly #announcing: Announcing
   readonly #admission: Admission
   readonly #heartbeat: Heartbeat
@@ -76,14 +70,14 @@ export class Machine implements Context {
     this.lease = new Lease(config.self.peer, config.rules)
     this.grants = new Grants(config.rules, this.history.view, now)
     this.#announcing = new Announcing(this)
-    this.#adoption = new Adoption(this, this.#replacing, this.#announcing)
-    this.#proposals = new Proposals(this)
+    this.#adoption = new Adoption(this, this.replacing, this.#announcing)
+    this.proposals = new Proposals(this)
     this.#admission = new Admission(this)
     this.#leaving = new Leaving(this, this.#admission)
     this.#voting = new Voting(
       this,
       this.#admission,
-      this.#proposals,
+      this.proposals,
       this.#announcing,
       stored.acceptor,
       now
@@ -140,6 +134,9 @@ export class Machine implements Context {
           break
         case 'leave':
           this.#leaving.ask(now)
+          break
+        case 'renew':
+          this.#heartbeat.renew(now)
           break
         case 'lapse':
           this.#heartbeat.checkLease(now)
@@ -228,21 +225,6 @@ export class Machine implements Context {
     }
   }
 
-  /** Adds what people want in the next view; false if too much waits already. */
-  propose(proposal: ViewProposal, now: number): boolean {
-    if (this.#proposals.size >= proposalsMax) {
-      return false
-    }
-    this.#proposals.add(proposal)
-    this.consider(now)
-    return true
-  }
-
-  /** Takes a proposal back, which may be decided all the same. */
-  withdraw(proposal: ViewProposal): void {
-    this.#proposals.remove(proposal)
-  }
-
   /** Makes a view of these members without asking anybody: see `ViewControl.forceView`. */
   force(peers: ReadonlySet<string>, reason: string, now: number): void {
     const { lineage, settled, view } = this.history
@@ -253,11 +235,6 @@ export class Machine implements Context {
       const decision = forcedDecision(view, number, peers, this.self.peer, reason)
       this.#announcing.announce(view, { lineage, settled, decisions: [decision] }, now)
     }
-  }
-
-  /** From when on an owner may be replaced; infinite as long as it is a member. */
-  replaceableFrom(owner: Owner): number {
-    return this.#replacing.from(owner)
   }
 
   /** The machine was suspended, clock and all: nothing that it counted by that clock holds. */
@@ -307,7 +284,7 @@ export class Machine implements Context {
     }
     const member = memberOf(history.view, from)
     const isAdmitted = member !== undefined && member.incarnation === standing.incarnation
-    if (isAdmitted && this.#replacing.heard(from, standing.incarnation, standing.boot)) {
+    if (isAdmitted && this.replacing.heard(from, standing.incarnation, standing.boot)) {
       this.outbox.emit({ type: 'started' })
     }
     if (isAdmitted && this.detector.heard(from, standing.number >= history.number, now)) {
@@ -363,7 +340,7 @@ export class Machine implements Context {
   #begin(now: number): void {
     const { history, self } = this
     if (history.view !== undefined) {
-      this.#replacing.begin(history.view, now)
+      this.replacing.begin(history.view, now)
       this.detector.track(history.view, now)
       this.outbox.emit({ type: 'keep', members: history.view.members })
       this.#arrive(false, now)

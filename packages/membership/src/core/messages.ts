@@ -1,14 +1,4 @@
-import {
-  boolean,
-  bytes,
-  integer,
-  list,
-  message,
-  object,
-  oneOf,
-  optional,
-  text
-} from '@murmuration/codec'
+import { boolean, bytes, list, message, object, oneOf, optional, text } from '@murmuration/codec'
 import type { Message, Shape } from '@murmuration/codec'
 import type { PlacementParameters, ProtocolRange, Role } from '@murmuration/interface'
 import { accusationsMax, membersMax, pageViewsMax, textMax } from '../defaults.ts'

@@ -71,7 +71,10 @@ function deltaOf(base: View, next: View): Delta {
   return { ...others, base: base.number, put, drop }
 }
 
-function applied(before: View, { base: _, put, drop, ...others }: Delta): View {
+function applied(before: View, delta: Delta): View {
+  const { base, put, drop, ...others } = delta
+  // Checked by whoever unpacks it; the other fields are the view's own.
+  void base
   const members = new Map(before.members.map((member) => [member.peer, member]))
   for (const peer of drop) {
     members.delete(peer)

@@ -1,4 +1,5 @@
 import type { View, ViewProposal } from '@murmuration/interface'
+import { proposalsMax } from '../defaults.ts'
 import type { Context } from './context.ts'
 import { isProposalIn } from './view-change.ts'
 
@@ -11,14 +12,17 @@ export class Proposals {
     this.#context = context
   }
 
-  get size(): number {
-    return this.#waiting.size
-  }
-
-  add(proposal: ViewProposal): void {
+  /** False if too much waits already. */
+  add(proposal: ViewProposal, now: number): boolean {
+    if (this.#waiting.size >= proposalsMax) {
+      return false
+    }
     this.#waiting.add(proposal)
+    this.#context.consider(now)
+    return true
   }
 
+  /** Takes one back, which may be decided all the same. */
   remove(proposal: ViewProposal): void {
     this.#waiting.delete(proposal)
   }

@@ -1,7 +1,24 @@
 /** What the state machine waits for. */
-export type TimerName = 'beat' | 'propose' | 'attempt' | 'join' | 'meet' | 'leave' | 'lapse'
+export type TimerName =
+  | 'beat'
+  | 'propose'
+  | 'attempt'
+  | 'join'
+  | 'meet'
+  | 'leave'
+  | 'lapse'
+  | 'renew'
 
-const order: readonly TimerName[] = ['attempt', 'beat', 'propose', 'join', 'meet', 'leave', 'lapse']
+const order: readonly TimerName[] = [
+  'attempt',
+  'beat',
+  'propose',
+  'join',
+  'meet',
+  'leave',
+  'lapse',
+  'renew'
+]
 
 /** At most one time per name; the shell keeps one real timer for the earliest. */
 export class Timers {

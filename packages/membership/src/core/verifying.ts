@@ -27,7 +27,7 @@ export function isVerified(before: View | undefined, decision: Decision, rules: 
   return rules.isMajority(before, peers, peers)
 }
 
-/** Checks a chain, its first decision against the view that this peer has before it. */
+/** Checks a chain, each decision against the view before it. */
 export function isVerifiedChain(
   views: readonly View[],
   decisions: readonly Decision[],
@@ -35,7 +35,9 @@ export function isVerifiedChain(
 ): boolean {
   return decisions.every((decision, index) => {
     const { number } = decision.view
-    const before = decisions[index - 1]?.view ?? views.find((view) => view.number === number - 1)
+    // What this peer has adopted itself counts more than what it is told was before.
+    const own = views.find((view) => view.number === number - 1)
+    const before = own ?? decisions[index - 1]?.view
     return isVerified(before, decision, rules)
   })
 }

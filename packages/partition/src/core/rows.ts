@@ -3,11 +3,11 @@ import type { Reachability, View } from '@murmuration/interface'
 import { defaults } from '../defaults.ts'
 import type { Row } from './links.ts'
 
-const peer = text({ max: 128 })
+const name = text({ max: 128 })
 const count = integer({ min: 0 })
-const entry = object({ peer, state: oneOf('suspected', 'unreachable') })
+const entry = object({ peer: name, state: oneOf('suspected', 'unreachable') })
 const row = object({
-  observer: peer,
+  observer: name,
   /** Rises with every row of this observer: boot, then count. */
   boot: count,
   count,

@@ -1,7 +1,13 @@
 import { InvalidParametersError } from '@murmuration/interface'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
-import { clusterBytesMax, topicCount, typeLengthMax, typeSegmentsMax } from '../defaults.ts'
+import {
+  clusterBytesMax,
+  topicCount,
+  topicNumbersMax,
+  typeLengthMax,
+  typeSegmentsMax
+} from '../defaults.ts'
 
 // Printable, and none of the separators and wildcards.
 const segment = /^[^\s.*\p{C}]+$/u
@@ -46,10 +52,22 @@ function split(text: unknown, name: string): readonly string[] {
   return segments
 }
 
+/** Hashing the few first segments that a program uses for each signal would be a waste. */
+const topicNumbers = new Map<string, number>()
+
 /** Number of the topic that carries signals whose type begins with this segment. */
 export function topicNumber(firstSegment: string): number {
+  const known = topicNumbers.get(firstSegment)
+  if (known !== undefined) {
+    return known
+  }
   const hash = sha256(utf8ToBytes(firstSegment))
-  return (((hash[0] ?? 0) << 8) | (hash[1] ?? 0)) % topicCount
+  const number = (((hash[0] ?? 0) << 8) | (hash[1] ?? 0)) % topicCount
+  if (topicNumbers.size >= topicNumbersMax) {
+    topicNumbers.clear()
+  }
+  topicNumbers.set(firstSegment, number)
+  return number
 }
 
 /** The gossip topic of that number. */

@@ -7,11 +7,12 @@ import {
   object,
   oneOf,
   optional,
+  record as map,
   text
 } from '@murmuration/codec'
 import type { Infer, Message, Shape } from '@murmuration/codec'
 import { MalformedMessageError } from '@murmuration/interface'
-import type { AgentRecord } from '@murmuration/interface'
+import type { AgentRecord, VersionVector } from '@murmuration/interface'
 import { decodeEntry } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { CopyState, FoldStep } from './copy-state.ts'
@@ -82,6 +83,8 @@ export interface AppendRequest extends Sender {
 export type Verdict = 'ok' | 'full' | 'more' | 'failed'
 export interface Verdicts extends Answerer {
   readonly results: readonly Verdict[]
+  /** The wall clock of the one who answers. Unit: ms since 1970. */
+  readonly now?: number
 }
 const verdict = oneOf('ok', 'full', 'more', 'failed')
 
@@ -89,7 +92,11 @@ export const appendRequest: Message<AppendRequest> = message({
   ...sender,
   documents: list(object({ record: agentRecord, entries: list(bytes()), folds: list(wireStep) }))
 })
-export const verdicts: Message<Verdicts> = message({ ...answerer, results: list(verdict) })
+export const verdicts: Message<Verdicts> = message({
+  ...answerer,
+  results: list(verdict),
+  now: optional(count)
+})
 
 /** Whole states. `owner`: to its replica. `holder`: from anyone else, to the owner. */
 export interface PutRequest extends Sender {
@@ -208,12 +215,14 @@ export interface ReadRequest {
   readonly asked: number
   readonly record: AgentRecord
   readonly stale: boolean
+  /** What the reader's session has seen: a replica without it says so. */
+  readonly after?: VersionVector
 }
 export interface ReadReply {
   /** Missing where the document is too large for one message, or not held. */
   readonly document?: Uint8Array
   /** `elsewhere`: somebody else owns it in the view of the one asked, which is given. */
-  readonly status: 'inline' | 'large' | 'absent' | 'elsewhere'
+  readonly status: 'inline' | 'large' | 'absent' | 'behind' | 'elsewhere'
   /** The owner's tenure; missing where a replica answered. */
   readonly view?: number
   readonly boot?: number
@@ -221,11 +230,12 @@ export interface ReadReply {
 export const readRequest: Message<ReadRequest> = message({
   asked: count,
   record: agentRecord,
-  stale: boolean()
+  stale: boolean(),
+  after: optional(map(count, { max: 10_000 }))
 })
 export const readReply: Message<ReadReply> = message({
   document: optional(bytes()),
-  status: oneOf('inline', 'large', 'absent', 'elsewhere'),
+  status: oneOf('inline', 'large', 'absent', 'behind', 'elsewhere'),
   view: optional(count),
   boot: optional(count)
 })

@@ -25,4 +25,14 @@ export interface Mutants {
   readonly mixSettled?: boolean
   /** A peer hands its copies over without having adopted the asker's view. */
   readonly collectWithoutFence?: boolean
+  /** An owner whose clock is wrong goes on. */
+  readonly ignoreSkew?: boolean
+  /** The token of a session is not looked at. */
+  readonly ignoreToken?: boolean
+  /** A strong update is taken from an owner that was replaced. */
+  readonly noFence?: boolean
+  /** A strong update counts as often as it comes. */
+  readonly ignoreKeys?: boolean
+  /** A strong update is taken whatever it was computed from. */
+  readonly noPrecondition?: boolean
 }

@@ -6,6 +6,7 @@ import { z } from 'zod'
 export const meter = defineAgent({
   type: 'meter',
   state: { total: counter() },
+  strong: { level: z.number().default(0) },
   actions: {
     echo: { input: z.string(), output: z.string(), run: ({ input }) => input },
     add: {

@@ -28,6 +28,12 @@ export function operationsOf({ edge, peers }: BudgetCluster): Operation[] {
       run: (index) =>
         agent(index).update((draft) => draft.total.increment(1), { consistency: 'session' })
     },
+    {
+      name: 'update, strong',
+      run: (index) =>
+        agent(index).update((draft) => void (draft.level += 1), { consistency: 'strong' })
+    },
+    { name: 'read, strong', run: (index) => agent(index).state({ consistency: 'strong' }) },
     { name: 'read, session', run: (index) => agent(index).state({ consistency: 'session' }) },
     // A new name each time: nothing is cached.
     {

@@ -1,0 +1,14 @@
+/**
+ * Bytes of the strong state of one agent (rule 1). It travels with every ballot, so larger ones slow
+ * down each update of it.
+ */
+export const strongBytesMax = 262_144
+
+/**
+ * Sessions of which a register remembers the updates. More memory in each register against more
+ * updates that are told to read again because their session was forgotten.
+ */
+export const sessionsMax = 64
+
+/** Updates of one session that are not confirmed to its client yet; more are refused. */
+export const openUpdatesMax = 64

@@ -1,0 +1,107 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Ed25519PrivateKey } from '@libp2p/interface'
+import { createIssuer, loadOrCreateKey } from '@murmuration/identity'
+import { createCluster } from '@murmuration/cluster'
+import type { Cluster, ClusterInit } from '@murmuration/cluster'
+import type { AgentType } from '@murmuration/agent'
+import type { Role } from '@murmuration/interface'
+import { positive, required, UsageError } from './arguments.ts'
+import type { Arguments } from './arguments.ts'
+
+/** How a peer gets in, from the options. */
+export type Way = Pick<ClusterInit, 'secret' | 'identity' | 'invitation'>
+
+/** The way in for a peer that keeps its key in `--data`. */
+export async function wayOfPeer({ values }: Arguments, cluster: string, role: Role): Promise<Way> {
+  const { root, invite, data } = values
+  const secret = await secretOf(values)
+  const given = [root, invite, secret].filter((one) => one !== undefined)
+  if (given.length !== 1) {
+    throw new UsageError('give exactly one of --root, --invite and --secret-file')
+  }
+  if (secret !== undefined) return { secret }
+  if (invite !== undefined) return { invitation: invite }
+  const key = await loadOrCreateKey(join(required(data, 'data'), 'peer.key'))
+  return await wayByRoot(required(root, 'root'), cluster, role, key)
+}
+
+/** A root key at hand: it certifies this peer, and the peer then does so for others. */
+async function wayByRoot(
+  path: string,
+  cluster: string,
+  role: Role,
+  key: Ed25519PrivateKey
+): Promise<Way> {
+  const rootKey = await loadOrCreateKey(path)
+  const issuer = createIssuer({ cluster, privateKey: rootKey })
+  return {
+    identity: {
+      rootPublicKey: rootKey.publicKey.raw,
+      certificate: await issuer.issue(key.publicKey, [role]),
+      ...(role === 'member' ? { issuer: { privateKey: rootKey } } : {})
+    }
+  }
+}
+
+async function secretOf(values: Arguments['values']): Promise<string | undefined> {
+  const path = values['secret-file']
+  if (path !== undefined) return (await readFile(path, 'utf8')).trim()
+  const { MURMURATION_SECRET } = process.env
+  return MURMURATION_SECRET === undefined || MURMURATION_SECRET === ''
+    ? undefined
+    : MURMURATION_SECRET
+}
+
+/** Goes in for one question, with a key of its own and without a disk, and leaves again. */
+export async function visit<T>(
+  args: Arguments,
+  role: Role,
+  agents: readonly AgentType[],
+  ask: (cluster: Cluster) => Promise<T>
+): Promise<T> {
+  const { values } = args
+  const name = required(values.name, 'name')
+  const bootstrap = values.join ?? []
+  if (bootstrap.length === 0) throw new UsageError('--join is missing')
+  const secret = await secretOf(values)
+  let way: Way
+  let dataDir: string | undefined
+  if (values.root !== undefined) {
+    // The key has to be the one of the certificate, so it goes to a folder of this process.
+    dataDir = values.data ?? (await mkdtemp(join(tmpdir(), 'murmuration-')))
+    const key = await loadOrCreateKey(join(dataDir, 'peer.key'))
+    way = await wayByRoot(values.root, name, role, key)
+  } else if (secret === undefined) {
+    throw new UsageError('give --root or --secret-file, or set MURMURATION_SECRET')
+  } else {
+    way = { secret }
+  }
+  const cluster = await createCluster({
+    name,
+    role,
+    agents,
+    bootstrap,
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    ...way,
+    ...(dataDir === undefined ? {} : { dataDir })
+  })
+  try {
+    const timeoutMs = 1_000 * positive(values.timeout, 'timeout', 10)
+    await cluster.ready({ signal: AbortSignal.timeout(timeoutMs) })
+    return await ask(cluster)
+  } finally {
+    await cluster.stop()
+    if (dataDir !== undefined && values.data === undefined) {
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  }
+}
+
+/** @throws UsageError unless the text names a role */
+export function roleOf(text: string | undefined): Role {
+  if (text === undefined || text === 'member') return 'member'
+  if (text === 'edge' || text === 'guest') return text
+  throw new UsageError(`--role must be member, edge or guest, not ${text}`)
+}

@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { run } from '@murmuration/cli'
+import { createCluster } from '@murmuration/cluster'
+import type { Cluster } from '@murmuration/cluster'
+import { afterAll, describe, expect, it } from 'vitest'
+import { tally } from './agents.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'murmuration-cli-'))
+const path = (name: string): string => join(folder, name)
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const agents = fileURLToPath(new URL('agents.ts', import.meta.url))
+const children: ChildProcess[] = []
+const peers: Cluster[] = []
+
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await Promise.all(peers.map((peer) => peer.stop()))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Ended {
+  readonly code: number
+  readonly data: readonly unknown[]
+  readonly text: string
+  readonly notes: string
+}
+
+/** Runs a command in this process. */
+async function murmuration(...args: string[]): Promise<Ended> {
+  const [data, texts, notes]: [unknown[], string[], string[]] = [[], [], []]
+  const code = await run(args, () => ({
+    data: (value, text) => {
+      data.push(value)
+      texts.push(text)
+    },
+    note: (text) => void notes.push(text)
+  }))
+  return { code, data, text: texts.join('\n'), notes: notes.join('\n') }
+}
+
+describe('the command line', () => {
+  it('starts a peer that invites others, answers about it, and hands over when told to stop', async () => {
+    const key = path('root.key')
+    const made = await murmuration('root', '--out', key)
+    expect(made.text).toMatch(/^[0-9a-f]{64}$/)
+    const args = ['start', '--json', '--name', 'forest', '--data', path('a'), '--root', key]
+    const child = spawn(
+      process.execPath,
+      [main, ...args, '--listen', '/ip4/127.0.0.1/tcp/0', '--agents', agents],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
+    children.push(child)
+    const [line] = (await once(child.stdout, 'data')) as [Buffer]
+    const { addresses } = JSON.parse(String(line)) as { addresses: string[] }
+    const [at = ''] = addresses
+
+    const invited = await murmuration('invite', '--name', 'forest', '--root', key, '--at', at)
+    expect(invited.text).toMatch(/^murmuration-invite-1\.\S+$/)
+    const init = { name: 'forest', invitation: invited.text, bootstrap: addresses, agents: [tally] }
+    const listen = ['/ip4/127.0.0.1/tcp/0']
+    const second = await createCluster({ ...init, listen, dataDir: path('b') })
+    peers.push(second)
+    await second.ready()
+
+    const look = ['--name', 'forest', '--root', key, '--join', at]
+    const members = await murmuration('members', ...look)
+    expect(members.data[0]).toMatchObject({ members: [{}, {}] })
+    expect(members.notes).toContain('2 members')
+    expect((await murmuration('call', 'tally/one', 'add', '3', ...look)).text).toBe('3')
+    const owner = await murmuration('who-owns', 'default/tally/one', ...look)
+    expect(owner.text).toContain('12D3KooW')
+    const actions = await murmuration('actions', ...look)
+    expect(actions.text).toContain('tally.add')
+    const wrong = await murmuration('call', 'tally/one', 'add', '"x"', ...look)
+    expect(wrong).toMatchObject({ code: 1, text: '' })
+    expect(wrong.notes).toContain('SchemaError')
+
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    expect(second.members()).toHaveLength(1)
+    expect(await second.agent(tally, 'one').call('add', 4)).toBe(7)
+  })
+
+  it('examines a folder and addresses, and finds what is wrong', async () => {
+    const healthy = await murmuration('doctor', '--data', path('b'))
+    expect(healthy.data).toContainEqual({
+      check: 'key file',
+      ok: true,
+      detail: 'for its owner only'
+    })
+    chmodSync(path('b/peer.key'), 0o644)
+    const sick = await murmuration('doctor', '--data', path('b'), '--join', '/ip4/127.0.0.1/tcp/9')
+    expect(sick.code).toBe(1)
+    expect(sick.text).toContain('chmod 600')
+    expect(sick.text).toMatch(/BAD\s+reach/)
+  })
+
+  it('says what is wrong with itself, with exit code 2 and no data', async () => {
+    const at = '/ip4/127.0.0.1/tcp/1'
+    const wrong = [
+      [],
+      ['fly'],
+      ['members', '--nonsense'],
+      ['members', '--name', 'x'],
+      ['start', '--data', path('z'), '--name', 'x'],
+      ['invite', '--name', 'x', '--root', path('root.key'), '--at', at],
+      ['call', 'one', 'add', '--name', 'x', '--join', at],
+      ['call', 'a/b', 'add', '{', '--name', 'x', '--join', at],
+      ['start', '--role', 'king', '--data', path('z')]
+    ]
+    for (const args of wrong) {
+      const result = await murmuration(...args)
+      expect(result).toMatchObject({ code: 2, text: '' })
+      expect(result.notes).not.toBe('')
+    }
+  })
+
+  it('ends with exit code 1 where nobody answers', async () => {
+    writeFileSync(path('secret'), 'a secret of the whole cluster')
+    const where = ['--name', 'x', '--secret-file', path('secret'), '--join', '/ip4/127.0.0.1/tcp/9']
+    expect(await murmuration('members', ...where, '--timeout', '1')).toMatchObject({
+      code: 1,
+      text: ''
+    })
+  })
+})

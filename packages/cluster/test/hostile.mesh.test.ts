@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { plainStranger, rogue, slowLoris, unknownEnvelopes, wrongCertificate } from './hostile.ts'
+import type { Attack } from './hostile.ts'
+import { fuzzEverything, Victim } from './victim-process.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cluster-hostile-'))
+let victim: Victim
+let attack: Attack
+
+beforeAll(async () => {
+  victim = await Victim.start(folder)
+  attack = victim.attack
+})
+afterAll(async () => {
+  await victim.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe('a peer under attack', () => {
+  it('serves no stranger: plain nodes, another root key, another cluster, an expired certificate', async () => {
+    const other = await generateKeyPair('Ed25519')
+    const served = await Promise.all([
+      plainStranger(attack),
+      wrongCertificate(attack, { rootKey: other }),
+      wrongCertificate(attack, { cluster: 'other-fort' }),
+      wrongCertificate(attack, { ageMs: 3_600_000 })
+    ])
+    expect(served).toEqual([false, false, false, false])
+    expect((await victim.report()).connected).toEqual([])
+  })
+
+  it('takes in members while 200 connections dawdle in the handshake', async () => {
+    const end = slowLoris(attack.addresses[0] ?? '', 200)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const from = performance.now()
+    const member = await rogue(attack)
+    expect(performance.now() - from).toBeLessThan(5_000)
+    await member.stop()
+    end()
+    expect((await victim.report()).count).toBeGreaterThan(0)
+  })
+
+  it('lives through rubbish on every protocol', async () => {
+    const { sent, protocols, stallMs, rssMb, count } = await fuzzEverything(victim, 2_000, 20_261)
+    console.log(
+      `${sent} frames of rubbish on ${protocols.length} protocols: ` +
+        `longest stall ${stallMs.toFixed(0)} ms, ${rssMb.toFixed(0)} MB`
+    )
+    expect(protocols.length).toBeGreaterThanOrEqual(6)
+    expect(sent).toBeGreaterThan(1_700)
+    expect(count).toBeGreaterThan(0)
+    expect(rssMb).toBeLessThan(400)
+  })
+
+  it('keeps its memory under valid envelopes of unknown keys', async () => {
+    expect((await unknownEnvelopes(1_500, 128)).rssGrowthMb).toBeLessThan(40)
+  })
+})

@@ -1,0 +1,138 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import { encode } from '@murmuration/codec'
+import { createIssuer, loadOrCreateKey } from '@murmuration/identity'
+import type { Random } from '@murmuration/interface'
+import { fuzz, rogue } from './hostile.ts'
+import type { Attack } from './hostile.ts'
+
+/** What the attacked process says of itself, after it has answered a call. */
+export interface Report {
+  readonly count: number
+  readonly stallMs: number
+  readonly rssMb: number
+  readonly connected: readonly string[]
+}
+
+/** A peer in a process of its own. */
+export class Victim {
+  readonly attack: Attack
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, attack: Attack) {
+    this.#child = child
+    this.attack = attack
+  }
+
+  static async start(folder: string): Promise<Victim> {
+    const rootKey = await generateKeyPair('Ed25519')
+    const dataDir = join(folder, 'victim')
+    const key = await loadOrCreateKey(join(dataDir, 'peer.key'))
+    const issuer = createIssuer({ cluster: 'fort', privateKey: rootKey })
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+    const options = {
+      dataDir,
+      root: hex(rootKey.publicKey.raw),
+      certificate: hex(await issuer.issue(key.publicKey, ['member'])),
+      rootKey: hex(privateKeyToProtobuf(rootKey))
+    }
+    const script = fileURLToPath(new URL('victim.ts', import.meta.url))
+    const child = fork(script, [JSON.stringify(options)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+    })
+    const [addresses] = (await once(child, 'message')) as [string[]]
+    return new Victim(child, { cluster: 'fort', addresses, rootKey })
+  }
+
+  async report(): Promise<Report> {
+    return await this.#ask('report')
+  }
+
+  async reset(): Promise<void> {
+    await this.#ask('reset')
+  }
+
+  async #ask(what: string): Promise<Report> {
+    if (this.#child.exitCode !== null) throw new Error(`the peer ended: ${this.#child.exitCode}`)
+    const answer = once(this.#child, 'message', { signal: AbortSignal.timeout(20_000) })
+    this.#child.send(what)
+    const [report] = (await answer) as [Report]
+    return report
+  }
+
+  async stop(): Promise<void> {
+    const exited = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await exited
+  }
+}
+
+/** Rubbish on every protocol that the peer speaks, from an admitted member. */
+export async function fuzzEverything(
+  victim: Victim,
+  frames: number,
+  seed: number
+): Promise<Report & { readonly sent: number; readonly protocols: readonly string[] }> {
+  const node = await rogue(victim.attack)
+  try {
+    const [connection] = node.getConnections()
+    if (connection === undefined) throw new Error('the rogue is not connected')
+    const { protocols } = await identified(node)
+    await victim.reset()
+    const random = seededRandom(seed)
+    // Frames that are nearly right go deepest.
+    const samples = [
+      encode({ type: 'hello', version: 1, messageBytesMax: 1_000 }),
+      Uint8Array.from([1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+      encode({ view: 1, members: [], cluster: 'fort' }),
+      random.bytes(300)
+    ]
+    let sent = 0
+    for (const protocol of protocols) {
+      // One after the other, so that a failure names the protocol.
+      // oxlint-disable-next-line no-await-in-loop
+      sent += await fuzz(node, protocol, Math.ceil(frames / protocols.length), random, samples)
+      if (node.getConnections().length === 0) {
+        // A muxer may rightly end the connection: in again.
+        // oxlint-disable-next-line no-await-in-loop
+        await node.dial(connection.remoteAddr)
+      }
+    }
+    return { ...(await victim.report()), sent, protocols }
+  } finally {
+    await node.stop()
+  }
+}
+
+/** The protocols that the peer says it speaks. */
+async function identified(
+  node: Awaited<ReturnType<typeof rogue>>
+): Promise<{ protocols: string[] }> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const [connection] = node.getConnections()
+    if (connection !== undefined) {
+      // oxlint-disable-next-line no-await-in-loop
+      const { protocols } = await node.peerStore.get(connection.remotePeer)
+      if (protocols.length > 0) return { protocols }
+    }
+    // oxlint-disable-next-line no-await-in-loop
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error('the peer did not say what it speaks')
+}
+
+/** Mulberry32: equal seeds give equal runs. */
+function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return { next, bytes: (length) => Uint8Array.from({ length }, () => Math.floor(next() * 256)) }
+}

@@ -1,0 +1,31 @@
+import { bytes, integer, message, object, oneOf, optional, text } from '@murmuration/codec'
+import type { Infer } from '@murmuration/codec'
+import { strongBytesMax } from '@murmuration/agent-register'
+import { agentRecord } from './messages.ts'
+
+const count = integer({ min: 0 })
+
+/** A question to the owner of an agent for its strong state, or to change it. */
+export const StrongRequest = message({
+  /** The view by which the sender chose this peer. */
+  asked: count,
+  record: agentRecord,
+  update: optional(
+    object({
+      key: object({ session: text({ max: 256 }), sequence: count, lowest: count }),
+      expected: count,
+      value: bytes({ max: strongBytesMax })
+    })
+  )
+})
+export type StrongRequest = Infer<typeof StrongRequest>
+
+export const StrongReply = message({
+  /** `elsewhere`: this peer does not own it in `view`. `read`: what was asked for. */
+  status: oneOf('read', 'applied', 'known', 'changed', 'elsewhere'),
+  view: optional(count),
+  boot: optional(count),
+  version: optional(count),
+  value: optional(bytes({ max: strongBytesMax }))
+})
+export type StrongReply = Infer<typeof StrongReply>

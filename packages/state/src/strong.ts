@@ -1,0 +1,230 @@
+import {
+  AgentRegister,
+  decodeStrong,
+  encodeStrong,
+  registerKeyOf,
+  updateStrong
+} from '@murmuration/agent-register'
+import type { Claimant, StrongOutcome, StrongUpdate } from '@murmuration/agent-register'
+import {
+  ConsistencyUnavailableError,
+  KeyExpiredError,
+  MessageTooLargeError,
+  NotOwnerError,
+  OutcomeUnknownError,
+  OverloadedError,
+  UnavailableError
+} from '@murmuration/interface'
+import type {
+  AgentRecord,
+  Epoch,
+  RegisterOutcome,
+  Registers,
+  RpcContext
+} from '@murmuration/interface'
+import { currentView, withDeadline } from './context.ts'
+import type { Context } from './context.ts'
+import type {
+  OwnedDocument,
+  StrongChange,
+  StrongOptions,
+  StrongReading,
+  StrongResult
+} from './contract.ts'
+import { StrongReply, StrongRequest } from './core/strong-messages.ts'
+import { placementOf } from './placements.ts'
+import type { Replica } from './replica.ts'
+import { checkRecord } from './settings.ts'
+
+export interface StrongInit {
+  readonly registers: Registers | undefined
+  readonly replica: Replica
+  readonly own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
+}
+
+/**
+ * Strong state of agents. From any peer a request goes to the owner, which changes the agent's one
+ * register under its epoch: a majority decides, and an owner that was replaced changes nothing.
+ */
+export class Strong {
+  readonly #context: Context
+  readonly #init: StrongInit
+
+  constructor(context: Context, init: StrongInit) {
+    this.#context = context
+    this.#init = init
+  }
+
+  register(): void {
+    this.#context.rpc.handle('state.strong', (bytes, call) => this.#onRequest(bytes, call))
+  }
+
+  unregister(): void {
+    this.#context.rpc.unhandle('state.strong')
+  }
+
+  async read(record: AgentRecord, options: StrongOptions): Promise<StrongReading> {
+    const { epoch, version = 0, value } = await this.#ask(record, undefined, options)
+    return {
+      value: value === undefined ? undefined : decodeStrong(value),
+      version,
+      epoch,
+      replicas: this.#replicas(record)
+    }
+  }
+
+  async update(
+    record: AgentRecord,
+    { key, expected, value }: StrongChange,
+    options: StrongOptions
+  ): Promise<StrongResult> {
+    const update = { key, expected, value: encodeStrong(value) }
+    const reply = await this.#ask(record, update, options)
+    const { epoch, version = 0 } = reply
+    if (reply.status === 'changed') {
+      const { value: now } = reply
+      const present = now === undefined ? undefined : decodeStrong(now)
+      return { status: 'changed', version, value: present }
+    }
+    const copies = Math.floor(this.#replicas(record).length / 2) + 1
+    return { status: 'applied', version, epoch, copies, duplicate: reply.status === 'known' }
+  }
+
+  /** The replicas of the register. */
+  #replicas(record: AgentRecord): string[] {
+    return placementOf(currentView(this.#context))
+      .homeOf({ ...record, ...registerKeyOf(record) })
+      .map(({ peer }) => peer)
+  }
+
+  /** Goes to the owner; whoever is behind, this peer or that one, takes up the newer view first. */
+  async #ask(
+    record: AgentRecord,
+    update: StrongUpdate | undefined,
+    options: StrongOptions
+  ): Promise<StrongReply & { readonly epoch: Epoch }> {
+    const { settings } = this.#context
+    const timeoutMs = options.timeoutMs ?? settings.ownTimeoutMs
+    const ask = (signal: AbortSignal) => this.#askOwner(record, update, timeoutMs, signal)
+    const reply = await withDeadline(this.#context, timeoutMs, ask, options.signal)
+    return { ...reply, epoch: { view: reply.view ?? 0, boot: reply.boot ?? 0 } }
+  }
+
+  async #askOwner(
+    record: AgentRecord,
+    update: StrongUpdate | undefined,
+    timeoutMs: number,
+    signal: AbortSignal
+  ): Promise<StrongReply> {
+    const { membership, rpc } = this.#context
+    for (;;) {
+      const view = currentView(this.#context)
+      const owner = placementOf(view).ownerOf(record)?.peer
+      if (owner === undefined) {
+        throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
+      }
+      if (owner === membership.self.peer) {
+        // oxlint-disable-next-line no-await-in-loop -- the last thing that this loop does.
+        return await this.#perform(record, update, timeoutMs, signal)
+      }
+      const request = StrongRequest.encode({
+        asked: view.number,
+        record,
+        ...(update === undefined ? {} : { update })
+      })
+      // oxlint-disable-next-line no-await-in-loop -- asks again only in a newer view.
+      const bytes = await rpc.call(owner, 'state.strong', request, { timeoutMs, signal })
+      const reply = StrongReply.decode(bytes)
+      if (reply.status !== 'elsewhere') return reply
+      const newer = reply.view ?? 0
+      if (newer <= view.number) throw new NotOwnerError(`${owner} does not own ${record.id}`)
+      // oxlint-disable-next-line no-await-in-loop -- as above.
+      await membership.catchUp(newer, owner, { signal })
+    }
+  }
+
+  async #onRequest(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
+    const { asked, record, update } = StrongRequest.decode(bytes)
+    const view = await this.#init.replica.follow(asked, call)
+    checkRecord(record)
+    if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
+      return StrongReply.encode({ status: 'elsewhere', view: view.number })
+    }
+    return StrongReply.encode(await this.#perform(record, update, call.remainingMs, call.signal))
+  }
+
+  /** As the owner: one ballot on the register. */
+  async #perform(
+    record: AgentRecord,
+    update: StrongUpdate | undefined,
+    timeoutMs: number,
+    signal: AbortSignal
+  ): Promise<StrongReply> {
+    const { registers } = this.#init
+    if (registers === undefined) {
+      throw new ConsistencyUnavailableError('this peer was made without registers')
+    }
+    const { epoch } = await this.#init.own(record, signal)
+    const key = registerKeyOf(record)
+    if (update === undefined) {
+      const { value } = committed(await registers.read(key, { timeoutMs, signal }), record)
+      const { data } = value === undefined ? {} : AgentRegister.decode(value)
+      return { status: 'read', ...epoch, version: data?.version ?? 0, ...valueOf(data?.value) }
+    }
+    const claimant = this.#claimant(record, epoch)
+    const step = (bytes: Uint8Array | undefined) => {
+      const current = bytes === undefined ? undefined : AgentRegister.decode(bytes)
+      const { next, outcome } = updateStrong(current, claimant, update, this.#context.mutants)
+      // The very bytes that were given say that nothing changes.
+      const isSame = next === current || next === undefined
+      return { outcome, bytes: isSame ? bytes : AgentRegister.encode(next) }
+    }
+    const change = (bytes: Uint8Array | undefined): Uint8Array | undefined => step(bytes).bytes
+    const outcome = await registers.change(key, change, { timeoutMs, signal })
+    const { previous } = committed(outcome, record)
+    // A change may run several times: what counts is the run on the value that it was agreed after.
+    return replyOf(step(previous).outcome, record, epoch)
+  }
+
+  #claimant(record: AgentRecord, epoch: Epoch): Claimant {
+    const view = currentView(this.#context)
+    const { peer, incarnation } = this.#context.membership.self
+    return { peer, incarnation, epoch, view, placed: placementOf(view).ownerOf(record)?.peer }
+  }
+}
+
+function valueOf(value: Uint8Array | undefined): Pick<StrongReply, 'value'> {
+  return value === undefined ? {} : { value }
+}
+
+function committed(
+  outcome: RegisterOutcome,
+  { id }: AgentRecord
+): Extract<RegisterOutcome, { status: 'committed' }> {
+  switch (outcome.status) {
+    case 'committed':
+      return outcome
+    case 'unavailable':
+      throw new UnavailableError(`the register of ${id} is not available: ${outcome.reason}`)
+    case 'unknown':
+      throw new OutcomeUnknownError(`the update of ${id} may take effect or not: ask again`)
+  }
+}
+
+function replyOf(outcome: StrongOutcome, { id }: AgentRecord, epoch: Epoch): StrongReply {
+  switch (outcome.status) {
+    case 'applied':
+    case 'known':
+      return { status: outcome.status, ...epoch, version: outcome.version }
+    case 'changed':
+      return { status: 'changed', ...epoch, version: outcome.version, ...valueOf(outcome.value) }
+    case 'fenced':
+      throw new NotOwnerError(`${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`)
+    case 'expired':
+      throw new KeyExpiredError(`${id}: what became of this key is not remembered any more`)
+    case 'overloaded':
+      throw new OverloadedError(`${id}: too many updates of this session are not confirmed`)
+    case 'too-large':
+      throw new MessageTooLargeError(`${id}: the strong state is over its limit`)
+  }
+}

@@ -1,0 +1,237 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Bench, BenchContext, BenchResult } from '../bench.ts'
+import { payloadBytes, startNode } from '../signals/node.ts'
+import type { BenchNode, Kind } from '../signals/node.ts'
+import type { PeerInit, PeerReady } from '../signals/peer.ts'
+import type { Publishing, Report } from '../signals/traffic.ts'
+
+const peersCount = 5
+const warmUpSeconds = 1
+const burstSeconds = 3
+const calmSeconds = 4
+/** Signals per second of one publisher, which plain gossip can carry too. */
+const calmPerSecond = 50
+/** Publications under way at a time. Plain gossip holds nobody back, so more would only pile up. */
+const widths: Readonly<Record<Kind, number>> = { plain: 2, signals: 512 }
+
+const deliveriesMin = 20_000
+const p95Max = 5
+const plainRatioMin = 10
+const loudRatioMax = 2
+
+interface Measured {
+  readonly deliveriesPerSecond: number
+  readonly calm: Quantiles
+}
+
+interface Quantiles {
+  readonly p50: number
+  readonly p95: number
+  readonly p99: number
+  readonly count: number
+}
+
+/** Five processes that gossip; this one only tells them what to do. */
+class Mesh {
+  readonly #control: BenchNode
+  readonly #peers: readonly PeerReady[]
+
+  private constructor(control: BenchNode, peers: readonly PeerReady[]) {
+    this.#control = control
+    this.#peers = peers
+  }
+
+  static async start(context: BenchContext, kind: Kind, folder: string): Promise<Mesh> {
+    const peers: PeerReady[] = []
+    for (let index = 0; index < peersCount; index++) {
+      const init: PeerInit = {
+        kind,
+        folder: join(folder, `${kind}-${index}`),
+        dial: peers.map(({ address }) => address),
+        index
+      }
+      const started = await context.start(new URL('../signals/peer.ts', import.meta.url), [
+        JSON.stringify(init)
+      ])
+      // The first message of `peer.ts` has this type.
+      peers.push(started as PeerReady)
+    }
+    const control = await startNode(
+      'plain',
+      '',
+      peers.map(({ address }) => address)
+    )
+    const mesh = new Mesh(control, peers)
+    while ((await mesh.#all('listeners')).some(([count]) => (count ?? 0) < peersCount - 1)) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    return mesh
+  }
+
+  /** Some publish at the same time; all others and they themselves listen. */
+  async run(publishers: readonly (readonly [number, Publishing])[]): Promise<readonly Report[]> {
+    await this.#all('reset')
+    const sent = await Promise.all(
+      publishers.map(async ([index, publishing]) => {
+        const request = new TextEncoder().encode(JSON.stringify(publishing))
+        const reply = await this.#call(index, 'publish', request)
+        return Number(new TextDecoder().decode(reply))
+      })
+    )
+    const expected = sent.reduce((sum, count) => sum + count, 0)
+    // Plain gossip may lose some: that shows in its figures, after a moment.
+    const late = performance.now() + 5000
+    for (;;) {
+      const reports = await this.#reports()
+      const whole = reports.filter(({ count }) => count >= expected).length >= peersCount - 1
+      if (whole || performance.now() > late) return reports
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#control.libp2p.stop()
+  }
+
+  async #reports(): Promise<readonly Report[]> {
+    const replies = await this.#all('received')
+    // `peer.ts` writes it.
+    return replies.map((reply) => JSON.parse(new TextDecoder().decode(reply)) as Report)
+  }
+
+  #all(method: string): Promise<Uint8Array[]> {
+    return Promise.all(this.#peers.map((_, index) => this.#call(index, method)))
+  }
+
+  #call(index: number, method: string, request = new Uint8Array(0)): Promise<Uint8Array> {
+    const peer = this.#peers[index]?.peer ?? ''
+    return this.#control.rpc.call(peer, method, request, { timeoutMs: 60_000 })
+  }
+}
+
+async function measure(
+  context: BenchContext,
+  kind: Kind,
+  folder: string
+): Promise<[Measured, Mesh]> {
+  const mesh = await Mesh.start(context, kind, folder)
+  context.progress(`${kind}: five processes, warming up`)
+  await mesh.run([[0, { seconds: warmUpSeconds, width: widths[kind] }]])
+  context.progress(`${kind}: as much as one publisher can`)
+  const begun = performance.now()
+  const burst = await mesh.run([[0, { seconds: burstSeconds, width: widths[kind] }]])
+  const seconds = (performance.now() - begun) / 1000
+  context.progress(`${kind}: ${calmPerSecond} per second`)
+  const calm = await mesh.run([[0, { seconds: calmSeconds, perSecond: calmPerSecond }]])
+  const delivered = burst.slice(1).reduce((sum, { count }) => sum + count, 0)
+  return [{ deliveriesPerSecond: delivered / seconds, calm: quantiles(calm.slice(1), [0]) }, mesh]
+}
+
+/** How late the signals of some authors were, at whoever listened. */
+function quantiles(reports: readonly Report[], authors: readonly number[]): Quantiles {
+  const all = Float64Array.from(
+    reports.flatMap(({ latencies }) => authors.flatMap((author) => latencies[author] ?? []))
+  ).toSorted()
+  const at = (share: number): number => all[Math.floor(share * all.length)] ?? Number.NaN
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), count: all.length }
+}
+
+/** The p95 of three publishers, alone and while a fourth one publishes ten times as much. */
+async function beside(context: BenchContext, mesh: Mesh): Promise<[Quantiles, Quantiles]> {
+  const quiet = [0, 1, 2].map(
+    (index) => [index, { seconds: calmSeconds, perSecond: calmPerSecond }] as const
+  )
+  context.progress('signals: three publishers')
+  const alone = await mesh.run(quiet)
+  context.progress('signals: three publishers, and one ten times as loud')
+  const loud = [3, { seconds: calmSeconds, perSecond: 10 * calmPerSecond }] as const
+  const together = await mesh.run([...quiet, loud])
+  return [quantiles(alone, [0, 1, 2]), quantiles(together, [0, 1, 2])]
+}
+
+async function run(context: BenchContext): Promise<BenchResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'signals-'))
+  try {
+    const [plain, plainMesh] = await measure(context, 'plain', folder)
+    await plainMesh.stop()
+    const [bus, mesh] = await measure(context, 'signals', folder)
+    const [alone, together] = await beside(context, mesh)
+    await mesh.stop()
+    return report(plain, bus, alone, together)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function report(
+  plain: Measured,
+  bus: Measured,
+  alone: Quantiles,
+  together: Quantiles
+): BenchResult {
+  const ratio = bus.deliveriesPerSecond / plain.deliveriesPerSecond
+  const loudRatio = together.p95 / alone.p95
+  const row = (name: string, { calm, deliveriesPerSecond }: Measured): (number | string)[] => [
+    name,
+    Math.round(deliveriesPerSecond),
+    round(deliveriesPerSecond / plain.deliveriesPerSecond),
+    round(calm.p50),
+    round(calm.p95),
+    round(calm.p99)
+  ]
+  return {
+    tables: [
+      {
+        title: `signals: ${payloadBytes} bytes between ${peersCount} processes over TLS; latency at ${calmPerSecond}/s, ms`,
+        columns: ['', 'deliveries/s', 'x plain', 'p50', 'p95', 'p99'],
+        rows: [row('gossipsub, StrictSign', plain), row('@murmuration/signals', bus)]
+      },
+      {
+        title: `signals: three publishers at ${calmPerSecond}/s, ms`,
+        columns: ['', 'p50', 'p95', 'p99'],
+        rows: [
+          ['alone', round(alone.p50), round(alone.p95), round(alone.p99)],
+          [
+            `and one at ${10 * calmPerSecond}/s`,
+            round(together.p50),
+            round(together.p95),
+            round(together.p99)
+          ]
+        ]
+      }
+    ],
+    figures: { plain, bus, alone, together },
+    promises: [
+      {
+        what: `at least ${deliveriesMin.toLocaleString('en')} deliveries/s (${Math.round(bus.deliveriesPerSecond).toLocaleString('en')})`,
+        kept: bus.deliveriesPerSecond >= deliveriesMin
+      },
+      {
+        what: `at least ${plainRatioMin} times plain gossipsub (${ratio.toFixed(1)})`,
+        kept: ratio >= plainRatioMin
+      },
+      {
+        what: `publish to deliver: p95 below ${p95Max} ms (${bus.calm.p95.toFixed(2)})`,
+        kept: bus.calm.p95 < p95Max
+      },
+      {
+        what: `a member at ten times the rate does not double the p95 of others (${loudRatio.toFixed(2)} times)`,
+        kept: loudRatio < loudRatioMax
+      }
+    ]
+  }
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}
+
+/** Signals beside gossipsub as it comes, in the same run. */
+export const signals: Bench = {
+  name: 'signals',
+  summary: `signals of ${payloadBytes} bytes between ${peersCount} processes, beside plain gossipsub`,
+  timeLimitMs: 240_000,
+  run
+}
