@@ -1,4 +1,5 @@
 import { TypedEventEmitter } from 'main-event'
+import type { AgentRegister } from '@murmuration/agent-register'
 import type { AbortOptions } from '@libp2p/interface'
 import type {
   AgentDescriptor,
@@ -17,14 +18,13 @@ import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
 import { ChangeSignals } from './change-signals.ts'
 import { Claims } from './claims.ts'
-import type { AgentRegister } from './core/agent-register.ts'
 import { LocationCache } from './core/location-cache.ts'
 import { movesBetween } from './core/moves.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
-import { registrationOf, registrationToWire } from './registration-store.ts'
+import { registrationIn, registrationOf, registrationToWire } from './registration-store.ts'
 import { Unregistered } from './unregistered.ts'
 import { watchChanges } from './watching.ts'
 
@@ -247,9 +247,10 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     }
     const { location, answer, claim } = await this.#locate(agent, options)
     if (location.status === 'not-found') return undefined
-    const told =
-      answer?.registered ?? (claim ?? (await this.#claimOf(agent, options)))?.registration
-    return describeAgent(told === undefined ? (known ?? agent) : registrationOf(told), {
+    const kept = (claim ?? (await this.#claimOf(agent, options)))?.registration
+    const told = answer?.registered
+    const registered = told === undefined ? registrationIn(kept) : registrationOf(told)
+    return describeAgent(registered ?? known ?? agent, {
       location,
       epoch: running ?? answer?.epoch ?? claim?.epoch,
       home
