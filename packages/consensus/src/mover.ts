@@ -131,6 +131,8 @@ export class Mover {
         await Promise.race(running)
       }
     }
+    // What was accepted just before this view was adopted may be on its way to the disk.
+    await records.flush()
     for (const name of records.damaged.keys()) {
       await start(name)
     }

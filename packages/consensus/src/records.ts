@@ -44,6 +44,7 @@ export class Records {
   /** The least recently used one first. */
   readonly #open = new Map<RegisterName, OpenRecord>()
   readonly #damaged = new Map<RegisterName, number>()
+  readonly #running = new Set<Promise<void>>()
   #bytes = 0
   /** Registers here, once they have been counted. */
   count = 0
@@ -120,6 +121,7 @@ export class Records {
   ): Promise<void> {
     const operations = changes.flatMap(({ before, entry }) => this.#operationsOf(entry, before))
     const saving = this.#init.store.write(operations, { sync: true })
+    this.#running.add(saving)
     for (const { entry } of changes) {
       entry.users++
       entry.saving = saving
@@ -135,6 +137,7 @@ export class Records {
       })
       throw error
     } finally {
+      this.#running.delete(saving)
       for (const { entry } of changes) {
         if (entry.saving === saving) {
           entry.saving = undefined
@@ -142,6 +145,14 @@ export class Records {
         this.close(entry)
       }
     }
+  }
+
+  /**
+   * Resolves when all writes that have begun are over, so that {@link names} shows every record that
+   * was changed before.
+   */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#running)
   }
 
   /** Names that are on disk, a page at a time. Deletions that are under way may still show. */

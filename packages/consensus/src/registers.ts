@@ -4,7 +4,8 @@ import type {
   RegisterChange,
   RegisterKey,
   RegisterOptions,
-  RegisterOutcome
+  RegisterOutcome,
+  SelfIdentity
 } from '@murmuration/interface'
 import { slotOf } from '@murmuration/placement'
 import type {
@@ -125,7 +126,7 @@ export class RegistersPeer implements RegistersService {
   #makeParts(): Parts {
     const { clock, membership, random, rpc, store } = this.#components
     const { self } = membership
-    const proposer = `${self.peer}#${self.incarnation}#${this.#mutants.bootNotInBallot === true ? 0 : self.boot}`
+    const proposer = this.#proposerOf(self)
     const records = new Records({
       store: store.sub('registers/'),
       view: () => membership.view?.number ?? 0,
@@ -189,6 +190,17 @@ export class RegistersPeer implements RegistersService {
       return movedReply.encode({ incarnation: self.incarnation, moved })
     })
     return { context, mover, proposers: new Proposers(context, proposersMax), records }
+  }
+
+  /**
+   * Unlike any before: by the boot of this process, and by chance for a second start within it. A
+   * ballot has one value for ever (P1).
+   */
+  #proposerOf({ boot, incarnation, peer }: SelfIdentity): string {
+    const chance = Array.from(this.#components.random.bytes(4), (byte) =>
+      byte.toString(16).padStart(2, '0')
+    )
+    return `${peer}#${incarnation}#${boot}.${chance.join('')}`
   }
 
   readonly #onViews = (): void => {

@@ -1,8 +1,11 @@
 import { createSimulation } from '@murmuration/testkit'
 import { expect, test } from 'vitest'
+import { emptyRecord } from '../src/core/acceptor.ts'
+import { noBallot } from '../src/core/ballot.ts'
 import { homesOf } from '../src/homes.ts'
 import { nameOf } from '../src/core/register-name.ts'
 import { slotOf } from '@murmuration/placement'
+import { Records } from '../src/records.ts'
 import { isSettled, start, startPeer } from './peers.ts'
 import type { Peer } from './peers.ts'
 
@@ -172,6 +175,8 @@ test('a damaged record is put aside, and agreed anew by the others in the next v
   const peers = await start(simulation, ['a', 'b', 'c', 'd'])
   const [a] = peers as [Peer]
   await simulation.wait(a.registers.change(key, () => encoded('kept')))
+  // The last of its replicas may get it after the caller was answered.
+  await simulation.run(50)
   const name = nameOf(key, slotOf(key.id))
   const home = homesOf(a.membership.view!, name.slice(0, 7)).voters.map(({ peer }) => peer)
   const victim = home.find((peer) => peer !== 'a') ?? 'b'
@@ -195,6 +200,39 @@ test('a damaged record is put aside, and agreed anew by the others in the next v
   expect(await simulation.until(isRepaired, 20_000)).toBe(true)
   const after = await simulation.wait(again.registers.read(key))
   expect(after).toMatchObject({ status: 'committed', value: encoded('kept') })
+})
+
+test('registers that are stopped and started again use no ballot twice', async () => {
+  const simulation = createSimulation({ seed: 12 })
+  const peers = await start(simulation, ['a', 'b', 'c'])
+  const [a, b] = peers as [Peer, Peer]
+  for (let at = 1; at <= 10; at++) {
+    await simulation.wait(a.registers.change(key, () => Uint8Array.of(at)))
+    await simulation.wait(a.registers.stop())
+    await simulation.wait(Promise.resolve(a.registers.start()))
+    const read = await simulation.wait(b.registers.read(key))
+    expect(read).toMatchObject({ status: 'committed', value: Uint8Array.of(at) })
+  }
+})
+
+test('a record that is on its way to the disk is not overlooked', async () => {
+  const simulation = createSimulation({ seed: 13, diskMs: [20, 20] })
+  const { store } = simulation.node('a')
+  const records = new Records({ store, view: () => 1, onCorrupt: () => {} })
+  await simulation.wait(
+    (async () => {
+      const entry = await records.open('00001/3//one')
+      records.set(entry, {
+        ...emptyRecord,
+        accepted: { ballot: noBallot, value: undefined, lineage: [] }
+      })
+      const saved = records.save([{ entry, before: undefined }])
+      expect(await records.names(undefined, 'a/', 10)).toEqual([])
+      await records.flush()
+      expect(await records.names(undefined, 'a/', 10)).toEqual(['00001/3//one'])
+      await saved
+    })()
+  )
 })
 
 test('a peer that leaves hands over what only it and a lost disk held', async () => {

@@ -149,7 +149,34 @@ export const acceptsAloneInTheNewView: Scenario = (mutants, simulation) => {
   return value.startsWith('1') ? undefined : `read ${value}: the first change is lost`
 }
 
+/** One half of a majority has lost its record, the other half has left the view. */
+export const losesARecordAndItsHalf: Scenario = (mutants, simulation) => {
+  const script = new Script(mutants, simulation)
+  const { world } = script
+  const [damaged, leaver] = script.peers(0, 2) as [Peer, Peer]
+  world.newView(script.peers(0, 1, 2), script.peers(0, 1, 2))
+  script.run(20)
+  script.drop = (_from, to, request) => request.type === 'accept' && to.index === 1
+  const first = script.append(0, 1)
+  script.run(60)
+  if (first.outcome?.status !== 'committed') {
+    return 'the first change was not agreed'
+  }
+  // Who has left is out of reach for a while, and moves nothing itself.
+  script.drop = (from, to) => from === leaver || to === leaver
+  world.newView(script.peers(0, 1, 3), script.peers(0, 1, 3))
+  world.timeline.runUntil(world.now + 20, () => damaged.disk.view === 2)
+  world.crash(damaged)
+  world.damage(damaged, name)
+  world.start(damaged)
+  script.run(400)
+  script.drop = () => false
+  script.run(400)
+  return expected(script.read(3), '1')
+}
+
 export const scenarios = {
+  losesARecordAndItsHalf,
   restartsBetweenAccepts,
   returnsWithDeletedValue,
   acceptsAloneInTheNewView

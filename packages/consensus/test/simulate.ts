@@ -4,6 +4,7 @@ import { CoreRun } from './core-run.ts'
 import type { CoreRunInit } from './core-run.ts'
 import {
   acceptsAloneInTheNewView,
+  losesARecordAndItsHalf,
   restartsBetweenAccepts,
   returnsWithDeletedValue
 } from './scenarios.ts'
@@ -188,12 +189,6 @@ export const mutants: readonly Mutant[] = [
     { damage: 0.7, crashes: 0.2 }
   ),
   mutant(
-    'damaged-is-moved',
-    'who has lost a record reports only when others have it',
-    { damagedIsMoved: true },
-    [3802347687, 20_000]
-  ),
-  mutant(
     'settle-from-one',
     'everybody who holds records moves them',
     { settleFromOne: true },
@@ -236,6 +231,12 @@ export const mutants: readonly Mutant[] = [
     'what a replica accepted before it was away does not count',
     { trustReturned: true },
     returnsWithDeletedValue
+  ),
+  scripted(
+    'damaged-is-moved',
+    'who has lost a record reports only when others have it',
+    { damagedIsMoved: true },
+    losesARecordAndItsHalf
   ),
   scripted(
     'accepted-is-moved',

@@ -7,13 +7,12 @@ import { Proposer } from '../src/core/proposer.ts'
 import type { Step } from '../src/core/proposer.ts'
 import type { Vote } from '../src/core/messages.ts'
 import type { AcceptorState, Ballot, Decision } from '../src/core/records.ts'
+import { isMajority } from '../src/core/quorum.ts'
 import { standardRules } from '../src/core/rules.ts'
 import type { Rules } from '../src/core/rules.ts'
 
 const number = 2
 const stepsMax = 160
-/** Attempts at the end, when nothing fails any more: the first one may meet a higher promise. */
-const quietAttempts = 4
 
 type Phase = 'prepare' | 'accept'
 type BareVote = Omit<Vote, 'standing'>
@@ -38,6 +37,8 @@ type Message =
 
 interface Voter {
   readonly name: string
+  /** Of its disk: a wiped one has a higher number, and is no acceptor of this view any more. */
+  incarnation: number
   boot: number
   acceptor: Acceptor
   proposer: Proposer
@@ -46,8 +47,8 @@ interface Voter {
 
 /**
  * One instance of agreement without anything around it: the acceptors and proposers of one view,
- * whose messages are lost, doubled and overtaken, and who restart with what they had stored. A run
- * costs a fraction of a millisecond, so that a million of them look at the heart of the protocol.
+ * whose messages are lost, doubled and overtaken, and who restart with what they had stored, or as
+ * somebody else with nothing. A run costs a fraction of a millisecond, so that a million of them look at the heart of the protocol.
  * At most one next view is ever decided; and one is, once nothing fails any more.
  */
 export async function runBallots(
@@ -93,6 +94,7 @@ class Ballots {
     }
     this.#voters = names.map((name) => ({
       name,
+      incarnation: 1,
       boot: 1,
       acceptor: new Acceptor(undefined),
       proposer: new Proposer(`${name}#1#1`, rules),
@@ -116,8 +118,7 @@ class Ballots {
 
   calm(): void {
     this.#messages = []
-    for (let attempt = 0; attempt < quietAttempts; attempt++) {
-      const voter = this.#voter()
+    for (const voter of this.#voters.filter((one) => one.incarnation === 1)) {
       voter.proposer.fail(this.#now, 0)
       this.#attempt(voter)
       while (this.#messages.length > 0) {
@@ -131,6 +132,9 @@ class Ballots {
 
   /** A voter proposes to go on without one of the others. */
   #attempt(voter: Voter): void {
+    if (!this.#isActing(voter)) {
+      return
+    }
     if (voter.proposer.deadline !== undefined) {
       voter.proposer.fail(this.#now, 0)
     }
@@ -159,8 +163,24 @@ class Ballots {
 
   #restart(voter: Voter): void {
     voter.boot++
+    if (this.#random.next() < 0.3 && this.#mayLose(voter)) {
+      voter.incarnation++
+      voter.stored = undefined
+    }
+    const name = `${voter.name}#${voter.incarnation}#${voter.boot}`
     voter.acceptor = new Acceptor(voter.stored)
-    voter.proposer = new Proposer(`${voter.name}#1#${voter.boot}`, this.#rules)
+    voter.proposer = new Proposer(name, this.#rules)
+  }
+
+  /** A majority keeps its disks, or nothing could be decided. */
+  #mayLose(voter: Voter): boolean {
+    const left = this.#voters.filter((one) => one.incarnation === 1 && one !== voter)
+    return isMajority(this.#view, new Set(left.map(({ name }) => name)))
+  }
+
+  #isActing({ name, incarnation }: Voter): boolean {
+    const member = { peer: name, incarnation: '1' }
+    return this.#rules.isSelf({ peer: name, incarnation: `${incarnation}` }, member)
   }
 
   /** One message, any of those under way. */
@@ -193,6 +213,9 @@ class Ballots {
 
   /** As `Voting` does: what is answered was stored before. */
   #vote(voter: Voter, { phase, ballot, decision }: Message & { type: 'request' }): BareVote {
+    if (!this.#isActing(voter)) {
+      return { status: 'elsewhere' }
+    }
     const answer =
       phase === 'accept' && decision !== undefined
         ? voter.acceptor.accept(number, ballot, decision)

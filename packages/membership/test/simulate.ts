@@ -43,7 +43,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'membership/ballots-forget-promises',
     rule: 'an acceptor keeps its promises over a restart',
-    killingSeed: 649,
+    killingSeed: 29,
     budget: 30_000,
     run: (simulation) => runBallots(simulation, { promisesAreDurable: false })
   },
@@ -55,20 +55,20 @@ export const mutants: readonly Mutant[] = [
     run: (simulation) => runBallots(simulation, { isMajority: isMajorityOfVisible })
   },
   {
+    name: 'membership/ballots-of-the-wiped',
+    rule: 'a wiped peer does not vote under its old name',
+    killingSeed: 91,
+    budget: 5000,
+    run: (simulation) => {
+      return runBallots(simulation, { isSelf: (self, member) => self.peer === member.peer })
+    }
+  },
+  {
     name: 'membership/ballots-ignore-accepted',
     rule: 'a proposer takes up what was accepted before',
     killingSeed: 1,
     budget: 1000,
     run: (simulation) => runBallots(simulation, { takesUpEarlier: false })
-  },
-  {
-    name: 'membership/wiped-votes-again',
-    rule: 'a wiped peer does not vote under its old name',
-    killingSeed: 112,
-    budget: 5000,
-    run: unsafe({ isSelf: (self, member) => self.peer === member.peer }, (init) =>
-      runDuels({ ...init, wiped: 0.5 })
-    )
   },
   {
     name: 'membership/ignores-accepted',

@@ -8,7 +8,7 @@ import type { Kind } from './agents.ts'
 import type { Network, Place } from './network.ts'
 import type { FromPeer, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
 
-const START_MS = 60_000
+const START_MS = 120_000
 const READ_MS = 15_000
 const ERROR_TEXT_MAX = 4_096
 const SCRIPT = fileURLToPath(new URL('peer.ts', import.meta.url))

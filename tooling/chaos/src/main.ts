@@ -18,6 +18,9 @@ import type { Scenario } from './scenarios.ts'
 const KEYS = 6
 const PACE_MS = 200
 
+/** The network of the run under way: an interrupted one leaves no namespaces behind. */
+let current: Network | undefined
+
 const progress = (text: string): void => void process.stderr.write(`${text}\n`)
 
 async function main(): Promise<number> {
@@ -94,9 +97,8 @@ async function one(
   if (missing !== undefined && (needs === 'loss' || needs === 'mounts')) {
     return skipped(scenario, peers, `needs namespaces: ${missing}`)
   }
-  const network: Network =
-    missing === undefined && needs !== 'delay' ? new NamespaceNetwork() : new ProxyNetwork()
-  return runScenario({ scenario, network, peers, keys: KEYS, paceMs: PACE_MS, progress })
+  current = missing === undefined && needs !== 'delay' ? new NamespaceNetwork() : new ProxyNetwork()
+  return runScenario({ scenario, network: current, peers, keys: KEYS, paceMs: PACE_MS, progress })
 }
 
 function skipped(scenario: Scenario, peers: number, reason: string): ScenarioReport {
@@ -125,6 +127,13 @@ function lineOf(report: ScenarioReport): string {
     ...reasons
   ]
   return `${result.padEnd(8)} ${scenario.padEnd(20)} ${parts.join(' · ')}`
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    // The peers end when their launcher is gone.
+    void (current?.close() ?? Promise.resolve()).finally(() => process.exit(130))
+  })
 }
 
 main().then(

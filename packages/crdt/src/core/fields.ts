@@ -144,6 +144,25 @@ export function fieldKey(path: readonly string[], tag: Tag): string {
   return (keys[tag] ??= `${name}\0${String.fromCharCode(tag)}`)
 }
 
+/** By far the most fields are of this kind: what they have in common takes no room in each. */
+class Entries implements EntriesField {
+  readonly key: string
+  readonly path: readonly string[]
+  readonly tag: EntriesTag
+  pending: Set<number> | undefined = undefined
+  entries: readonly Entry[] = noEntries
+
+  constructor(key: string, path: readonly string[], tag: EntriesTag) {
+    this.key = key
+    this.path = path
+    this.tag = tag
+  }
+
+  get shape(): 'entries' {
+    return 'entries'
+  }
+}
+
 export function createField(key: string, path: readonly string[], tag: Tag): Field {
   // Literals without spreading: what is spread and then extended takes a second block of memory.
   const pending = undefined
@@ -172,15 +191,19 @@ export function createField(key: string, path: readonly string[], tag: Tag): Fie
     case tags.presence:
     case tags.baseline:
     case tags.opaque:
-      return { key, path, pending, shape: 'entries', tag, entries: noEntries }
+      return new Entries(key, path, tag)
   }
 }
 
 export function cloneField(field: Field): Field {
   const pending = field.pending === undefined ? undefined : new Set(field.pending)
   switch (field.shape) {
-    case 'entries':
-      return { ...field, pending }
+    case 'entries': {
+      const copy = new Entries(field.key, field.path, field.tag)
+      copy.pending = pending
+      copy.entries = field.entries
+      return copy
+    }
     case 'set': {
       const elements: SetField['elements'] = new Map()
       for (const [key, { value, dots }] of field.elements) {
