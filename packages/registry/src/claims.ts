@@ -1,14 +1,13 @@
+import { AgentRegister, claimed, registerKeyOf, released } from '@murmuration/agent-register'
+import type { Claimant } from '@murmuration/agent-register'
 import type { AbortOptions } from '@libp2p/interface'
 import type {
   AgentRecord,
   Membership,
-  RegisterKey,
   RegisterOutcome,
   Registers,
   Registration
 } from '@murmuration/interface'
-import { AgentRegister, claimed, released } from './core/agent-register.ts'
-import type { Claimant } from './core/agent-register.ts'
 import { defaults } from './defaults.ts'
 import { registrationToWire } from './registration-store.ts'
 
@@ -55,7 +54,7 @@ export class Claims {
 
   async read(agent: AgentRecord, options: AbortOptions): Promise<BallotResult> {
     const timeoutMs = defaults.questionTimeoutMs
-    return resultOf(await this.#registers.read(keyOf(agent), { ...options, timeoutMs }))
+    return resultOf(await this.#registers.read(registerKeyOf(agent), { ...options, timeoutMs }))
   }
 
   async #change(
@@ -73,7 +72,10 @@ export class Claims {
     let result: BallotResult = { status: 'unknown' }
     for (let attempt = 0; attempt < defaults.ballotsMax; attempt++) {
       if (options.signal?.aborted === true) break
-      const outcome = await this.#registers.change(keyOf(agent), change, { ...options, timeoutMs })
+      const outcome = await this.#registers.change(registerKeyOf(agent), change, {
+        ...options,
+        timeoutMs
+      })
       result = resultOf(outcome)
       // To claim or release again what was claimed or released changes nothing.
       const isContended = outcome.status === 'unavailable' && outcome.reason === 'contended'
@@ -81,11 +83,6 @@ export class Claims {
     }
     return result
   }
-}
-
-/** Three replicas for every agent: what is agreed must not hang on one disk. */
-function keyOf({ id, shardKey }: AgentRecord): RegisterKey {
-  return { id, replicas: 3, ...(shardKey === undefined ? {} : { shardKey }) }
 }
 
 function resultOf(outcome: RegisterOutcome): BallotResult {

@@ -13,6 +13,10 @@ export const defaults = Object.freeze({
   ballotsMax: 3,
   /** Hops to an owner that is known further on, for a peer whose view is older. */
   redirectsMax: 3,
+  /** Milliseconds for which a change waits for others, before watchers on other peers are told. */
+  changesDelayMs: 20,
+  /** Changes in one signal to them. */
+  changesPerSignal: 256,
   /** Changes kept for one slow watcher; older ones are dropped. */
   watchQueueMax: 1_024,
   /**

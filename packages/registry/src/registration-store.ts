@@ -18,6 +18,17 @@ export function registrationOf(wire: Infer<typeof registrationShape>): Registrat
   return { ...wire.agent, labels: wire.labels, metadata: wire.metadata }
 }
 
+/** The registration in a register, where there is one that this version can read. */
+export function registrationIn(value: unknown): Registration | undefined {
+  if (value === undefined) return undefined
+  try {
+    return registrationOf(registrationShape.read(value))
+  } catch {
+    // Written by a later version: the claim stands, what it says of the agent does not show.
+    return undefined
+  }
+}
+
 /** What was registered here: in memory, and on disk where there is one. */
 export class RegistrationStore {
   readonly #store: Store | undefined

@@ -1,4 +1,5 @@
 import { TypedEventEmitter } from 'main-event'
+import type { AgentRegister } from '@murmuration/agent-register'
 import type { AbortOptions } from '@libp2p/interface'
 import type {
   AgentDescriptor,
@@ -11,21 +12,19 @@ import type {
   RegistryChange,
   RegistryEvents,
   RpcContext,
-  Subscription,
   UnavailableReason
 } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
 import { claimOutcomeOf } from './claim-outcome.ts'
-import { CHANGE_TYPE, readChange } from './change-signal.ts'
+import { ChangeSignals } from './change-signals.ts'
 import { Claims } from './claims.ts'
-import type { AgentRegister } from './core/agent-register.ts'
 import { LocationCache } from './core/location-cache.ts'
 import { movesBetween } from './core/moves.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
-import { registrationOf, registrationToWire } from './registration-store.ts'
+import { registrationIn, registrationOf, registrationToWire } from './registration-store.ts'
 import { Unregistered } from './unregistered.ts'
 import { watchChanges } from './watching.ts'
 
@@ -51,7 +50,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   readonly #registrations = new Map<string, Registration>()
   readonly #unregistered = new Unregistered()
   readonly #claiming = new Map<string, Promise<ClaimResult>>()
-  #subscription: Subscription | undefined
+  readonly #signals: ChangeSignals
 
   readonly #onView = ({ detail }: MembershipEvents['view']): void => {
     for (const move of movesBetween(detail.previous, detail.view)) {
@@ -65,26 +64,26 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
     const { registers, membership } = components
     this.#claims = registers === undefined ? undefined : new Claims(registers, membership)
+    const { rpc, clock, signals, log } = components
+    this.#signals = new ChangeSignals({ peer: rpc.peer, clock, signals, log }, (change) => {
+      this.#cache.forget(change.id)
+      this.safeDispatchEvent('change', { detail: change })
+    })
     this.#questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
     this.#cache = new LocationCache(init.locationsMax ?? defaults.locationsMax)
   }
 
   start(): void {
-    const { rpc, signals, membership } = this.#components
+    const { rpc, membership } = this.#components
     membership.addEventListener('view', this.#onView)
     rpc.handle(WHERE, (request) => this.#onWhere(request))
     rpc.handle(REMOVE, async (request, context) => this.#onRemove(request, context))
-    this.#subscription = signals?.subscribe(CHANGE_TYPE, (signal, { author }) => {
-      const change = readChange(signal.data)
-      if (change === undefined || author === rpc.peer) return
-      this.#cache.forget(change.id)
-      this.safeDispatchEvent('change', { detail: change })
-    })
+    this.#signals.start()
   }
 
   stop(): void {
     this.#components.membership.removeEventListener('view', this.#onView)
-    this.#subscription?.close()
+    this.#signals.stop()
     this.#components.rpc.unhandle(WHERE)
     this.#components.rpc.unhandle(REMOVE)
   }
@@ -248,9 +247,10 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     }
     const { location, answer, claim } = await this.#locate(agent, options)
     if (location.status === 'not-found') return undefined
-    const told =
-      answer?.registered ?? (claim ?? (await this.#claimOf(agent, options)))?.registration
-    return describeAgent(told === undefined ? (known ?? agent) : registrationOf(told), {
+    const kept = (claim ?? (await this.#claimOf(agent, options)))?.registration
+    const told = answer?.registered
+    const registered = told === undefined ? registrationIn(kept) : registrationOf(told)
+    return describeAgent(registered ?? known ?? agent, {
       location,
       epoch: running ?? answer?.epoch ?? claim?.epoch,
       home
@@ -383,11 +383,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   #announce(type: 'registered' | 'unregistered', id: string, reason: string): void {
     const change: RegistryChange = { type, id, peer: this.#components.rpc.peer, reason }
     this.safeDispatchEvent('change', { detail: change })
-    const sent = this.#components.signals?.publish({ type: CHANGE_TYPE, data: change })
-    // Watchers elsewhere are a courtesy: a lost change costs them a fresh `find`, never correctness.
-    sent?.catch((error: unknown) =>
-      this.#components.log?.(`change not announced: ${String(error)}`)
-    )
+    this.#signals.tell(change)
   }
 }
 

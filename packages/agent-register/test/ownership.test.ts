@@ -1,8 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AgentRegister, claimed, isHeld, released } from '../src/core/agent-register.ts'
-import type { Claimant } from '../src/core/agent-register.ts'
-import { view } from './fake-peers.ts'
+import { AgentRegister, claimed, isHeld, released } from '@murmuration/agent-register'
+import type { Claimant } from '@murmuration/agent-register'
+import type { View } from '@murmuration/interface'
+
+const view: View = {
+  cluster: 'test',
+  number: 7,
+  members: ['a', 'b', 'c'].map((peer) => ({
+    peer,
+    incarnation: 'i',
+    addresses: [],
+    labels: {},
+    weight: 100,
+    since: 1
+  })),
+  tieBreaker: 'a',
+  placement: { hash: 'sha256-hrw-1', slots: 16_384, zoneLabel: 'zone' }
+}
 
 const at = (number: number, peers: readonly string[] = ['a', 'b', 'c']): Claimant['view'] => ({
   ...view,
@@ -50,16 +65,13 @@ describe('the register of an agent', () => {
   })
 
   it('keeps strong state and registration through claims, and drops the latter when released', () => {
-    const registration = {
-      agent: { id: 'x', placement: 'hash', replicas: 3 },
-      labels: { k: 'v' },
-      metadata: {}
-    } as const
-    const before = of('a', 7, { sessions: { s: 1 }, data: [1, 2], registration })
+    const registration = { labels: { k: 'v' } }
+    const data = { version: 3, forgotten: 0, value: Uint8Array.of(1) }
+    const before = of('a', 7, { data, registration })
     const after = claimed(before, by('b', 8, { view: at(8, ['b']) }), undefined)
-    expect(after).toMatchObject({ owner: 'b', sessions: { s: 1 }, data: [1, 2], registration })
+    expect(after).toMatchObject({ owner: 'b', data, registration })
     const gone = released(after)
-    expect(gone).toMatchObject({ status: 'released', sessions: { s: 1 }, data: [1, 2] })
+    expect(gone).toMatchObject({ status: 'released', data })
     expect(gone).not.toHaveProperty('registration')
     expect(AgentRegister.decode(AgentRegister.encode(gone ?? before))).toEqual(gone)
   })
