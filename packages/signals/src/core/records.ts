@@ -96,9 +96,9 @@ const checksumBytes = 4
  * FNV-1a (Fowler, Noll, Vo) over 32 bits: each step is reversible, so that no change of a single byte
  * goes unseen. Against accidents only; authors are proven by signatures.
  */
-function checksum(bytes: Uint8Array): number {
+function checksum(value: Uint8Array): number {
   let hash = 0x811c9dc5
-  for (const byte of bytes) {
+  for (const byte of value) {
     hash = Math.imul(hash ^ byte, 0x01000193)
   }
   return hash >>> 0

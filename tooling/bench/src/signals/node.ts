@@ -14,7 +14,7 @@ import { createLibp2p } from 'libp2p'
 /** `signals`: the bus with a log on disk. `plain`: gossipsub as it comes, each message signed. */
 export type Kind = 'signals' | 'plain'
 
-export const topic = 'bench'
+const topic = 'bench'
 const type = 'bench.tick'
 export const payloadBytes = 200
 
