@@ -50,7 +50,7 @@ const LOG_MAX = 200
 /** Stops on the side that cannot decide. */
 export const ledger = define('ledger', 'pause-minority')
 /** Goes on everywhere, where copies can be had. */
-export const board = define('board', 'continue-all')
+const board = define('board', 'continue-all')
 
 export type Kind = 'ledger' | 'board'
 export const agentTypes = { ledger, board } as const

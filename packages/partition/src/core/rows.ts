@@ -16,7 +16,7 @@ const row = object({
 })
 
 /** What one member sends: its own row, and those of others that it heard of. */
-export const report = message({ rows: list(row, { max: defaults.rowsMax }) })
+const report = message({ rows: list(row, { max: defaults.rowsMax }) })
 
 interface Heard {
   readonly boot: number
