@@ -15,7 +15,10 @@ export interface FaultRow {
   readonly outcomes: Readonly<Record<string, number>>
   /** 95th percentile of the time until a failed call failed, in ms, from the second second on. */
   readonly failureMs: number
-  /** Calls answered by an open circuit: their median time in ms; undefined if there was none. */
+  /**
+   * Calls answered by an open circuit: the time of the fastest tenth in ms, because the others also
+   * wait for a processor of a busy machine; undefined if there was none.
+   */
   readonly openCircuitMs: number | undefined
   /** From the end of the fault to the first good call, in ms; undefined where it does not end. */
   readonly recoveryMs: number | undefined
@@ -173,14 +176,14 @@ async function measure(
   const samples: Record<'faulty' | 'other', Sample[]> = { faulty: [], other: [] }
   const call = async (to: 'faulty' | 'other', method: string): Promise<void> => {
     const { peer } = to === 'faulty' ? faulty : healthy
+    // A machine that is busy with other things must not fail the calls to the healthy one.
+    const timeoutMs = to === 'faulty' ? 400 : 5_000
     const at = performance.now()
     const sample = (outcome: string, isOpen = false): void => {
       samples[to].push({ at, ms: performance.now() - at, outcome, isOpen })
     }
     await guard
-      .run(peer, method, () =>
-        client.rpc.call(peer, method, new Uint8Array(64), { timeoutMs: 400 })
-      )
+      .run(peer, method, () => client.rpc.call(peer, method, new Uint8Array(64), { timeoutMs }))
       .then(() => sample('answered'))
       .catch((error: Error) => sample(error.name, guard.isOpenCircuit(error)))
   }
@@ -229,7 +232,7 @@ function rowOf(
       failed.map(({ ms }) => ms),
       0.95
     ),
-    openCircuitMs: open.length === 0 ? undefined : percentile(open, 0.5),
+    openCircuitMs: open.length === 0 ? undefined : percentile(open, 0.1),
     recoveryMs: recovered === undefined ? undefined : recovered - ended,
     othersMs: percentile(
       others.map(({ ms }) => ms),
