@@ -34,6 +34,10 @@ function show(fault: string, times: Times): void {
 /** Suspected by one, out of the view of all, replaceable for all. */
 async function measure(times: Times, victim: MemberProcess): Promise<void> {
   const others = group.others(victim)
+  for (const { sees } of others) {
+    // What was seen of it in an earlier view is over, and nobody says so.
+    sees.delete(victim.peer)
+  }
   const from = performance.now()
   const since = (): number => performance.now() - from
   const isSeen = (): boolean =>
