@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { readsOfRun, runSessions } from './session-run.ts'
 
 const first = Number(process.env['STATE_FIRST'] ?? 1)
-const count = Number(process.env['STATE_SEEDS'] ?? 8)
+const count = Number(process.env['STATE_SEEDS'] ?? 4)
 
 // `STATE_SEEDS=620` for more than 100,000 reads.
 test('sessions keep their guarantees while they hop between replicas', async () => {
