@@ -3,7 +3,7 @@ import type { PeerLoad } from './core/load.ts'
 import { defaults } from './defaults.ts'
 import type { AgentComponents } from './index.ts'
 
-export const LOAD = 'agent.load'
+const LOAD = 'agent.load'
 
 const LoadRequest = message({})
 const LoadReply = message({

@@ -28,7 +28,7 @@ export interface AgentNeeds {
 /** At this lag, in milliseconds, a peer counts as fully loaded. */
 const LAG_FULL_MS = 200
 /** By so much another peer must be less loaded before an agent is placed there: else loads chase each other. */
-export const LOAD_MARGIN = 0.15
+const LOAD_MARGIN = 0.15
 
 /** Whether a peer has the labels and the room that an agent needs. */
 export function fits({ labels, resources }: AgentNeeds, load: PeerLoad): boolean {
@@ -40,7 +40,7 @@ export function fits({ labels, resources }: AgentNeeds, load: PeerLoad): boolean
 }
 
 /** How loaded a peer is, 0 to 1 and above: by whatever it has least of. */
-export function scoreOf({ cpu, memory, lagMs, agents, agentsMax }: PeerLoad): number {
+function scoreOf({ cpu, memory, lagMs, agents, agentsMax }: PeerLoad): number {
   return Math.max(cpu, memory, lagMs / LAG_FULL_MS, agents / agentsMax)
 }
 

@@ -101,9 +101,9 @@ export const placement: Shape<PlacementParameters> = object({
 
 const revoked: Shape<readonly string[]> = list(name, { max: revokedMax })
 
-export const revocations: Shape<Revocations> = object({ peers: revoked, serials: revoked })
+const revocations: Shape<Revocations> = object({ peers: revoked, serials: revoked })
 
-export const forcedMark: Shape<ForcedMark> = object({
+const forcedMark: Shape<ForcedMark> = object({
   view: count,
   base: count,
   by: name,

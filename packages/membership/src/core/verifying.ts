@@ -14,7 +14,7 @@ export function follows(before: number, { view, forced }: Decision): boolean {
  * before is not known here, because this peer is new or was away while others settled, the word of
  * the admitted member that gave the view has to do.
  */
-export function isVerified(before: View | undefined, decision: Decision, rules: Rules): boolean {
+function isVerified(before: View | undefined, decision: Decision, rules: Rules): boolean {
   const { view, proof, forced } = decision
   if (!rules.verifiesDecisions || forced !== undefined || before?.number !== view.number - 1) {
     return true
