@@ -112,6 +112,7 @@ function skipped(scenario: Scenario, peers: number, reason: string): ScenarioRep
     seconds: [],
     marks: [],
     operations: { ok: 0, failed: 0, unknown: 0 },
+    errors: {},
     before: 0,
     heals: 0
   }

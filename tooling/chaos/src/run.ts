@@ -32,6 +32,8 @@ export interface ScenarioReport {
   readonly seconds: readonly Second[]
   readonly marks: readonly Mark[]
   readonly operations: Readonly<Record<'ok' | 'failed' | 'unknown', number>>
+  /** How often operations ended with which error. */
+  readonly errors: Readonly<Record<string, number>>
   /** Operations per second before the first mark. */
   readonly before: number
   /** Milliseconds from the first mark until agents of the side that goes on served again, p95. */
@@ -104,6 +106,7 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
       seconds: secondsOf(herd.operations, began),
       marks,
       operations: countsOf(herd.operations),
+      errors: errorsOf(herd.operations),
       before: 0,
       heals: herd.heals.length
     }
@@ -170,6 +173,7 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     seconds: secondsOf(operations, began),
     marks,
     operations: countsOf(operations),
+    errors: errorsOf(operations),
     before,
     ...(servedAgainMs === undefined ? {} : { servedAgainMs: served }),
     availability,
@@ -232,6 +236,14 @@ function countsOf(operations: readonly Operation[]): ScenarioReport['operations'
   const count = (outcome: Operation['outcome']): number =>
     operations.filter((operation) => operation.outcome === outcome).length
   return { ok: count('ok'), failed: count('failed'), unknown: count('unknown') }
+}
+
+function errorsOf(operations: readonly Operation[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { error } of operations) {
+    if (error !== undefined) counts[error] = (counts[error] ?? 0) + 1
+  }
+  return counts
 }
 
 function secondsOf(operations: readonly Operation[], began: number): Second[] {
