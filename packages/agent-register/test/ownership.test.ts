@@ -59,6 +59,14 @@ describe('the register of an agent', () => {
     expect(isHeld(of('b', 7), by('a', 8, { placed: 'b' }))).toBe(true)
   })
 
+  it('is held by a claim that is on its way, whatever views come in between', () => {
+    const claiming = of('b', 7, { status: 'claiming' })
+    expect(isHeld(claiming, by('c', 9, { placed: 'a' }))).toBe(true)
+    expect(isHeld(claiming, by('b', 9, { placed: 'b' }))).toBe(false)
+    expect(isHeld(claiming, by('c', 9, { view: at(9, ['a', 'c']) }))).toBe(false)
+    expect(isHeld(released(claiming), by('c', 9))).toBe(false)
+  })
+
   it('gives nothing to who is behind, so that epochs only rise', () => {
     expect(isHeld(of('a', 9), by('b', 7))).toBe(true)
     expect(isHeld(of('a', 9, { status: 'released' }), by('b', 7))).toBe(true)

@@ -32,7 +32,7 @@ export class Claims {
     this.#membership = membership
   }
 
-  /** Claims for this peer; undefined without a view. */
+  /** Claims for this peer: `claimed` where the view has brought the agent, else on its way. */
   async claim(
     agent: AgentRecord,
     placed: string | undefined,
@@ -45,7 +45,20 @@ export class Claims {
     const epoch = { view: view.number, boot }
     const claimant: Claimant = { peer, incarnation, epoch, view, placed }
     const wire = registration === undefined ? undefined : registrationToWire(registration)
-    return this.#change(agent, (current) => claimed(current, claimant, wire), options)
+    const status = placed === peer ? 'claimed' : 'claiming'
+    return this.#change(
+      agent,
+      (current) => claimed(current, claimant, wire ?? current?.registration, status),
+      options
+    )
+  }
+
+  /** Ends a claim of this peer, and of nobody else. */
+  giveUp(agent: AgentRecord): Promise<BallotResult> {
+    const { peer, incarnation } = this.#membership.self
+    const isOwn = (current: AgentRegister | undefined): boolean =>
+      current?.owner === peer && current.incarnation === incarnation
+    return this.#change(agent, (current) => (isOwn(current) ? released(current) : current), {})
   }
 
   release(agent: AgentRecord, options: AbortOptions): Promise<BallotResult> {
@@ -90,6 +103,7 @@ function resultOf(outcome: RegisterOutcome): BallotResult {
   const { previous, value } = outcome
   const before = previous === undefined ? undefined : AgentRegister.decode(previous)
   const register = value === undefined ? undefined : AgentRegister.decode(value)
-  const isEnd = before?.status === 'claimed' && register?.status === 'released'
+  const isEnd =
+    before !== undefined && before.status !== 'released' && register?.status === 'released'
   return { status: 'committed', register, ...(isEnd ? { released: before } : {}) }
 }

@@ -129,6 +129,14 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     if (owner !== this.#components.rpc.peer) {
       const failed = await this.#bringHere(agent, options)
       if (failed !== undefined) return failed
+      const placed = this.#components.placement()?.ownerOf(agent)?.peer
+      // Somebody may have moved it on, or taken it out of the registry, while it was on its way.
+      if (placed !== this.#components.rpc.peer) {
+        await this.#claims?.giveUp(agent)
+        return { status: 'unknown' }
+      }
+      const late = await this.#ballot(agent, placed, registration, options)
+      if (late !== undefined) return late
     }
     return this.#begin(agent, options)
   }
@@ -160,7 +168,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
       await control?.propose({ move }, { ...options, timeoutMs: defaults.ballotTimeoutMs })
     } catch (error) {
       log?.(`${agent.id} was claimed and could not be moved here: ${String(error)}`)
-      await this.#claims?.release(agent, {})
+      await this.#claims?.giveUp(agent)
       if (options.signal?.aborted === true) throw error
       return unavailable('no-quorum')
     }

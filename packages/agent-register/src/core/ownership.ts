@@ -25,8 +25,9 @@ export function isHeld(current: AgentRegister | undefined, claimant: Claimant): 
   if (epoch.view > number) return true
   if (status === 'released') return false
   if (!members.some((one) => one.peer === owner && one.incarnation === incarnation)) return false
-  // A later view gave the agent to somebody else: what was claimed under the older one is over. A
-  // claim under this very view is on its way to a view of its own.
+  // Other views may come before the one that it waits for: until it arrives or gives up, it stands.
+  if (status === 'claiming') return true
+  // A later view gave the agent to somebody else: what was claimed under the older one is over.
   return claimant.placed === owner || epoch.view >= number
 }
 
@@ -34,7 +35,8 @@ export function isHeld(current: AgentRegister | undefined, claimant: Claimant): 
 export function claimed(
   current: AgentRegister | undefined,
   claimant: Claimant,
-  registration: AgentRegister['registration'] = current?.registration
+  registration: AgentRegister['registration'] = current?.registration,
+  status: 'claimed' | 'claiming' = 'claimed'
 ): AgentRegister | undefined {
   if (isHeld(current, claimant)) return current
   const { peer: owner, incarnation, epoch } = claimant
@@ -43,7 +45,7 @@ export function claimed(
     owner,
     incarnation,
     epoch: { view: epoch.view, boot: epoch.boot },
-    status: 'claimed',
+    status,
     ...(registration === undefined ? {} : { registration })
   }
 }

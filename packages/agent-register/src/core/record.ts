@@ -25,8 +25,11 @@ export const AgentRegister = message({
   owner: text({ max: 256 }),
   incarnation: text({ max: 256 }),
   epoch: object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) }),
-  /** `released`: its owner gave it up; the epoch stays, so that later ones are greater. */
-  status: oneOf('claimed', 'released'),
+  /**
+   * `claiming`: a view that brings the agent to the claimant is on its way. `released`: its owner gave
+   * it up; the epoch stays, so that later ones are greater.
+   */
+  status: oneOf('claimed', 'claiming', 'released'),
   /** What the registry keeps of the agent. */
   registration: optional(anything()),
   /** The updates that may still be asked for again, by session; the longest unused first. */
