@@ -145,6 +145,6 @@ function wait(ms: number): Promise<void> {
 export const scaling: Bench = {
   name: 'scaling',
   summary: `CPU per operation at ${SIZES.join(', ')} peer processes, at the same total rate`,
-  timeLimitMs: 600_000,
+  timeLimitMs: 300_000,
   run
 }
