@@ -132,19 +132,34 @@ function wrap(
       help: 'Connections by the outcome of their admission'
     }
   )
-  const run = (
+  const run = async (
     side: 'dialler' | 'listener',
+    below: MessageStream,
     secure: (options: SecureConnectionOptions) => Promise<SecuredConnection>,
     options: SecureConnectionOptions
-  ): Promise<SecuredConnection> => admit(side, secure, options, door, { log, outcomes })
+  ): Promise<SecuredConnection> => {
+    const secured = await admit(side, secure, options, door, { log, outcomes })
+    // The rest stays as it is: tls and noise may have agreed on the muxer already.
+    return { ...secured, connection: gatherWrites(secured.connection, below) }
+  }
   const encrypter = {
     protocol: `${admissionPrefix}${inner.protocol}`,
     [Symbol.toStringTag]: '@murmuration/identity',
     [serviceCapabilities]: ['@libp2p/connection-encryption'],
     secureInbound: (connection: MessageStream, options: SecureConnectionOptions = {}) =>
-      run('listener', (bounded) => inner.secureInbound(sendWhole(connection), bounded), options),
+      run(
+        'listener',
+        connection,
+        (bounded) => inner.secureInbound(sendWhole(connection), bounded),
+        options
+      ),
     secureOutbound: (connection: MessageStream, options: SecureConnectionOptions = {}) =>
-      run('dialler', (bounded) => inner.secureOutbound(sendWhole(connection), bounded), options)
+      run(
+        'dialler',
+        connection,
+        (bounded) => inner.secureOutbound(sendWhole(connection), bounded),
+        options
+      )
   }
   return encrypter
 }
@@ -200,8 +215,7 @@ async function pass(
     certificate = await credentials.verify(result.shown, remotePeer)
   }
   door.admitted.add(certificate, result.shown, result.connection)
-  // The rest stays as it is: tls and noise may have agreed on the muxer already.
-  return { ...secured, connection: gatherWrites(result.connection) }
+  return { ...secured, connection: result.connection }
 }
 
 /** The word in parentheses of our messages, which is what survives libp2p's own error. */

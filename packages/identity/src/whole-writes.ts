@@ -18,8 +18,11 @@ export function sendWhole(connection: MessageStream): MessageStream {
  * Gathers what the muxer sends in one turn of the event loop, after the microtasks of that turn, into
  * one piece, which is encrypted and written once: a frame's header and its data, the frames of
  * several streams, an answer and the muxer's own frame for what it answers.
+ *
+ * `below` is the connection underneath the encryption. libp2p closes that one by itself, right after
+ * the last word of the muxer, which has to be on its way by then: else the end is no end but an error.
  */
-export function gatherWrites(connection: MessageStream): MessageStream {
+export function gatherWrites(connection: MessageStream, below: MessageStream): MessageStream {
   const send = connection.send.bind(connection)
   const close = connection.close.bind(connection)
   let gathered: Data[] = []
@@ -51,6 +54,13 @@ export function gatherWrites(connection: MessageStream): MessageStream {
     flush()
     closing = true
     await close(options)
+  }
+  const closeBelow = below.close.bind(below)
+  below.close = async (options) => {
+    flush()
+    // The encryption takes no longer than this turn.
+    await new Promise<void>((resolve) => endOfTurn(resolve))
+    await closeBelow(options)
   }
   return connection
 }

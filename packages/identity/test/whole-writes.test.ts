@@ -4,8 +4,9 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it } from 'vitest'
 import { gatherWrites, sendWhole } from '../src/whole-writes.ts'
 
-/** A connection that tells what was sent on it. */
+/** A connection, the one that it runs over, and what was sent on it. */
 function open() {
+  const [below] = multiaddrConnectionPair()
   const [connection, far] = multiaddrConnectionPair()
   const sent: unknown[] = []
   const send = connection.send.bind(connection)
@@ -13,7 +14,7 @@ function open() {
     sent.push(data instanceof Uint8Array ? [...data] : data)
     return send(data)
   }
-  return { connection, far, sent }
+  return { below, connection, far, sent }
 }
 
 describe('writes', () => {
@@ -26,8 +27,8 @@ describe('writes', () => {
   })
 
   it('of one turn leave together, those of microtasks included, and in order', async () => {
-    const { connection, sent } = open()
-    const gathered = gatherWrites(connection)
+    const { below, connection, sent } = open()
+    const gathered = gatherWrites(connection, below)
     gathered.send(Uint8Array.of(1))
     queueMicrotask(() => void Promise.resolve().then(() => gathered.send(Uint8Array.of(3))))
     gathered.send(new Uint8ArrayList(Uint8Array.of(2), Uint8Array.of(2)))
@@ -38,15 +39,15 @@ describe('writes', () => {
   })
 
   it('do not gather without end', () => {
-    const { connection, sent } = open()
-    const gathered = gatherWrites(connection)
+    const { below, connection, sent } = open()
+    const gathered = gatherWrites(connection, below)
     for (let at = 0; at < 10; at++) gathered.send(new Uint8Array(16_384))
     expect(sent.length).toBe(2)
   })
 
   it('leave before the connection is closed, and are refused afterwards', async () => {
-    const { connection, far, sent } = open()
-    const gathered = gatherWrites(connection)
+    const { below, connection, far, sent } = open()
+    const gathered = gatherWrites(connection, below)
     far.addEventListener('message', () => undefined)
     gathered.send(Uint8Array.of(1))
     await gathered.close()
@@ -55,9 +56,20 @@ describe('writes', () => {
     await turn()
   })
 
+  it('leave before the connection underneath is closed', async () => {
+    const { below, connection, sent } = open()
+    const gathered = gatherWrites(connection, below)
+    gathered.send(Uint8Array.of(1))
+    const closing = below.close()
+    expect(sent).toEqual([[1]])
+    expect(below.status).toBe('open')
+    await closing
+    expect(below.status).not.toBe('open')
+  })
+
   it('are dropped with a connection that is aborted', async () => {
-    const { connection, sent } = open()
-    const gathered = gatherWrites(connection)
+    const { below, connection, sent } = open()
+    const gathered = gatherWrites(connection, below)
     gathered.send(Uint8Array.of(1))
     gathered.abort(new Error('cut'))
     await turn()
