@@ -41,7 +41,7 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
-  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }),
+  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
   }),
@@ -93,11 +93,11 @@ function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   }
 }
 
-function strong(name: string, rule: string, broken: Mutants): Mutant {
+function strong(name: string, rule: string, broken: Mutants, killingSeed = 1): Mutant {
   return {
     name: `state/strong-${name}`,
     rule,
-    killingSeed: 1,
+    killingSeed,
     budget: 20,
     run: (simulation) => runStrong(simulation, { mutants: broken })
   }
