@@ -30,7 +30,7 @@ const UPDATES_PER_AGENT = 200
 const AGENTS = 100
 const ATTEMPT_MS = 10_000
 const GIVE_UP_MS = 90_000
-const WHOLE_MS = 120_000
+const WHOLE_MS = 60_000
 const READS_AT_ONCE = 16
 /** Copies of a loss are made before the next one: two losses at once are not promised. */
 const PAUSE_MS = 1_000

@@ -47,7 +47,7 @@ export interface ScenarioReport {
 const BEFORE_MIN = 10
 const WARM_MS = 5_000
 const AFTER_MS = 4_000
-const WHOLE_MS = 120_000
+const WHOLE_MS = 60_000
 /** A side that cannot decide may acknowledge until it knows: suspicion, silence, and a round. */
 const PAUSE_MS = 8_000
 

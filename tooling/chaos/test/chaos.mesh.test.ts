@@ -30,7 +30,7 @@ describe('a cluster of real processes', () => {
     expect(report.reasons.filter((reason) => !reason.includes('before the fault'))).toEqual([])
     expect(report.findings).toMatchObject({ lost: [], doubled: [], resurrected: [], unequal: [] })
     expect(report.operations.ok).toBeGreaterThan(100)
-  }, 300_000)
+  }, 180_000)
 
   it('loses nothing when every peer in turn is killed and its disk wiped, over proxies', async () => {
     const network = new ProxyNetwork()
@@ -39,5 +39,5 @@ describe('a cluster of real processes', () => {
     expect(report.doubled).toEqual([])
     expect(report.wiped).toEqual([1, 2, 3])
     expect(report.acknowledged).toBeGreaterThanOrEqual(300)
-  }, 420_000)
+  }, 240_000)
 })
