@@ -87,3 +87,8 @@ test('the same seed gives the same run of all layers, with faults', async () => 
   }
   expect(await run()).toEqual(await run())
 })
+
+test('a call that outlives its deadline is found', async () => {
+  const run = runAllLayers(createSimulation({ seed: 11 }), { missesAnswer: true })
+  await expect(run).rejects.toThrow(/t0 of . through p\d outlives its deadline/)
+})
