@@ -17,6 +17,8 @@ export interface Mutants {
   readonly lowerDotStands?: boolean
   /** The higher dot stands, but known keys are not stamped again before they are acknowledged. */
   readonly noRestamp?: boolean
+  /** What a client says that it has passed counts at once. */
+  readonly foldUnasked?: boolean
   /** Replicas acknowledge also under a view older than their own. */
   readonly acknowledgeAnyView?: boolean
   /** Dots are named by peer and incarnation only, so a restarted owner issues some again. */
