@@ -251,7 +251,7 @@ export class MembershipService
     }
     const config = { ...this.#settings, self, random, rules: this.#rules }
     const machine = new Machine(config, stored, clock.monotonic())
-    this.#wire.handleAll((from, sent, signal) => this.#serve(from, sent, signal))
+    this.#wire.handleAll((from, sent) => this.#serve(from, sent))
     discovery?.addEventListener('connected', this.#onConnected)
     discovery?.addEventListener('disconnected', this.#onDisconnected)
     this.#engine.begin(machine)
@@ -350,7 +350,8 @@ export class MembershipService
     }
   }
 
-  #serve(from: string, sent: Sent, signal: AbortSignal): Promise<Answered> {
+  /** Every request is answered once its batch is durable, so the backlog bounds who waits. */
+  #serve(from: string, sent: Sent): Promise<Answered> {
     if (this.#engine.isStuck) {
       throw new OverloadedError('the store of this peer refuses writes')
     }
@@ -360,7 +361,6 @@ export class MembershipService
     const id = this.#nextAnswer++
     return new Promise((resolve) => {
       this.#answers.set(id, resolve)
-      signal.addEventListener('abort', () => this.#answers.delete(id), { once: true })
       this.#engine.enter((machine, now) => machine.asked(id, from, sent, now))
     })
   }
