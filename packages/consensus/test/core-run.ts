@@ -1,10 +1,11 @@
-import type { Simulation } from '@murmuration/testkit'
+import { createHistory } from '@murmuration/testkit'
+import type { PendingOperation, Simulation } from '@murmuration/testkit'
 import type { RegisterOutcome } from '@murmuration/interface'
 import type { Mutants } from '../src/core/mutants.ts'
 import { CoreWorld } from './core-world.ts'
 import type { Conditions, Peer } from './core-world.ts'
-import { isLinearizable } from './wgl.ts'
-import type { RegisterCall } from './wgl.ts'
+import { assertRegisters } from './register-history.ts'
+import type { RegisterHistory, RegisterInput } from './register-history.ts'
 
 const faultsMs = 1600
 const operationMs = 400
@@ -41,8 +42,13 @@ export interface CoreRunInit {
 
 interface Register {
   readonly name: string
-  readonly calls: RegisterCall[]
   values: number
+}
+
+/** An operation under way. */
+interface Call {
+  readonly input: RegisterInput
+  readonly pending: PendingOperation<string>
 }
 
 /** One run: clients change registers through crashes, pauses, splits, wiped disks and new views. */
@@ -53,7 +59,7 @@ export class CoreRun {
   #faults = true
   #issued = 0
   #open = 0
-  #order = 0
+  readonly #history: RegisterHistory = createHistory<RegisterInput, string>()
   readonly #counts = { committed: 0, unknown: 0, unavailable: 0 }
   readonly #strikes: number
   readonly #deletions: boolean
@@ -78,7 +84,7 @@ export class CoreRun {
       log: isTraced ? (line) => simulation.log(`${this.#world.now.toFixed(2)} ${line()}`) : () => {}
     })
     this.#init = init
-    this.#registers = names.map((name) => ({ name, calls: [], values: 0 }))
+    this.#registers = names.map((name) => ({ name, values: 0 }))
     this.#strikes = init.strikes ?? pick([0, 0, 0.1, 0.3])
     this.#deletions = init.deletions ?? random() < 0.3
   }
@@ -94,12 +100,7 @@ export class CoreRun {
     const total = this.#init.operations ?? 40
     world.timeline.runUntil(faultsMs, () => this.#issued >= total && this.#open === 0)
     this.#recover()
-    for (const { calls, name } of this.#registers) {
-      const verdict = isLinearizable(calls)
-      if (verdict !== true) {
-        throw new Error(`${name} is ${verdict === false ? 'not linearizable' : 'undecided'}`)
-      }
-    }
+    assertRegisters(this.#history)
     return { ...this.#counts, views: world.views.length, events: world.timeline.events }
   }
 
@@ -159,12 +160,6 @@ export class CoreRun {
   #operate(peer: Peer, register: Register, done: () => void): void {
     const world = this.#world
     const kind = world.random()
-    // The two halves of a moment: a call at the time of a return comes after it.
-    const call: RegisterCall & { ret: number } = {
-      call: this.#moment(),
-      ret: Infinity,
-      apply: (value) => value
-    }
     let change: ((value: Uint8Array | undefined) => Uint8Array | undefined) | undefined
     let apply = (value: string): string => value
     if (kind < 0.4) {
@@ -181,8 +176,9 @@ export class CoreRun {
       change = (value) => Uint8Array.of(...(value ?? []), element)
       apply = (value) => (value === '' ? String(element) : `${value},${element}`)
     }
-    const entry: RegisterCall = { ...call, apply }
     const isRead = change === undefined
+    const input: RegisterInput = { apply }
+    const pending = this.#history.invoke(peer.name, register.name, input)
     let isOver = false
     const operation = world.propose(peer, register.name, change, (outcome) => {
       if (isOver) {
@@ -190,10 +186,11 @@ export class CoreRun {
       }
       isOver = true
       this.#open--
-      this.#record(register, entry, isRead, outcome)
+      this.#record(register, { input, pending }, outcome)
       done()
     })
     if (operation === undefined) {
+      pending.failed()
       done()
       return
     }
@@ -208,34 +205,27 @@ export class CoreRun {
         // Its peer died: nobody will ever tell.
         isOver = true
         this.#open--
-        this.#record(register, entry, isRead, { status: 'unknown' })
+        this.#record(register, { input, pending }, { status: 'unknown' })
         done()
       }
     })
   }
 
-  #moment(): number {
-    this.#order++
-    return this.#order
-  }
-
   #record(
     register: Register,
-    entry: RegisterCall,
-    isRead: boolean,
+    { input: { apply }, pending }: Call,
     outcome: RegisterOutcome
   ): void {
     this.#counts[outcome.status]++
     this.#world.log(
       () =>
-        `${register.name} ${entry.apply('…')}: ${outcome.status} ${outcome.status === 'committed' ? (outcome.previous?.join(',') ?? '') : ''}`
+        `${register.name} ${apply('…')}: ${outcome.status} ${outcome.status === 'committed' ? (outcome.previous?.join(',') ?? '') : ''}`
     )
     if (outcome.status === 'committed') {
-      entry.ret = this.#moment()
-      entry.found = outcome.previous?.join(',') ?? ''
-      register.calls.push(entry)
-    } else if (outcome.status === 'unknown' && !isRead && entry.apply('…') !== '…') {
-      register.calls.push(entry)
+      pending.ok(outcome.previous?.join(',') ?? '')
+    } else if (outcome.status !== 'unknown' || apply('…') === '…') {
+      // It had no effect: also where nobody knows how it ended, if it would leave the value alone.
+      pending.failed()
     }
   }
 
@@ -371,9 +361,11 @@ export class CoreRun {
   #probe(register: Register, isRead: boolean): void {
     const world = this.#world
     let outcome: RegisterOutcome | undefined
-    const entry: RegisterCall = { call: this.#moment(), ret: Infinity, apply: (value) => value }
+    const peer = world.pick(world.peers)
+    const input: RegisterInput = { apply: (value) => value }
+    const pending = this.#history.invoke(peer.name, register.name, input)
     world.propose(
-      world.pick(world.peers),
+      peer,
       register.name,
       isRead ? undefined : (value) => value,
       (result) => {
@@ -384,6 +376,6 @@ export class CoreRun {
     if (outcome?.status !== 'committed') {
       throw new Error(`${register.name} cannot be used after the faults: ${outcome?.status}`)
     }
-    this.#record(register, entry, isRead, outcome)
+    this.#record(register, { input, pending }, outcome)
   }
 }
