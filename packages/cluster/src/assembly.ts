@@ -42,10 +42,14 @@ export async function assemble(
     settings.distributed && settings.role === 'member'
       ? ownerLeases({ membership, types: settings.agents, partition: () => partition })
       : undefined
-  const state = createState(
-    { ...shared, membership, registers, leases, store: store.sub('state/') },
-    {}
-  )
+  const { openState = createState } = platform
+  const state = openState({
+    ...shared,
+    membership,
+    registers,
+    leases,
+    store: store.sub('state/')
+  })
   const signals = openSignals(platform, settings, { membership, state })
   const partition: Partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },

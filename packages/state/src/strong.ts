@@ -194,7 +194,7 @@ export class Strong {
    */
   async #whenHeld({ id }: AgentRecord, signal: AbortSignal): Promise<void> {
     const lease = this.#context.leases?.of(id)
-    if (lease !== undefined && !lease.held && this.#context.mutants.ignoreLease !== true) {
+    if (lease !== undefined && !lease.held) {
       await lease.whenHeld({ signal }).catch((cause: unknown) => {
         throw new UnavailableError(`${id}: the lease of its owner was not held in time`, { cause })
       })

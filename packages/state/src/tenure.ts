@@ -348,7 +348,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   /** Whether this peer holds its lease at this moment, or needs none. */
   #mayAct(): boolean {
-    return this.#lease === undefined || this.#lease.held || this.#context.mutants.ignoreLease === true
+    return this.#lease === undefined || this.#lease.held
   }
 
   /** A lapsed lease holds an update, until it is renewed or the tenure ends. */
