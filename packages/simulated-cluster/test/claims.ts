@@ -280,6 +280,10 @@ class ClaimsRun {
     this.#asking(cluster, from, ask).then(
       ({ version, epoch, duplicate }) => {
         const number = version.register ?? 0
+        this.#simulation.log(
+          `strong ${number} of ${key} through ${from} in ${epoch.view}.${epoch.boot}` +
+            (duplicate ? ', known' : '')
+        )
         if (!duplicate && number <= strongVersion) {
           this.#fail(`the strong part of ${key} went from ${strongVersion} to ${number}`)
         }
@@ -425,8 +429,9 @@ class ClaimsRun {
         const count = value.hits[tag] ?? 0
         if (own === key && count !== 1) throw new Error(`${tag} of ${key} counts ${count} times`)
       }
-      const strong = await this.#simulation.wait(ref.state({ consistency: 'strong' }))
+      // Some are still under way, and may come to be acknowledged while this is read.
       const { strongUpdates } = this.#ledger(key)
+      const strong = await this.#simulation.wait(ref.state({ consistency: 'strong' }))
       const { value: counted } = strong.value
       if (counted < strongUpdates || counted !== (strong.version.register ?? 0)) {
         throw new Error(

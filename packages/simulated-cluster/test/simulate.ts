@@ -25,9 +25,12 @@ export const mutants: readonly Mutant[] = [
     noLeaseWait: true
   }),
   owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
-  owner('acknowledge-any-view', 'replicas acknowledge under their own view only', {
-    acknowledgeAnyView: true
-  }),
+  owner(
+    'fold-without-lease',
+    'an owner that may have been replaced raises no floor',
+    { foldWithoutLease: true },
+    17
+  ),
   owner('serve-without-merge', 'a new owner merges before it serves', { serveWithoutMerge: true }),
   {
     name: 'simulated-cluster/repeats-without-key',
