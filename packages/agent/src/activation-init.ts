@@ -3,6 +3,7 @@ import type {
   AgentRecord,
   IdempotencyKey,
   LogSink,
+  PeerLease,
   SignalInput
 } from '@murmuration/interface'
 import type { OwnedDocument } from '@murmuration/state'
@@ -32,6 +33,8 @@ export interface ActivationInit {
   readonly key: string
   readonly owned: OwnedDocument
   readonly mailboxMax: number
+  /** What must be held before each effect; undefined where nobody could take over. */
+  readonly lease: PeerLease | undefined
   /** Undefined without a signal bus. */
   readonly emit: ((signal: SignalInput) => void) | undefined
   readonly now: () => number

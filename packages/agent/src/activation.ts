@@ -1,5 +1,6 @@
 import {
   AbortedError,
+  FencedError,
   isFactual,
   KeyExpiredError,
   NotOwnerError,
@@ -19,7 +20,7 @@ import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
 import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
-import { Request } from './request.ts'
+import { doneOf, Request } from './request.ts'
 import type { Done } from './request.ts'
 
 /** One running agent: its owned document and its mailbox. */
@@ -32,7 +33,7 @@ export class Activation {
   readonly #inFlight = new Map<string, Request>()
   /** Signals of changes whose copies were not confirmed in time: a repetition may confirm them. */
   readonly #late = new Map<string, readonly SignalInput[]>()
-  readonly #onTenureEnd = (): void => this.close(this.#moved())
+  readonly #onTenureEnd = (): void => this.close(this.#over())
   lastUsedMs: number
   /** When the handler that runs began; undefined when none does. */
   busySinceMs: number | undefined
@@ -67,6 +68,12 @@ export class Activation {
 
   get isIdle(): boolean {
     return this.waiting === 0 && this.#inFlight.size === 0
+  }
+
+  /** Whether this peer holds its lease, or needs none. Asked right before each effect. */
+  get mayAct(): boolean {
+    const { lease } = this.#init
+    return lease === undefined || lease.held
   }
 
   /** Requests that wait or run. */
@@ -122,7 +129,8 @@ export class Activation {
     const interest = new Interest(caller, this.#closing.signal)
     this.calls++
     const handled = this.#handle(interest, work)
-    if (!isThenable(handled) && handled.operations.length === 0) {
+    const isPlain = !isThenable(handled) && handled.operations.length === 0
+    if (isPlain && (handled.emitted.length === 0 || this.mayAct)) {
       interest.end()
       this.#emit(handled.emitted)
       return handled
@@ -223,6 +231,9 @@ export class Activation {
     if (request.hasWaited && request.interest.lost) {
       return request.fail(new AbortedError('the caller went away before its turn'))
     }
+    if (!this.mayAct) {
+      return this.#whenHeld(request, options, () => this.#take(request, name, options, work))
+    }
     this.calls++
     if (typeof work !== 'function') return this.#apply(request, options, work)
     try {
@@ -269,7 +280,7 @@ export class Activation {
     return handled
       .then((value) => {
         free()
-        this.#finish(request, name, options, value)
+        return this.#finish(request, name, options, value)
       })
       .catch((error: unknown) => {
         free()
@@ -293,9 +304,14 @@ export class Activation {
     request: Request,
     name: string | undefined,
     options: WorkOptions,
-    { output, operations, emitted }: Handled
-  ): void {
-    if (!this.isOpen) return request.fail(this.#moved())
+    handled: Handled
+  ): void | Promise<void> {
+    const { output, operations, emitted } = handled
+    if (!this.isOpen) return request.fail(this.#over())
+    const hasEffects = operations.length > 0 || emitted.length > 0 || options.recorded === true
+    if (hasEffects && !this.mayAct) {
+      return this.#whenHeld(request, options, () => this.#finish(request, name, options, handled))
+    }
     if (operations.length === 0 && options.recorded !== true) {
       this.#emit(emitted)
       return request.resolve({ output })
@@ -313,6 +329,19 @@ export class Activation {
         request.fail(error)
       }
     )
+  }
+
+  /**
+   * A lapsed lease holds a turn, which stays taken, until it is renewed. Where another owner has
+   * begun meanwhile, closing has refused the request.
+   */
+  #whenHeld(
+    request: Request,
+    { timeoutMs }: WorkOptions,
+    then: () => void | Promise<void>
+  ): Promise<void> {
+    const held = this.#init.lease?.whenHeld({ signal: this.#closing.signal, timeoutMs })
+    return Promise.resolve(held).then(then, (error: unknown) => request.fail(error))
   }
 
   /** Applies operations at once. Not tied to a caller: who repeats the request waits for the same. */
@@ -354,6 +383,13 @@ export class Activation {
     for (const signal of signals) this.#init.emit?.(signal)
   }
 
+  /** For who has run already: what it did is dropped. */
+  #over(): Error {
+    return this.owned.signal.aborted
+      ? new FencedError(`${this.id} has another owner now`, { retryable: true })
+      : this.#moved()
+  }
+
   #moved(): NotOwnerError {
     return new NotOwnerError(`${this.id} does not run here any more`)
   }
@@ -361,9 +397,4 @@ export class Activation {
 
 function nameOf(key: IdempotencyKey | undefined): string | undefined {
   return key === undefined ? undefined : `${key.session}:${key.sequence}`
-}
-
-function doneOf(commit: Commit): Done {
-  const { output } = StoredResult.decode(commit.result)
-  return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }
 }

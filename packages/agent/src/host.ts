@@ -125,6 +125,7 @@ export class AgentHost {
   ): { readonly output: unknown } | Begun | undefined {
     const activation = this.#running(id)
     if (activation === undefined || this.#isPaused(activation.type)) return undefined
+    if (!activation.mayAct) return undefined
     activation.lastUsedMs = this.#components.clock.monotonic()
     return activation.begin(action, input, caller)
   }
@@ -228,6 +229,7 @@ export class AgentHost {
       key,
       owned,
       mailboxMax: this.#limits.mailboxMax,
+      lease: this.#components.leaseOf?.(id),
       emit:
         signals === undefined
           ? undefined

@@ -11,6 +11,7 @@ import type {
   LogSink,
   Membership,
   Partition,
+  PeerLease,
   Random,
   Registry,
   Rpc,
@@ -64,6 +65,11 @@ export interface AgentComponents {
   readonly machine?: (() => MachineLoad) | undefined
   readonly signals?: Signals | undefined
   readonly partition?: Partition | undefined
+  /**
+   * What this peer must hold before an agent runs a handler, changes its state or emits. A lapsed
+   * lease holds calls. @default none: nobody could take over
+   */
+  readonly leaseOf?: ((id: string) => PeerLease) | undefined
   /** Circuit breakers and bulkheads of calls to other peers. @default none */
   readonly guard?: CallGuard | undefined
   readonly metrics?: Metrics | undefined

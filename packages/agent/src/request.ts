@@ -1,6 +1,8 @@
+import type { Commit } from '@murmuration/state'
 import type { Epoch, VersionVector } from '@murmuration/interface'
 import type { Turn } from './core/mailbox.ts'
 import type { Interest } from './interest.ts'
+import { StoredResult } from './messages.ts'
 
 /** How changes were acknowledged. */
 export interface Acknowledgement {
@@ -65,4 +67,10 @@ export class Request implements Turn {
     this.onEnd?.()
     return settle
   }
+}
+
+/** What a commit has kept of the first run of its key. */
+export function doneOf(commit: Commit): Done {
+  const { output } = StoredResult.decode(commit.result)
+  return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }
 }

@@ -1,6 +1,6 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink, Signals } from '@murmuration/interface'
+import type { LogSink, Partition, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
@@ -12,6 +12,7 @@ import type { State } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { offersOf } from './offers.ts'
+import { ownerLeases } from './owner-leases.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
@@ -36,9 +37,21 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const state = createState({ ...shared, membership, registers, store: store.sub('state/') }, {})
+  // Alone there is nobody who could take over, and an edge peer owns nothing.
+  const leases =
+    settings.distributed && settings.role === 'member'
+      ? ownerLeases({ membership, types: settings.agents, partition: () => partition })
+      : undefined
+  const { openState = createState } = platform
+  const state = openState({
+    ...shared,
+    membership,
+    registers,
+    leases,
+    store: store.sub('state/')
+  })
   const signals = openSignals(platform, settings, { membership, state })
-  const partition = createPartition(
+  const partition: Partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
   )
@@ -55,6 +68,7 @@ export async function assemble(
     registers: settings.distributed ? registers : undefined,
     signals,
     partition,
+    leaseOf: leases?.of,
     guard,
     machine: platform.machine,
     sink

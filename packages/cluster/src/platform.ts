@@ -12,6 +12,7 @@ import type {
 } from '@murmuration/interface'
 import type { JoiningMembership, MembershipDiscovery } from '@murmuration/membership'
 import type { SignalsComponents } from '@murmuration/signals'
+import type { State, StateComponents } from '@murmuration/state'
 import type { ClusterIdentity } from './index.ts'
 
 /**
@@ -49,6 +50,8 @@ export interface Platform extends Pick<
   readonly serialOf?: (peer: string) => string | undefined
   /** Started after the membership that it follows. @default none: nobody is refused */
   readonly identity?: ClusterIdentity & Service & { follow(membership: JoiningMembership): void }
+  /** Makes the service that keeps the documents of agents. @default createState */
+  readonly openState?: (components: StateComponents) => State
   /** Is told the members of each view, so that calls find those that are not connected yet. */
   readonly remember?: (members: readonly Member[]) => void
 }

@@ -201,9 +201,16 @@ export class NotOwnerError extends MurmurationError {
   }
 }
 
-/** The sender acted under an older view or epoch than this peer has durably adopted. */
+/**
+ * The sender acted under an older view or epoch than was durably adopted: an owner that was replaced
+ * changes and acknowledges nothing any more. With `outcomeUnknown` it had executed the update before,
+ * which may yet be merged, once for its key.
+ */
 export class FencedError extends MurmurationError {
-  constructor(message: string, detail: ErrorDetail = {}) {
+  constructor(
+    message: string,
+    detail: ErrorDetail & Partial<Pick<ErrorFacts, 'retryable' | 'outcomeUnknown'>> = {}
+  ) {
     super('FencedError', message, { code: 'ERR_FENCED', ...detail })
   }
 }

@@ -9,7 +9,7 @@ export async function claimOutcomeOf(start: Promise<Epoch>): Promise<ClaimResult
     const reason = reasons[name]
     if (reason !== undefined) return { status: 'unavailable', reason }
     // The view changed while the claim ran: the next one decides who owns it.
-    if (name === 'NotOwnerError') return { status: 'unknown' }
+    if (name === 'NotOwnerError' || name === 'FencedError') return { status: 'unknown' }
     throw error
   }
 }

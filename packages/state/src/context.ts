@@ -1,9 +1,11 @@
 import type { Logger } from '@libp2p/interface'
 import type { Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
+import type { OwnerLeases } from './contract.ts'
 import type { ClockOffsets } from './core/clock-offsets.ts'
 import type { Coverage } from './core/coverage.ts'
 import type { Mutants } from './core/mutants.ts'
+import type { Predecessors } from './core/predecessors.ts'
 import type { Disk } from './disk.ts'
 import type { Held } from './held.ts'
 import type { Counters } from './metrics.ts'
@@ -25,6 +27,8 @@ export interface Context {
   readonly table: Table
   readonly disk: Disk
   readonly coverage: Coverage
+  readonly leases: OwnerLeases | undefined
+  readonly predecessors: Predecessors
   readonly offsets: ClockOffsets
   readonly transfer: Transfer
   /** Fires when the service stops. */

@@ -6,8 +6,10 @@ import type {
   Clock,
   Epoch,
   IdempotencyKey,
+  Leases,
   Membership,
   Operation,
+  PeerLease,
   Random,
   Registers,
   Rpc,
@@ -16,6 +18,15 @@ import type {
   VersionVector
 } from '@murmuration/interface'
 import type { Placement } from '@murmuration/placement'
+
+/**
+ * Keeps two owners from acting at once (rule 8): an owner acknowledges while it holds its lease, and
+ * the next one begins when that of the former one has ended.
+ */
+export interface OwnerLeases extends Pick<Leases, 'mayReplace' | 'whenReplaceable'> {
+  /** What the owner of this document must hold before it acknowledges. */
+  of(id: string): PeerLease
+}
 
 /** What {@link createState} needs from the node. */
 export interface StateComponents {
@@ -27,6 +38,8 @@ export interface StateComponents {
   readonly random: Random
   /** For strong state; without them there is none. Their `replicas` must include 3. */
   readonly registers?: Registers | undefined
+  /** Without them nobody waits for anybody: right where there is only this peer. @default none */
+  readonly leases?: OwnerLeases | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }
@@ -109,11 +122,13 @@ export interface OwnedDocument {
   readonly document: Document
   lookup(key: IdempotencyKey): Lookup
   /**
-   * Applies operations, at once, and resolves when they are on enough replicas.
+   * Applies operations, at once where the lease of this peer is held and else as soon as it is, and
+   * resolves when they are on enough replicas and the lease is held.
    *
-   * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
-   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`: nothing was changed. `OutcomeUnknownError`,
-   * `AbortedError`: applied here, and replication goes on.
+   * Errors: `FencedError` (the tenure has ended), `UnavailableError` (the lease was not held in time),
+   * `OverloadedError`, `KeyExpiredError`, `InvalidParametersError`, `MessageTooLargeError`,
+   * `ClockSkewError`: nothing was changed. `OutcomeUnknownError`, `AbortedError`, and `FencedError` with
+   * `outcomeUnknown`: applied here, and replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
 }

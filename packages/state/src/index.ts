@@ -12,6 +12,7 @@ export type {
   DocumentReading,
   Lookup,
   OwnedDocument,
+  OwnerLeases,
   ReadOptions,
   State,
   StateComponents,

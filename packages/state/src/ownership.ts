@@ -33,6 +33,7 @@ export class Ownership {
   readonly #self: MemberKey
   readonly #followers: () => Followers
   readonly #waiting = new Set<() => void>()
+  #cancel: (() => void) | undefined
 
   constructor(context: Context, init: { self: MemberKey; followers: () => Followers }) {
     this.#context = context
@@ -65,7 +66,9 @@ export class Ownership {
     if (options.signal?.aborted === true) {
       throw new AbortedError(`the caller stopped waiting for ${record.id}`)
     }
-    const missing = context.coverage.missing(record)
+    const missing = this.#isAnotherActing(record)
+      ? 'the lease of its former owner has not ended'
+      : context.coverage.missing(record)
     throw new UnavailableError(`${record.id} cannot be served now: ${missing}`)
   }
 
@@ -77,7 +80,9 @@ export class Ownership {
       return
     }
     const { senders, settling, collect, compareSoon } = this.#followers()
+    const former = coverage.view
     coverage.adopt(view, membership.unsettledViews())
+    this.#awaitFormer(former, view)
     senders.adopt(new Set(view.members.map((member) => memberKey(member))))
     this.#context.offsets.keep(new Set(view.members.map(({ peer }) => peer)))
     for (const held of table.values()) {
@@ -108,7 +113,7 @@ export class Ownership {
       return
     }
     this.#followers().settling.add(held)
-    if (!coverage.covers(held.copy.record)) {
+    if (!coverage.covers(held.copy.record) || this.#isAnotherActing(held.copy.record)) {
       return
     }
     if (held.damaged) {
@@ -129,10 +134,52 @@ export class Ownership {
     this.wake()
   }
 
+  stop(): void {
+    this.#cancel?.()
+    this.wake()
+  }
+
   /** Whoever waits to own a document looks again. */
   wake(): void {
     for (const done of this.#waiting) {
       done()
+    }
+  }
+
+  #isAnotherActing(record: AgentRecord): boolean {
+    const { clock, predecessors } = this.#context
+    return predecessors.mayAct(record, clock.monotonic())
+  }
+
+  /** Looks again when the leases of former owners have ended. */
+  #awaitFormer(former: View | undefined, view: View): void {
+    const { clock, leases, membership, predecessors, signal } = this.#context
+    predecessors.adopt(view, membership.unsettledViews(), clock.monotonic())
+    if (leases === undefined) {
+      return
+    }
+    this.#arm()
+    const members = new Set(view.members.map((member) => memberKey(member)))
+    const removed = former?.members.filter((member) => !members.has(memberKey(member))) ?? []
+    for (const { peer, incarnation } of removed) {
+      // What fails because this peer stops need not be looked at again.
+      leases.whenReplaceable({ peer, incarnation }, { signal }).then(
+        () => this.progress(),
+        () => {}
+      )
+    }
+  }
+
+  #arm(): void {
+    const { clock, predecessors } = this.#context
+    this.#cancel?.()
+    const now = clock.monotonic()
+    const at = predecessors.nextAt(now)
+    if (at !== undefined) {
+      this.#cancel = clock.schedule(at - now, () => {
+        this.progress()
+        this.#arm()
+      })
     }
   }
 
@@ -152,7 +199,7 @@ export class Ownership {
       tenure.rebase(view.number, home)
     } else {
       held.tenure = undefined
-      tenure.end()
+      tenure.end('view')
     }
   }
 

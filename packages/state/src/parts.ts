@@ -1,4 +1,4 @@
-import type { AgentRecord } from '@murmuration/interface'
+import type { AgentRecord, Owner } from '@murmuration/interface'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { toString } from 'uint8arrays/to-string'
 import { AntiEntropy } from './anti-entropy.ts'
@@ -9,6 +9,7 @@ import { Coverage } from './core/coverage.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import type { Mutants } from './core/mutants.ts'
+import { Predecessors } from './core/predecessors.ts'
 import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
 import { Ownership } from './ownership.ts'
@@ -73,6 +74,12 @@ export class Parts {
       }),
       offsets: new ClockOffsets(),
       coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
+      leases: components.leases,
+      predecessors: new Predecessors({
+        self,
+        homes: homesOf,
+        mayReplace: mayReplaceOf(components, mutants)
+      }),
       get transfer() {
         return transfer()
       },
@@ -151,11 +158,11 @@ export class Parts {
     this.antiEntropy.stop()
     this.settling.stop()
     for (const held of table.values()) {
-      held.tenure?.end()
+      held.tenure?.end('stop')
     }
     this.#controller.abort()
     this.senders.stop()
-    this.ownership.wake()
+    this.ownership.stop()
     await disk.flush()
   }
 
@@ -166,6 +173,7 @@ export class Parts {
     if (round === undefined) {
       return
     }
+    this.context.predecessors.settled(membership.settled)
     this.settling.refold()
     if (!coverage.complete(round)) {
       // Replies that were asked for under the older settled view must not count for fewer sets.
@@ -188,6 +196,16 @@ export class Parts {
       })
     }
   }
+}
+
+/** Where there are no leases, and in mutants, nobody is waited for. */
+function mayReplaceOf(
+  { leases }: StateComponents,
+  { noLeaseWait }: Mutants
+): (owner: Owner) => boolean {
+  return leases === undefined || noLeaseWait === true
+    ? () => true
+    : (owner) => leases.mayReplace(owner)
 }
 
 /** Names for dots: one life of a disk, one process start, and a number within it. */

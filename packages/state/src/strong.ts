@@ -8,6 +8,7 @@ import {
 import type { Claimant, StrongOutcome, StrongUpdate } from '@murmuration/agent-register'
 import {
   ConsistencyUnavailableError,
+  FencedError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
@@ -165,6 +166,7 @@ export class Strong {
       throw new ConsistencyUnavailableError('this peer was made without registers')
     }
     const { epoch } = await this.#init.own(record, signal)
+    await this.#whenHeld(record, signal)
     const key = registerKeyOf(record)
     if (update === undefined) {
       const { value } = committed(await registers.read(key, { timeoutMs, signal }), record)
@@ -184,6 +186,19 @@ export class Strong {
     const { previous } = committed(outcome, record)
     // A change may run several times: what counts is the run on the value that it was agreed after.
     return replyOf(step(previous).outcome, record, epoch)
+  }
+
+  /**
+   * A lapsed lease holds what was asked for. Once the register has an update, a majority has agreed to
+   * it under this epoch: that may be told at any time.
+   */
+  async #whenHeld({ id }: AgentRecord, signal: AbortSignal): Promise<void> {
+    const lease = this.#context.leases?.of(id)
+    if (lease !== undefined && !lease.held) {
+      await lease.whenHeld({ signal }).catch((cause: unknown) => {
+        throw new UnavailableError(`${id}: the lease of its owner was not held in time`, { cause })
+      })
+    }
   }
 
   #claimant(record: AgentRecord, epoch: Epoch): Claimant {
@@ -219,7 +234,10 @@ function replyOf(outcome: StrongOutcome, { id }: AgentRecord, epoch: Epoch): Str
     case 'changed':
       return { status: 'changed', ...epoch, version: outcome.version, ...valueOf(outcome.value) }
     case 'fenced':
-      throw new NotOwnerError(`${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`)
+      throw new FencedError(
+        `${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`,
+        { retryable: true }
+      )
     case 'expired':
       throw new KeyExpiredError(`${id}: what became of this key is not remembered any more`)
     case 'overloaded':

@@ -117,7 +117,11 @@ export class TakeOver {
       if (!this.#current(round)) {
         return
       }
-      if (reply.fenced || memberKey({ peer, incarnation: reply.incarnation }) !== key) {
+      const isAsked = memberKey({ peer, incarnation: reply.incarnation }) === key
+      if (isAsked) {
+        this.#context.predecessors.saw(key, reply.view)
+      }
+      if (reply.fenced || !isAsked) {
         // oxlint-disable-next-line no-await-in-loop -- there is nothing else to do in this round.
         await this.#refused(round, reply, peer)
         return

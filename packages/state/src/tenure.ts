@@ -3,6 +3,7 @@ import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
   ClockSkewError,
+  FencedError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
@@ -15,7 +16,8 @@ import type {
   Epoch,
   IdempotencyKey,
   Member,
-  Operation
+  Operation,
+  PeerLease
 } from '@murmuration/interface'
 import type { Context, HeldDocument } from './context.ts'
 import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
@@ -38,17 +40,20 @@ export class Tenure implements OwnedDocument, HeldTenure {
   /** Entries with an older stamp may have been executed again elsewhere since. */
   readonly begun: Epoch
   readonly #context: Context
+  readonly #lease: PeerLease | undefined
   readonly #controller = new AbortController()
   readonly #rejects = new Set<(error: Error) => void>()
   /** Monotonic time at which this view was adopted. */
   rebasedAt: number
   #view: number
   #sinceFold = 0
+  #isFenced = false
 
   constructor(context: Context, init: { held: HeldDocument; self: MemberKey; view: number }) {
     this.#context = context
     this.held = init.held
     this.#view = init.view
+    this.#lease = context.leases?.of(init.held.copy.record.id)
     this.begun = { view: init.view, boot: context.membership.self.boot }
     this.rebasedAt = context.clock.monotonic()
     this.replication = new Replication({
@@ -87,14 +92,21 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.#context.send(this)
   }
 
-  end(): void {
+  /** By a view, after which this owner is fenced, or because this peer stops. */
+  end(by: 'view' | 'stop'): void {
     if (this.signal.aborted) {
       return
     }
+    this.#isFenced = by === 'view'
     this.#controller.abort()
     this.replication.end()
+    const why = `the tenure of ${this.record.id} ended before an update was acknowledged`
     for (const reject of this.#rejects) {
-      reject(new OutcomeUnknownError(`the tenure of ${this.record.id} ended before enough copies`))
+      reject(
+        this.#isFenced
+          ? new FencedError(why, { outcomeUnknown: true })
+          : new OutcomeUnknownError(why)
+      )
     }
     this.#rejects.clear()
     this.#context.tenureChanged(this, 'ended')
@@ -125,6 +137,12 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   async commit(operations: readonly Operation[], options: CommitOptions = {}): Promise<Commit> {
     const { key } = options
+    if (!this.#mayAct()) {
+      await this.#whenHeld(options)
+    }
+    if (this.#isFenced) {
+      throw this.#fenced()
+    }
     if (key !== undefined) {
       const found = this.lookup(key)
       if (found.status === 'known') {
@@ -149,6 +167,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
       copy.entryCount / 4
     )
     if (this.signal.aborted || (!idle && this.#sinceFold < due)) {
+      return
+    }
+    if (!this.#mayAct() && this.#context.mutants.foldWithoutLease !== true) {
+      // Its client may have passed keys that a later owner acknowledged, of which this one knows nothing.
       return
     }
     this.#sinceFold = 0
@@ -295,13 +317,19 @@ export class Tenure implements OwnedDocument, HeldTenure {
     )
     this.#rejects.add(reject)
     signal?.addEventListener('abort', onAbort)
-    const waiter: Waiter = {
-      copies: this.#copiesFor(options.ack ?? 'replicated'),
-      confirmed: (copies) => {
+    const confirmed = (copies: number): void => {
+      if (this.#mayAct()) {
         finish()
         outcome.done(copies)
+      } else if (!finished) {
+        // Held, not rejected: the deadline above ends it, or the view that replaced this owner.
+        this.#lease?.whenHeld({ signal: this.signal }).then(
+          () => confirmed(copies),
+          () => {}
+        )
       }
     }
+    const waiter: Waiter = { copies: this.#copiesFor(options.ack ?? 'replicated'), confirmed }
     stopWaiting = this.replication.wait(entry, waiter)
     if (finished) {
       stopWaiting()
@@ -320,6 +348,32 @@ export class Tenure implements OwnedDocument, HeldTenure {
       case 'replicated':
         return 'needed'
     }
+  }
+
+  /** Whether this peer holds its lease at this moment, or needs none. */
+  #mayAct(): boolean {
+    return this.#lease === undefined || this.#lease.held
+  }
+
+  /** A lapsed lease holds an update, until it is renewed or the tenure ends. */
+  async #whenHeld({ signal, timeoutMs }: CommitOptions): Promise<void> {
+    const signals = signal === undefined ? [this.signal] : [this.signal, signal]
+    try {
+      await this.#lease?.whenHeld({
+        signal: AbortSignal.any(signals),
+        timeoutMs: timeoutMs ?? this.#context.settings.commitTimeoutMs
+      })
+    } catch (error) {
+      if (!this.#isFenced) {
+        throw error
+      }
+    }
+  }
+
+  #fenced(): FencedError {
+    return new FencedError(`this peer was replaced as the owner of ${this.record.id}`, {
+      retryable: true
+    })
   }
 
   #check(key?: IdempotencyKey): void {

@@ -143,9 +143,15 @@ test('a tenure ends when a view gives the document to another peer', async () =>
   world.isolate(owner)
   const commit = document.commit(increment(document))
   world.newView(world.peers.filter((peer) => peer !== owner))
-  await expect(world.simulation.wait(commit)).rejects.toMatchObject({ name: 'OutcomeUnknownError' })
+  await expect(world.simulation.wait(commit)).rejects.toMatchObject({
+    name: 'FencedError',
+    outcomeUnknown: true
+  })
   expect(document.signal.aborted).toBe(true)
-  await expect(document.commit([])).rejects.toMatchObject({ name: 'NotOwnerError' })
+  await expect(document.commit([])).rejects.toMatchObject({
+    name: 'FencedError',
+    outcomeUnknown: false
+  })
   await expect(owner.state!.own(recordOf(id))).rejects.toMatchObject({ name: 'NotOwnerError' })
 })
 

@@ -118,7 +118,7 @@ export class Coverage {
   /** Whether this peer may serve the document under the newest view. */
   covers(record: AgentRecord): boolean {
     if (this.#mutants.serveWithoutMerge === true) {
-      return true
+      return this.#owns(record, this.view)
     }
     let at = this.#views.length - 1
     for (let index = this.#rounds.length - 1; index >= 0; index--) {
