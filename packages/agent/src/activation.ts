@@ -21,6 +21,7 @@ import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
 import { Request } from './request.ts'
 import type { Done } from './request.ts'
+import { stamped } from './schema-version.ts'
 
 /** One running agent: its owned document and its mailbox. */
 export class Activation {
@@ -322,7 +323,7 @@ export class Activation {
     output: unknown
   ): Promise<Commit> {
     const { key, ack, timeoutMs } = options
-    return this.owned.commit(operations, {
+    return this.owned.commit(stamped(this.type, this.owned.document, operations), {
       result: this.#store(output),
       timeoutMs,
       ...(key === undefined ? {} : { key }),

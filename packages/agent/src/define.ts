@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Draft, Schema } from '@murmuration/crdt'
+import type { Draft, Schema, Value } from '@murmuration/crdt'
 import { InvalidParametersError } from '@murmuration/interface'
 import type {
   AgentRecord,
@@ -71,6 +71,17 @@ export type SignalReaction<S extends Schema> = {
   react(signal: Signal, context: HandlerContext<S>): void | Promise<void>
 }['react']
 
+/** What a migration works with. */
+export interface Migration<S extends Schema> {
+  /** The state by the present schema; changes of it are recorded. */
+  readonly state: Draft<S>
+  /**
+   * The values of any other schema, as they were. A field whose type has changed is another one: here
+   * it is read by its old type.
+   */
+  old<O extends Schema>(schema: O): Value<O>
+}
+
 /** What `defineAgent` takes. */
 export interface AgentDefinition<
   S extends Schema,
@@ -89,6 +100,19 @@ export interface AgentDefinition<
    * default, for before the first update. @default none
    */
   readonly strong?: G
+  /**
+   * Of `state` and `strong`; raised when what was written before has to be migrated. Peers that know
+   * only an earlier version refuse with `SchemaVersionError` what was migrated. @default 1
+   */
+  readonly schemaVersion?: number
+  /**
+   * Brings a state of version `from` to the present one. Runs on the owner before anything else, and
+   * counts once; a reader may run it on its copy. Pure, not async, 4,095 operations at most.
+   * @default nothing: fields that are new are empty, and others are as they were
+   */
+  migrateState?(from: number, migration: Migration<S>): void
+  /** The same for the strong part: gives the present fields for those of version `from`. Pure. */
+  migrateStrong?(from: number, old: Readonly<Record<string, unknown>>): Record<string, unknown>
   readonly actions?: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   /** Handlers of signals by type pattern; run in the mailbox of each running agent. */
   readonly on?: Readonly<Record<string, SignalReaction<S>>>
@@ -131,6 +155,9 @@ export interface AgentType<
   readonly namespace: string
   readonly state: S
   readonly strong: G
+  readonly schemaVersion: number
+  migrateState(from: number, migration: Migration<S>): void
+  migrateStrong(from: number, old: Readonly<Record<string, unknown>>): Record<string, unknown>
   readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
@@ -179,6 +206,7 @@ export function defineAgent<
   if (both !== undefined) {
     throw new InvalidParametersError(`${both} is in the state of ${type} and in its strong part`)
   }
+  const schemaVersion = schemaVersionOf(definition)
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
     throw new InvalidParametersError(
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
@@ -202,6 +230,10 @@ export function defineAgent<
     namespace,
     state,
     strong,
+    schemaVersion,
+    // Fields that are new are empty, and others are as they were.
+    migrateState: (from, migration) => definition.migrateState?.(from, migration),
+    migrateStrong: (from, old) => definition.migrateStrong?.(from, old) ?? old,
     actions,
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
@@ -219,6 +251,23 @@ export function defineAgent<
     }),
     tool: (action) => toolOf(`${type}.${action}`, actions[action])
   }
+}
+
+function schemaVersionOf(definition: {
+  readonly type: string
+  readonly schemaVersion?: number
+  readonly state: Schema
+  readonly strong?: StrongFields
+}): number {
+  const { type, schemaVersion = 1, state, strong = {} } = definition
+  if (!Number.isInteger(schemaVersion) || schemaVersion < 1 || schemaVersion > 2 ** 31) {
+    throw new InvalidParametersError(`schemaVersion of ${type} must be 1 or more`)
+  }
+  const reserved = [...Object.keys(state), ...Object.keys(strong)].find((name) => name[0] === '~')
+  if (reserved !== undefined) {
+    throw new InvalidParametersError(`${reserved} of ${type}: names with ~ are not for fields`)
+  }
+  return schemaVersion
 }
 
 function needsOf(definition: {

@@ -34,6 +34,7 @@ export type {
   AgentType,
   AnyAction,
   HandlerContext,
+  Migration,
   NoFields,
   SignalReaction,
   StrongFields
