@@ -5,7 +5,7 @@ import type {
   LogSink,
   SignalInput
 } from '@murmuration/interface'
-import type { OwnedDocument } from '@murmuration/state'
+import type { OwnedDocument, State } from '@murmuration/state'
 import type { Activation } from './activation.ts'
 import type { AgentType } from './define.ts'
 import type { Caller } from './interest.ts'
@@ -31,6 +31,7 @@ export interface ActivationInit {
   readonly record: AgentRecord
   readonly key: string
   readonly owned: OwnedDocument
+  readonly strong: State['strong']
   readonly mailboxMax: number
   /** Undefined without a signal bus. */
   readonly emit: ((signal: SignalInput) => void) | undefined

@@ -229,6 +229,7 @@ export class AgentHost {
       record,
       key,
       owned,
+      strong: state.strong,
       mailboxMax: this.#limits.mailboxMax,
       emit:
         signals === undefined

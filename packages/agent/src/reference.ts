@@ -23,7 +23,7 @@ import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import type { Echoes } from './echoes.ts'
-import { isThenable } from './handling.ts'
+import { isThenable } from './core/thenable.ts'
 import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import type { WorkRequest } from './messages.ts'
@@ -33,7 +33,7 @@ import type { Exported } from './porting.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
 import { isOld, migrated } from './schema-version.ts'
 import { StrongReference } from './strong-reference.ts'
-import type { StrongValue } from './strong-reference.ts'
+import type { StrongValue } from './strong-fields.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
@@ -170,7 +170,7 @@ class Reference implements AgentRef<AgentType> {
   }
 
   async call(action: string, input: unknown, options: WorkCallOptions = {}): Promise<unknown> {
-    this.#refuseStrong(options.consistency)
+    if (this.#type.actions[action]?.part !== 'strong') this.#refuseStrong(options.consistency)
     const begun = isPlain(options) ? this.#beginHere(action, input) : undefined
     if (begun !== undefined && 'output' in begun) return begun.output
     const work = { kind: 'call', action, ...(input === undefined ? {} : { input }) } as const
@@ -373,7 +373,7 @@ class Reference implements AgentRef<AgentType> {
   #refuseStrong(consistency: Consistency | undefined): void {
     if (consistency !== 'strong') return
     throw new ConsistencyUnavailableError(
-      `handlers of ${this.#type.type} change its CRDTs, which merge: ask for eventual or session`
+      `this changes the CRDTs of ${this.#type.type}, which merge: ask for eventual or session`
     )
   }
 }

@@ -4,7 +4,7 @@ import { InvalidParametersError, SchemaError, SchemaVersionError } from '@murmur
 import type { IdempotencyKey, Operation } from '@murmuration/interface'
 import type { OwnedDocument } from '@murmuration/state'
 import type { AgentType, Migration } from './define.ts'
-import { isThenable } from './handling.ts'
+import { isThenable } from './core/thenable.ts'
 
 /**
  * The version of the schema that a document was written with is one of its fields, under a name that

@@ -1,8 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { ConsistencyUnavailableError, SchemaError } from '@murmuration/interface'
-import type { AgentType } from './define.ts'
+import type { AgentType, StrongFields } from './define.ts'
 import { refuseLater } from './schema-version.ts'
 import { validate } from './tool.ts'
+
+/** The fields of the strong part of an agent. */
+export type StrongValue<G extends StrongFields> = {
+  -readonly [K in keyof G]: StandardSchemaV1.InferOutput<G[K]>
+}
 
 /** The strong part of an agent, by field. */
 export type Fields = Record<string, unknown>
@@ -70,6 +75,20 @@ export function guarded(fields: Fields, type: AgentType): Fields {
       return Reflect.set(target, name, value, receiver)
     }
   })
+}
+
+/** In place of the strong part, where it is not to be had. */
+export const noStrongPart: Fields = new Proxy(
+  {},
+  { get: refuseStrong, set: (_, name) => refuseStrong(_, name) !== undefined }
+)
+
+function refuseStrong(_: object, name: string | symbol): undefined {
+  // Those are asked for by whoever prints or awaits it.
+  if (typeof name !== 'string' || name === 'then' || name === 'toJSON') return undefined
+  throw new ConsistencyUnavailableError(
+    `${name} of the strong part is for actions with part: 'strong'`
+  )
 }
 
 async function defaultOf(schema: StandardSchemaV1): Promise<unknown> {

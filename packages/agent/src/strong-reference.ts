@@ -1,4 +1,3 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import {
   ConsistencyUnavailableError,
   InvalidParametersError,
@@ -7,17 +6,12 @@ import {
 import type { AgentRecord, IdempotencyKey, StateReading } from '@murmuration/interface'
 import type { StrongReading, StrongResult } from '@murmuration/state'
 import { defaults } from './defaults.ts'
-import type { AgentType, StrongFields } from './define.ts'
-import { isThenable } from './handling.ts'
+import type { AgentType } from './define.ts'
+import { isThenable } from './core/thenable.ts'
 import type { ReadOptions, ReferenceParts, UpdateResult, WorkCallOptions } from './reference.ts'
 import type { RouteOptions } from './router.ts'
 import { fieldsOf, guarded, valueOf } from './strong-fields.ts'
 import type { Fields } from './strong-fields.ts'
-
-/** The fields of the strong part of an agent. */
-export type StrongValue<G extends StrongFields> = {
-  -readonly [K in keyof G]: StandardSchemaV1.InferOutput<G[K]>
-}
 
 /** The strong part of an agent (rule 13): plain values under one version, compared and set. */
 export class StrongReference {

@@ -13,7 +13,11 @@ const first = defineAgent({
   state: oldState,
   strong: { limit: z.number().default(3) },
   actions: {
-    see: { input: z.null(), output: z.number(), run: ({ state }) => (state.seen.increment(), state.seen.value) }
+    see: {
+      input: z.null(),
+      output: z.number(),
+      run: ({ state }) => (state.seen.increment(), state.seen.value)
+    }
   }
 })
 
@@ -41,7 +45,9 @@ test('state of an earlier version is migrated once, whoever owns it next, and re
   const simulation = createSimulation({ seed: 1 })
   const old = await start(simulation, ['a', 'b', 'c'], [first])
   const before = old[0]!.agents.agent(first, 'one')
-  await simulation.wait(before.update((draft) => (draft.title.set('Emma'), draft.seen.increment(4))))
+  await simulation.wait(
+    before.update((draft) => (draft.title.set('Emma'), draft.seen.increment(4)))
+  )
   await simulation.wait(before.update((draft) => void (draft.limit = 9), strong))
 
   for (const peer of old) await simulation.wait(peer.stop())
@@ -72,7 +78,9 @@ test('an update is the first thing that an old state meets, and a peer of an ear
   await simulation.wait(ref.update((draft) => draft.seen.get('all').increment()))
   expect((await simulation.wait(ref.state())).value).toEqual({ titles: [], seen: { all: 2 } })
   // One that is new says so with its first change.
-  await simulation.wait(now[0]!.agents.agent(second, 'new').update((draft) => draft.titles.add('x')))
+  await simulation.wait(
+    now[0]!.agents.agent(second, 'new').update((draft) => draft.titles.add('x'))
+  )
   await simulation.wait(ref.update((draft) => void draft.limits.items++, strong))
   for (const peer of now) await simulation.wait(peer.stop())
 

@@ -3,6 +3,7 @@ import { counter } from '@murmuration/crdt'
 import { createRegisters } from '@murmuration/consensus'
 import { createMembership } from '@murmuration/membership'
 import { createState } from '@murmuration/state'
+import type { AgentRecord } from '@murmuration/interface'
 import type { Simulation } from '@murmuration/testkit'
 import { createAgents, defineAgent } from '../src/index.ts'
 import type { Agents, AgentType } from '../src/index.ts'
@@ -17,7 +18,7 @@ export const plain = defineAgent({ type: 'plain', state: { visits: counter() }, 
 
 interface Peer {
   readonly agents: Agents
-  readonly ownerOf: (key: string) => string | undefined
+  readonly ownerOf: (key: string, type?: { record(key: string): AgentRecord }) => string | undefined
   stop(): Promise<void>
 }
 
@@ -48,7 +49,8 @@ export async function start(
       await registers.start()
       await agents.start()
     })
-    const ownerOf = (key: string) => state.placement()?.ownerOf(account.record(key))?.peer
+    const ownerOf: Peer['ownerOf'] = (key, type = account) =>
+      state.placement()?.ownerOf(type.record(key))?.peer
     const stop = async (): Promise<void> => {
       await agents.stop()
       await registers.stop()

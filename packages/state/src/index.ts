@@ -20,6 +20,7 @@ export type {
   StateStats,
   StrongChange,
   StrongOptions,
+  StrongReadOptions,
   StrongReading,
   StrongResult,
   StrongState

@@ -84,9 +84,7 @@ export class Writer {
           await this.#cluster.agent(ledger, key).call('add', { name }, options)
         } else {
           const push = (draft: { names: string[] }): void => void draft.names.push(name)
-          await this.#cluster
-            .agent(vault, key)
-            .update(push, { ...options, consistency: 'strong' })
+          await this.#cluster.agent(vault, key).update(push, { ...options, consistency: 'strong' })
         }
         break
       } catch (error) {

@@ -53,7 +53,9 @@ export function parseOptions(args: readonly string[]): ChaosOptions | 'help' {
 }
 
 function read(args: readonly string[]): {
-  readonly values: { readonly [name in 'peers' | 'updates' | 'minutes' | 'report' | 'network']?: string } & {
+  readonly values: {
+    readonly [name in 'peers' | 'updates' | 'minutes' | 'report' | 'network']?: string
+  } & {
     readonly help?: boolean
   }
   readonly positionals: readonly string[]

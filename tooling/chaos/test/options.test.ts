@@ -25,10 +25,13 @@ describe('options of chaos', () => {
     expect(USAGE).toContain('flapping')
   })
 
-  it.each([[['nothing']], [['--peers', '2']], [['--network', 'x']], [['--what']], [['durability', '--minutes', '3']]])(
-    'refuse %j',
-    (args) => {
-      expect(() => parseOptions(args)).toThrow(OptionError)
-    }
-  )
+  it.each([
+    [['nothing']],
+    [['--peers', '2']],
+    [['--network', 'x']],
+    [['--what']],
+    [['durability', '--minutes', '3']]
+  ])('refuse %j', (args) => {
+    expect(() => parseOptions(args)).toThrow(OptionError)
+  })
 })
