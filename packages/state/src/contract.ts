@@ -112,7 +112,8 @@ export interface OwnedDocument {
    * Applies operations, at once, and resolves when they are on enough replicas.
    *
    * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
-   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`: nothing was changed. `OutcomeUnknownError`,
+   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`, `StorageError` (its disk takes no
+   * writes): nothing was changed. `OutcomeUnknownError`,
    * `AbortedError`: applied here, and replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
