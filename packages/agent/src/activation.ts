@@ -8,20 +8,26 @@ import {
   UnknownAgentError
 } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
-import type { IdempotencyKey, Operation, Signal, SignalInput } from '@murmuration/interface'
+import type { Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'
 import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
 import type { AgentType, SignalReaction } from './define.ts'
 import { HandlerFailure } from './failure.ts'
-import { actionWork, handle, isThenable, reactionWork } from './handling.ts'
+import { isThenable } from './core/thenable.ts'
+import { actionWork, handle, reactionWork } from './handling.ts'
 import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
 import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
-import { doneOf, Request } from './request.ts'
+import { doneOf, nameOf, Request } from './request.ts'
 import type { Done } from './request.ts'
+import { stamped } from './schema-version.ts'
+import { handleStrong } from './strong-handling.ts'
+
+/** What a request is: an action or reactions, an action on the strong part, or recorded operations. */
+type Task = Work | { readonly strong: Work } | readonly Operation[]
 
 /** One running agent: its owned document and its mailbox. */
 export class Activation {
@@ -109,7 +115,12 @@ export class Activation {
 
   /** @throws UnknownAgentError, OverloadedError, KeyExpiredError, NotOwnerError */
   call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
-    return this.#submit(options, this.#workOf(action, input))
+    const work = this.#workOf(action, input)
+    return this.#submit(options, this.#isStrong(action) ? { strong: work } : work)
+  }
+
+  #isStrong(action: string): boolean {
+    return Object.hasOwn(this.type.actions, action) && this.type.actions[action]?.part === 'strong'
   }
 
   /**
@@ -124,7 +135,8 @@ export class Activation {
     input: unknown,
     caller: Caller
   ): { readonly output: unknown } | Begun | undefined {
-    if (this.#mailbox.size > 0 || !this.isOpen) return undefined
+    // What is agreed has to be asked for first.
+    if (this.#mailbox.size > 0 || !this.isOpen || this.#isStrong(action)) return undefined
     const work = this.#workOf(action, input)
     const interest = new Interest(caller, this.#closing.signal)
     this.calls++
@@ -168,7 +180,7 @@ export class Activation {
     return this.#enqueue(request, name)
   }
 
-  #submit(options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
+  #submit(options: WorkOptions, work: Task): Promise<Done> {
     if (!this.isOpen) throw this.#moved()
     const { key } = options
     const name = nameOf(key)
@@ -201,7 +213,7 @@ export class Activation {
     return request.done
   }
 
-  #join(running: Request, options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
+  #join(running: Request, options: WorkOptions, work: Task): Promise<Done> {
     if (!running.interest.lost) {
       running.interest.join(options.caller)
       return running.done
@@ -226,7 +238,7 @@ export class Activation {
     request: Request,
     name: string | undefined,
     options: WorkOptions,
-    work: Work | readonly Operation[]
+    work: Task
   ): void | Promise<void> {
     if (request.hasWaited && request.interest.lost) {
       return request.fail(new AbortedError('the caller went away before its turn'))
@@ -235,6 +247,7 @@ export class Activation {
       return this.#whenHeld(request, options, () => this.#take(request, name, options, work))
     }
     this.calls++
+    if ('strong' in work) return this.#agree(request, options, work.strong)
     if (typeof work !== 'function') return this.#apply(request, options, work)
     try {
       return this.#await(request, name, options, this.#handle(request.interest, work))
@@ -253,13 +266,37 @@ export class Activation {
     }
   }
 
-  /** Errors with a code are meant for the caller; others are failures of the agent. */
   #failed(error: unknown): never {
+    throw this.#noted(error)
+  }
+
+  /** Errors with a code are meant for the caller; others are failures of the agent. */
+  #noted(error: unknown): unknown {
     if (error instanceof HandlerFailure && error.error.name === 'RemoteHandlerError') {
       this.lastFailure = error.error.message
       this.#init.onFailure(error.error.message)
     }
-    throw error
+    return error
+  }
+
+  /** An action on the strong part takes its turn until what it did is agreed. */
+  async #agree(request: Request, options: WorkOptions, work: Work): Promise<void> {
+    const { busy, now, record, strong } = this.#init
+    const { interest } = request
+    const store = (output: unknown): Uint8Array => this.#store(output)
+    this.busySinceMs = now()
+    busy.add(this)
+    try {
+      const handling = { parts: this.#parts, record, strong, interest, options, store }
+      const { done, emitted } = await handleStrong(handling, work)
+      this.#emit(emitted)
+      request.resolve(done)
+    } catch (error) {
+      request.fail(this.#noted(error))
+    } finally {
+      this.busySinceMs = undefined
+      busy.delete(this)
+    }
   }
 
   /** Until the handler has ended, the turn is taken. */
@@ -351,7 +388,7 @@ export class Activation {
     output: unknown
   ): Promise<Commit> {
     const { key, ack, timeoutMs } = options
-    return this.owned.commit(operations, {
+    return this.owned.commit(stamped(this.type, this.owned.document, operations), {
       result: this.#store(output),
       timeoutMs,
       ...(key === undefined ? {} : { key }),
@@ -393,8 +430,4 @@ export class Activation {
   #moved(): NotOwnerError {
     return new NotOwnerError(`${this.id} does not run here any more`)
   }
-}
-
-function nameOf(key: IdempotencyKey | undefined): string | undefined {
-  return key === undefined ? undefined : `${key.session}:${key.sequence}`
 }

@@ -34,6 +34,14 @@ export const defaults = Object.freeze({
   echoesSkipped: 64,
   /** Documents that references remember between updates. */
   echoesMax: 1_024,
+  /** Operations of one update or handler: what `crdt` takes in one draft. */
+  operationsMax: 4_096,
+  /** Bytes of an exported agent: as many as a whole copy of a document may have. */
+  exportBytesMax: 67_108_864,
+  /** Bytes of the operations with which an import is done in parts: half of what an update may have. */
+  importBytesMax: 131_072,
+  /** Parts of one import, for the largest export. Against others that write all the time it ends here. */
+  importPartsMax: 4_096,
   /** Signals one handler may emit; more is an error of the handler. */
   emitMax: 256,
   /**

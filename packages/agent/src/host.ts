@@ -22,6 +22,7 @@ import type { PeerLoad } from './core/load.ts'
 import type { OwnLoad } from './load-board.ts'
 import { Placer } from './placer.ts'
 import type { Done } from './request.ts'
+import { migrateOwned } from './schema-version.ts'
 import { Supervisor } from './supervisor.ts'
 
 /** Runs the agents that this peer owns. */
@@ -221,6 +222,7 @@ export class AgentHost {
       .own(record, { signal: stopping })
       .finally(() => this.#reserved.delete(id))
     if (stopping.aborted) throw new NotOwnerError(`${id} was not started: the peer stops`)
+    await migrateOwned(type, owned)
     if (owned.signal.aborted) throw new NotOwnerError(`${id} moved away while it started`)
     const { clock, signals, log } = this.#components
     const activation = new Activation({
@@ -228,6 +230,7 @@ export class AgentHost {
       record,
       key,
       owned,
+      strong: state.strong,
       mailboxMax: this.#limits.mailboxMax,
       lease: this.#components.leaseOf?.(id),
       emit:

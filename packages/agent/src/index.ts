@@ -35,12 +35,13 @@ export type {
   AgentType,
   AnyAction,
   HandlerContext,
+  Migration,
   NoFields,
   SignalReaction,
   StrongFields
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
-export type { StrongValue } from './strong-reference.ts'
+export type { StrongValue } from './strong-fields.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
 export { SessionToken } from './core/session-token.ts'

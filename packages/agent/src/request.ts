@@ -1,5 +1,5 @@
+import type { Epoch, IdempotencyKey, VersionVector } from '@murmuration/interface'
 import type { Commit } from '@murmuration/state'
-import type { Epoch, VersionVector } from '@murmuration/interface'
 import type { Turn } from './core/mailbox.ts'
 import type { Interest } from './interest.ts'
 import { StoredResult } from './messages.ts'
@@ -69,7 +69,12 @@ export class Request implements Turn {
   }
 }
 
-/** What a commit has kept of the first run of its key. */
+/** A key by one text. */
+export function nameOf(key: IdempotencyKey | undefined): string | undefined {
+  return key === undefined ? undefined : `${key.session}:${key.sequence}`
+}
+
+/** What a commit left under its key. */
 export function doneOf(commit: Commit): Done {
   const { output } = StoredResult.decode(commit.result)
   return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }

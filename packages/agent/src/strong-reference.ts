@@ -1,4 +1,3 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import {
   ConsistencyUnavailableError,
   InvalidParametersError,
@@ -7,18 +6,12 @@ import {
 import type { AgentRecord, IdempotencyKey, StateReading } from '@murmuration/interface'
 import type { StrongReading, StrongResult } from '@murmuration/state'
 import { defaults } from './defaults.ts'
-import type { AgentType, StrongFields } from './define.ts'
-import { isThenable } from './handling.ts'
+import type { AgentType } from './define.ts'
+import { isThenable } from './core/thenable.ts'
 import type { ReadOptions, ReferenceParts, UpdateResult, WorkCallOptions } from './reference.ts'
 import type { RouteOptions } from './router.ts'
-import { validate } from './tool.ts'
-
-/** The fields of the strong part of an agent. */
-export type StrongValue<G extends StrongFields> = {
-  -readonly [K in keyof G]: StandardSchemaV1.InferOutput<G[K]>
-}
-
-type Fields = Record<string, unknown>
+import { fieldsOf, guarded, valueOf } from './strong-fields.ts'
+import type { Fields } from './strong-fields.ts'
 
 /** The strong part of an agent (rule 13): plain values under one version, compared and set. */
 export class StrongReference {
@@ -41,12 +34,18 @@ export class StrongReference {
     }
     const reading = await this.#ask(limitsOf(options))
     return {
-      value: await this.#fieldsOf(reading.value),
+      value: await fieldsOf(this.#type, reading.value),
       version: { register: reading.version },
       epoch: reading.epoch,
       replicas: reading.replicas,
       consistency: 'strong'
     }
+  }
+
+  /** What is agreed, as it stands in the register; undefined where the type has no strong part. */
+  async agreed(options: ReadOptions): Promise<unknown> {
+    if (Object.keys(this.#type.strong).length === 0) return undefined
+    return (await this.#ask(limitsOf(options))).value
   }
 
   async update(change: (draft: Fields) => void, options: WorkCallOptions): Promise<UpdateResult> {
@@ -107,61 +106,15 @@ export class StrongReference {
   }
 
   async #changed(change: (draft: Fields) => void, value: unknown): Promise<Fields> {
-    const fields = await this.#fieldsOf(value)
+    const fields = await fieldsOf(this.#type, value)
     const returned: unknown = change(guarded(fields, this.#type))
     if (isThenable(returned)) {
       throw new InvalidParametersError(
         'a change must not be async: only what it did at once counts'
       )
     }
-    return this.#validated(fields)
+    return valueOf(this.#type, fields)
   }
-
-  /** What is agreed, with the defaults of fields that were never set. */
-  async #fieldsOf(value: unknown): Promise<Fields> {
-    const fields: Fields = {}
-    const agreed = typeof value === 'object' && value !== null ? (value as Fields) : {} // a map
-    for (const [name, schema] of Object.entries(this.#type.strong)) {
-      const present = Object.hasOwn(agreed, name) ? agreed[name] : await defaultOf(schema)
-      if (present !== undefined) fields[name] = structuredClone(present)
-    }
-    return fields
-  }
-
-  async #validated(fields: Fields): Promise<Fields> {
-    const { type, strong } = this.#type
-    const valid: Fields = {}
-    for (const [name, schema] of Object.entries(strong)) {
-      const value = await validate(schema, fields[name], () => `${name} of ${type}`)
-      if (value !== undefined) valid[name] = value
-    }
-    return valid
-  }
-}
-
-/** The CRDTs of the agent are not to be reached from a strong change: it would not change them. */
-function guarded(fields: Fields, type: AgentType): Fields {
-  const refuse = (name: string | symbol): void => {
-    if (typeof name !== 'string' || Object.hasOwn(type.strong, name)) return
-    throw new ConsistencyUnavailableError(
-      `${name} is no strong field of ${type.type}: update it with eventual or session`
-    )
-  }
-  return new Proxy(fields, {
-    get: (target, name, receiver): unknown => {
-      refuse(name)
-      return Reflect.get(target, name, receiver)
-    },
-    set: (target, name, value: unknown, receiver) => {
-      refuse(name)
-      return Reflect.set(target, name, value, receiver)
-    }
-  })
-}
-
-async function defaultOf(schema: StandardSchemaV1): Promise<unknown> {
-  const result = await schema['~standard'].validate(undefined)
-  return result.issues === undefined ? result.value : undefined
 }
 
 function limitsOf(options: WorkCallOptions): RouteOptions {

@@ -268,6 +268,13 @@ export class SchemaError extends MurmurationError {
   }
 }
 
+/** The state of an agent was written with a later schema than this peer knows. */
+export class SchemaVersionError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('SchemaVersionError', message, { code: 'ERR_SCHEMA_VERSION', ...detail })
+  }
+}
+
 /** The asked consistency level cannot be given for this part of an agent. */
 export class ConsistencyUnavailableError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {

@@ -127,8 +127,9 @@ export interface OwnedDocument {
    *
    * Errors: `FencedError` (the tenure has ended), `UnavailableError` (the lease was not held in time),
    * `OverloadedError`, `KeyExpiredError`, `InvalidParametersError`, `MessageTooLargeError`,
-   * `ClockSkewError`: nothing was changed. `OutcomeUnknownError`, `AbortedError`, and `FencedError` with
-   * `outcomeUnknown`: applied here, and replication goes on.
+   * `ClockSkewError`, `StorageError` (its disk takes no writes): nothing was changed.
+   * `OutcomeUnknownError`, `AbortedError`, and `FencedError` with `outcomeUnknown`: applied here, and
+   * replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
 }
@@ -161,6 +162,11 @@ export interface StrongOptions extends AbortOptions {
   readonly timeoutMs?: number
 }
 
+export interface StrongReadOptions extends StrongOptions {
+  /** Where its update was applied before, that is told instead of the state. */
+  readonly key?: IdempotencyKey
+}
+
 /** The strong state of an agent, at some moment between the question and its answer. */
 export interface StrongReading {
   /** Undefined before the first update. */
@@ -170,6 +176,8 @@ export interface StrongReading {
   readonly epoch: Epoch
   /** PeerIds of the replicas of its register. */
   readonly replicas: string[]
+  /** The update of the key that was asked for, if it was applied: its version and what it left. */
+  readonly applied?: { readonly version: number; readonly result: Uint8Array }
 }
 
 /** An update of strong state: what it becomes, computed from version `expected`. */
@@ -178,6 +186,8 @@ export interface StrongChange {
   readonly expected: number
   /** What JSON has, bytes and big integers; at most 256 KiB encoded. */
   readonly value: unknown
+  /** Kept under the key, and told to whoever repeats it. 64 KiB for all of an agent. @default empty */
+  readonly result?: Uint8Array
 }
 
 export type StrongResult =
@@ -189,6 +199,8 @@ export type StrongResult =
       readonly copies: number
       /** It had been applied before, under the same key. */
       readonly duplicate: boolean
+      /** What was kept when it was applied. */
+      readonly result: Uint8Array
     }
   /** It was not applied, and never will be: the state is this one now. */
   | { readonly status: 'changed'; readonly version: number; readonly value: unknown }
@@ -203,7 +215,7 @@ export type StrongResult =
  * any more. `ConsistencyUnavailableError`: the owner was made without registers.
  */
 export interface StrongState {
-  read(record: AgentRecord, options?: StrongOptions): Promise<StrongReading>
+  read(record: AgentRecord, options?: StrongReadOptions): Promise<StrongReading>
   update(record: AgentRecord, change: StrongChange, options?: StrongOptions): Promise<StrongResult>
 }
 

@@ -21,6 +21,7 @@ export type {
   StateStats,
   StrongChange,
   StrongOptions,
+  StrongReadOptions,
   StrongReading,
   StrongResult,
   StrongState

@@ -71,6 +71,7 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
   readonly strong: StrongState = {
     read: async (record, options = {}) => {
       checkRecord(record)
+      if (options.key !== undefined) checkKey(options.key)
       return this.#started().strong.read(record, options)
     },
     update: async (record, change, options = {}) => {

@@ -1,5 +1,6 @@
 import {
   AgentRegister,
+  appliedUpdate,
   decodeStrong,
   encodeStrong,
   registerKeyOf,
@@ -19,6 +20,7 @@ import {
 import type {
   AgentRecord,
   Epoch,
+  IdempotencyKey,
   RegisterOutcome,
   Registers,
   RpcContext
@@ -29,6 +31,7 @@ import type {
   OwnedDocument,
   StrongChange,
   StrongOptions,
+  StrongReadOptions,
   StrongReading,
   StrongResult
 } from './contract.ts'
@@ -42,6 +45,14 @@ export interface StrongInit {
   readonly replica: Replica
   readonly own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
 }
+
+/** A read, of a key too, or an update. */
+interface Question {
+  readonly key?: IdempotencyKey
+  readonly update?: StrongUpdate
+}
+
+const nothing = new Uint8Array(0)
 
 /**
  * Strong state of agents. From any peer a request goes to the owner, which changes the agent's one
@@ -64,23 +75,25 @@ export class Strong {
     this.#context.rpc.unhandle('state.strong')
   }
 
-  async read(record: AgentRecord, options: StrongOptions): Promise<StrongReading> {
-    const { epoch, version = 0, value } = await this.#ask(record, undefined, options)
-    return {
-      value: value === undefined ? undefined : decodeStrong(value),
-      version,
-      epoch,
-      replicas: this.#replicas(record)
+  async read(record: AgentRecord, options: StrongReadOptions): Promise<StrongReading> {
+    const { key } = options
+    const reply = await this.#ask(record, key === undefined ? {} : { key }, options)
+    const { epoch, version = 0, value } = reply
+    const reading = { epoch, version, replicas: this.#replicas(record) }
+    if (reply.status === 'known') {
+      return { ...reading, value: undefined, applied: { version, result: reply.result ?? nothing } }
     }
+    return { ...reading, value: value === undefined ? undefined : decodeStrong(value) }
   }
 
   async update(
     record: AgentRecord,
-    { key, expected, value }: StrongChange,
+    { key, expected, value, result }: StrongChange,
     options: StrongOptions
   ): Promise<StrongResult> {
-    const update = { key, expected, value: encodeStrong(value) }
-    const reply = await this.#ask(record, update, options)
+    const kept = result === undefined ? {} : { result }
+    const update = { key, expected, value: encodeStrong(value), ...kept }
+    const reply = await this.#ask(record, { update }, options)
     const { epoch, version = 0 } = reply
     if (reply.status === 'changed') {
       const { value: now } = reply
@@ -88,7 +101,8 @@ export class Strong {
       return { status: 'changed', version, value: present }
     }
     const copies = Math.floor(this.#replicas(record).length / 2) + 1
-    return { status: 'applied', version, epoch, copies, duplicate: reply.status === 'known' }
+    const duplicate = reply.status === 'known'
+    return { status: 'applied', version, epoch, copies, duplicate, result: reply.result ?? nothing }
   }
 
   /** The replicas of the register. */
@@ -101,19 +115,19 @@ export class Strong {
   /** Goes to the owner; whoever is behind, this peer or that one, takes up the newer view first. */
   async #ask(
     record: AgentRecord,
-    update: StrongUpdate | undefined,
+    question: Question,
     options: StrongOptions
   ): Promise<StrongReply & { readonly epoch: Epoch }> {
     const { settings } = this.#context
     const timeoutMs = options.timeoutMs ?? settings.ownTimeoutMs
-    const ask = (signal: AbortSignal) => this.#askOwner(record, update, timeoutMs, signal)
+    const ask = (signal: AbortSignal) => this.#askOwner(record, question, timeoutMs, signal)
     const reply = await withDeadline(this.#context, timeoutMs, ask, options.signal)
     return { ...reply, epoch: { view: reply.view ?? 0, boot: reply.boot ?? 0 } }
   }
 
   async #askOwner(
     record: AgentRecord,
-    update: StrongUpdate | undefined,
+    question: Question,
     timeoutMs: number,
     signal: AbortSignal
   ): Promise<StrongReply> {
@@ -126,13 +140,9 @@ export class Strong {
       }
       if (owner === membership.self.peer) {
         // oxlint-disable-next-line no-await-in-loop -- the last thing that this loop does.
-        return await this.#perform(record, update, timeoutMs, signal)
+        return await this.#perform(record, question, timeoutMs, signal)
       }
-      const request = StrongRequest.encode({
-        asked: view.number,
-        record,
-        ...(update === undefined ? {} : { update })
-      })
+      const request = StrongRequest.encode({ asked: view.number, record, ...question })
       // oxlint-disable-next-line no-await-in-loop -- asks again only in a newer view.
       const bytes = await rpc.call(owner, 'state.strong', request, { timeoutMs, signal })
       const reply = StrongReply.decode(bytes)
@@ -145,19 +155,24 @@ export class Strong {
   }
 
   async #onRequest(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
-    const { asked, record, update } = StrongRequest.decode(bytes)
+    const { asked, record, key, update } = StrongRequest.decode(bytes)
     const view = await this.#init.replica.follow(asked, call)
     checkRecord(record)
     if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
       return StrongReply.encode({ status: 'elsewhere', view: view.number })
     }
-    return StrongReply.encode(await this.#perform(record, update, call.remainingMs, call.signal))
+    const question = {
+      ...(key === undefined ? {} : { key }),
+      ...(update === undefined ? {} : { update })
+    }
+    const reply = await this.#perform(record, question, call.remainingMs, call.signal)
+    return StrongReply.encode(reply)
   }
 
   /** As the owner: one ballot on the register. */
   async #perform(
     record: AgentRecord,
-    update: StrongUpdate | undefined,
+    { key: asked, update }: Question,
     timeoutMs: number,
     signal: AbortSignal
   ): Promise<StrongReply> {
@@ -170,7 +185,13 @@ export class Strong {
     const key = registerKeyOf(record)
     if (update === undefined) {
       const { value } = committed(await registers.read(key, { timeoutMs, signal }), record)
-      const { data } = value === undefined ? {} : AgentRegister.decode(value)
+      const register = value === undefined ? undefined : AgentRegister.decode(value)
+      const applied = asked === undefined ? undefined : appliedUpdate(register, asked)
+      if (applied !== undefined) {
+        const { version, result = nothing } = applied
+        return { status: 'known', ...epoch, version, result }
+      }
+      const data = register?.data
       return { status: 'read', ...epoch, version: data?.version ?? 0, ...valueOf(data?.value) }
     }
     const claimant = this.#claimant(record, epoch)
@@ -230,7 +251,7 @@ function replyOf(outcome: StrongOutcome, { id }: AgentRecord, epoch: Epoch): Str
   switch (outcome.status) {
     case 'applied':
     case 'known':
-      return { status: outcome.status, ...epoch, version: outcome.version }
+      return { ...outcome, ...epoch }
     case 'changed':
       return { status: 'changed', ...epoch, version: outcome.version, ...valueOf(outcome.value) }
     case 'fenced':

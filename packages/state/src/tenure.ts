@@ -8,7 +8,8 @@ import {
   MessageTooLargeError,
   NotOwnerError,
   OutcomeUnknownError,
-  OverloadedError
+  OverloadedError,
+  StorageError
 } from '@murmuration/interface'
 import type {
   AckLevel,
@@ -234,6 +235,13 @@ export class Tenure implements OwnedDocument, HeldTenure {
   #makeRoom(): void {
     const { settings } = this.#context
     const { copy } = this.held
+    const { failure } = this.#context.disk
+    if (failure !== undefined) {
+      // Nothing was changed, and reads go on: better than an update that waits for a disk in vain.
+      throw new StorageError(`the disk of the owner of ${this.record.id} takes no writes`, {
+        cause: failure
+      })
+    }
     if (this.replication.unacknowledged >= settings.unacknowledgedMax) {
       throw new OverloadedError(
         `${settings.unacknowledgedMax} updates of ${this.record.id} wait for copies`

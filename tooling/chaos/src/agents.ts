@@ -52,5 +52,12 @@ export const ledger = define('ledger', 'pause-minority')
 /** Goes on everywhere, where copies can be had. */
 const board = define('board', 'continue-all')
 
+/** Its state is agreed: `durability` writes it beside that of the ledger. */
+export const vault = defineAgent({
+  type: 'vault',
+  state: {},
+  strong: { names: z.array(z.string()).default([]) }
+})
+
 export type Kind = 'ledger' | 'board'
 export const agentTypes = { ledger, board } as const

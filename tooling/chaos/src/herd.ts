@@ -31,12 +31,16 @@ export interface HerdInit {
   readonly network: Network
   readonly keys: number
   readonly paceMs: number
+  /** @default a new one */
+  readonly secret?: string
+  /** Keeps the disks of the peers here. @default a temporary folder, which is removed */
+  readonly folder?: string | undefined
 }
 
 /** The peers of one run: starts, breaks and asks them, and keeps what their clients saw. */
 export class Herd {
   readonly network: Network
-  readonly secret: string = randomBytes(16).toString('hex')
+  readonly secret: string
   readonly peers = new Map<number, HerdPeer>()
   /** All operations of all clients: the log outside of the cluster. */
   readonly operations: Operation[] = []
@@ -52,6 +56,8 @@ export class Herd {
   constructor(init: HerdInit) {
     this.#init = init
     this.network = init.network
+    this.secret = init.secret ?? randomBytes(16).toString('hex')
+    this.#folder = init.folder
   }
 
   get up(): readonly HerdPeer[] {
@@ -274,7 +280,10 @@ export class Herd {
     for (const child of children) child.kill('SIGKILL')
     await Promise.all(ended)
     await this.network.close()
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
+    const isKept = this.#init.folder !== undefined
+    if (this.#folder !== undefined && !isKept) {
+      await rm(this.#folder, { recursive: true, force: true })
+    }
   }
 }
 

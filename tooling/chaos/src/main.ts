@@ -2,7 +2,7 @@
  * `pnpm chaos`: breaks a cluster of real processes in many ways, and checks that it keeps what it
  * promised. Exit codes: 0 all held, 1 something did not, 2 an option is wrong.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { runDurability } from './durability.ts'
 import { NamespaceNetwork, whyNoNamespaces } from './namespaces.ts'
 import { ProxyNetwork } from './network.ts'
@@ -41,14 +41,18 @@ async function main(): Promise<number> {
 /** Durability kills and wipes, and cuts no links: it needs no namespaces. */
 async function durability(options: ChaosOptions): Promise<number> {
   const network = new ProxyNetwork()
-  const { peers, updates, report } = options
-  const found = await runDurability({ network, peers, updates, progress })
+  const { peers, updates, report, minutes } = options
+  const folder = minutes === undefined ? undefined : `${report}.run`
+  const turnMs = minutes === undefined ? undefined : minutes * 60_000
+  const found = await runDurability({ network, peers, updates, folder, turnMs, progress })
+  if (found.isDone && folder !== undefined) await rm(folder, { recursive: true, force: true })
   if (report !== undefined) await writeFile(report, `${JSON.stringify(found, undefined, 2)}\n`)
   for (const doubled of found.doubled) console.log(`doubled: ${doubled}`)
   for (const lost of found.lost.slice(0, 20)) console.log(`lost: ${lost}`)
   console.log(
-    `${found.wiped.length} of ${peers} peers killed and wiped in turn, ${found.seconds} s`
+    `${found.wiped.length} of ${peers} peers killed and wiped in turn, ${found.seconds} s in ${found.turns} turns`
   )
+  if (!found.isDone) console.log(`${updates} were asked for: run the same command again to go on`)
   console.log(`acknowledged: ${found.acknowledged}, lost: ${found.lost.length}`)
   return found.lost.length + found.doubled.length === 0 ? 0 : 1
 }

@@ -9,15 +9,19 @@ export interface ChaosOptions {
   readonly names: readonly string[]
   readonly peers: number
   readonly updates: number
+  /** Of one turn of `durability`. */
+  readonly minutes: number | undefined
   readonly report: string | undefined
   readonly network: 'auto' | 'namespaces' | 'proxies'
 }
 
 export const USAGE = `pnpm chaos [SCENARIO...] [--peers 5] [--network auto|namespaces|proxies] [--report FILE]
-pnpm chaos durability [--peers 5] [--updates 100000] [--report FILE]
+pnpm chaos durability [--peers 5] [--updates 100000] [--report FILE [--minutes N]]
 
 Without a scenario all of them run, one after the other. FILE gets the results as JSON, and
 FILE.html as a page with plots. Scenarios that the report FILE holds already are not run again.
+With --minutes, durability ends after about so long: its disks and its log are kept in FILE.run, and
+the same command goes on from there, until all updates are acknowledged and every peer was lost.
 
   durability            every peer in turn is killed and loses its disk under load
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(21)} ${summary}`).join('\n')}`
@@ -34,17 +38,24 @@ export function parseOptions(args: readonly string[]): ChaosOptions | 'help' {
   if (network !== 'auto' && network !== 'namespaces' && network !== 'proxies') {
     throw new OptionError(`--network is auto, namespaces or proxies, not ${network}`)
   }
+  if (values.minutes !== undefined && values.report === undefined) {
+    throw new OptionError('--minutes needs --report, where the run goes on later')
+  }
   return {
     names: positionals,
     peers: integer(values.peers ?? '5', '--peers', 3, 50),
     updates: integer(values.updates ?? '100000', '--updates', 1, 10_000_000),
+    minutes:
+      values.minutes === undefined ? undefined : integer(values.minutes, '--minutes', 1, 10_000),
     report: values.report,
     network
   }
 }
 
 function read(args: readonly string[]): {
-  readonly values: { readonly [name in 'peers' | 'updates' | 'report' | 'network']?: string } & {
+  readonly values: {
+    readonly [name in 'peers' | 'updates' | 'minutes' | 'report' | 'network']?: string
+  } & {
     readonly help?: boolean
   }
   readonly positionals: readonly string[]
@@ -58,6 +69,7 @@ function read(args: readonly string[]): {
       options: {
         peers: text,
         updates: text,
+        minutes: text,
         report: text,
         network: text,
         help: { type: 'boolean', short: 'h' }

@@ -2,7 +2,7 @@
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
 import { dialFrom } from '@murmuration/testkit'
-import { agentTypes } from './agents.ts'
+import { agentTypes, vault } from './agents.ts'
 import { Load } from './load.ts'
 import type { FromPeer, PeerInit, ToPeer } from './protocol.ts'
 
@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   const cluster = await createCluster({
     name: 'chaos',
     secret: init.secret,
-    agents: [agentTypes.ledger, agentTypes.board],
+    agents: [agentTypes.ledger, agentTypes.board, vault],
     listen: [init.listen],
     ...(init.announce === undefined ? {} : { announce: [init.announce] }),
     bootstrap: init.bootstrap,
