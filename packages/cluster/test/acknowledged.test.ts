@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { createRegisters } from '@murmuration/consensus'
 import { counter } from '@murmuration/crdt'
 import type {
   AckLevel,
@@ -19,7 +20,7 @@ import { expect, test } from 'vitest'
 /*
  * What is acknowledged where, in a split of five members into three and two that lasts: by the
  * replicas of a document that are on a side, the strategy of its agent type, and the level of
- * acknowledgement. The table in docs/acknowledged.md is what this test finds; UPDATE=1 writes it.
+ * acknowledgement; and the same for what is agreed, the strong part. The table in docs/acknowledged.md is what this test finds; UPDATE=1 writes it.
  */
 
 const PAGE = fileURLToPath(new URL('../../../docs/acknowledged.md', import.meta.url))
@@ -50,12 +51,20 @@ async function start(simulation: Simulation): Promise<Peer[]> {
     const { rpc, store, clock, random, links } = simulation.node(name)
     const membership = createMembership(
       { rpc, store, clock, random, discovery: links },
-      { cluster: 'test', found: name === 'a', contacts: () => ['a', 'b'] }
+      {
+        cluster: 'test',
+        found: name === 'a',
+        contacts: () => ['a', 'b'],
+        reporters: ['state', 'registers']
+      }
     )
-    const state = createState({ rpc, membership, store: store.sub('state/'), clock, random })
+    const registers = createRegisters({ rpc, membership, store, clock, random })
+    const documents = store.sub('state/')
+    const state = createState({ rpc, membership, store: documents, clock, random, registers })
     const partition = createPartition({ membership, rpc, clock })
-    void Promise.resolve(membership.start()).then(() => {
+    void Promise.resolve(membership.start()).then(async () => {
       void partition.start()
+      await registers.start()
       return state.start()
     })
     peers.push({ name, membership, state, partition })
@@ -79,16 +88,17 @@ function documents(peers: readonly Peer[]): Map<number, AgentRecord> {
   return found
 }
 
+type Attempt = (state: State, signal: AbortSignal) => Promise<unknown>
+
 /** Whether any peer of a side acknowledges an update, trying for a while as a caller would. */
 async function isAcknowledged(
   simulation: Simulation,
   side: readonly Peer[],
-  record: AgentRecord,
-  ack: AckLevel
+  attempt: Attempt
 ): Promise<boolean> {
-  for (let attempt = 0; attempt < 4; attempt++) {
+  for (let round = 0; round < 4; round++) {
     for (const { state } of side) {
-      const done = await simulation.wait(attemptUpdate(simulation, state, record, ack), 30_000)
+      const done = await simulation.wait(succeeds(simulation, state, attempt), 30_000)
       if (done) return true
     }
     await simulation.run(500)
@@ -96,19 +106,11 @@ async function isAcknowledged(
   return false
 }
 
-async function attemptUpdate(
-  simulation: Simulation,
-  state: State,
-  record: AgentRecord,
-  ack: AckLevel
-): Promise<boolean> {
+async function succeeds(simulation: Simulation, state: State, attempt: Attempt): Promise<boolean> {
   const late = new AbortController()
   const cancel = simulation.after(3_000, () => late.abort())
   try {
-    const owned = await state.own(record, { signal: late.signal })
-    const { draft, operations } = owned.document.draft(schema)
-    draft.hits.increment()
-    await owned.commit(operations, { ack, timeoutMs: 2_000, signal: late.signal })
+    await attempt(state, late.signal)
     return true
   } catch {
     // Not the owner, or too few copies: the next peer is asked, and the next time.
@@ -118,10 +120,36 @@ async function attemptUpdate(
   }
 }
 
+/** An update of a CRDT part with so many copies. */
+function merged(record: AgentRecord, ack: AckLevel): Attempt {
+  return async (state, signal) => {
+    const owned = await state.own(record, { signal })
+    const { draft, operations } = owned.document.draft(schema)
+    draft.hits.increment()
+    await owned.commit(operations, { ack, timeoutMs: 2_000, signal })
+  }
+}
+
+let sequence = 0
+
+/** An update of a strong part: a majority of the replicas of its register agrees. */
+function agreed(record: AgentRecord): Attempt {
+  return async (state, signal) => {
+    const options = { signal, timeoutMs: 2_000 }
+    const { version } = await state.strong.read(record, options)
+    const key = { session: 'table', sequence: sequence++, lowest: 0 }
+    const change = { key, expected: version, value: { sequence } }
+    const { status } = await state.strong.update(record, change, options)
+    if (status !== 'applied') throw new Error(`it was ${status}`)
+  }
+}
+
 interface Row {
   readonly side: string
   readonly replicas: number
-  readonly cells: readonly string[]
+  /** What each policy makes of updates of CRDT parts, and of strong parts. */
+  readonly merged: readonly string[]
+  readonly agreed: readonly string[]
 }
 
 async function rowsOf(): Promise<Row[]> {
@@ -139,17 +167,22 @@ async function rowsOf(): Promise<Row[]> {
   for (const { name, peers: side } of sides) {
     for (const [inside, record] of [...records].toSorted(([a], [b]) => b - a)) {
       const replicas = name === 'decides' ? inside : 3 - inside
-      const acknowledged: boolean[] = []
+      const held: AckLevel[] = []
       for (const ack of levels) {
-        acknowledged.push(await isAcknowledged(simulation, side, record, ack))
+        if (await isAcknowledged(simulation, side, merged(record, ack))) held.push(ack)
       }
-      const cells = Object.values(policies).map((policy) => {
-        const verdicts = new Set(side.map(({ partition }) => partition.verdict(policy)))
-        if (verdicts.has('pause')) return 'paused'
-        const held = levels.filter((_, at) => acknowledged[at] === true)
-        return held.length === 0 ? 'unavailable' : held.join(', ')
+      const isAgreed = await isAcknowledged(simulation, side, agreed(record))
+      const cellsOf = (going: string): string[] =>
+        Object.values(policies).map((policy) => {
+          const verdicts = new Set(side.map(({ partition }) => partition.verdict(policy)))
+          return verdicts.has('pause') ? 'paused' : going
+        })
+      rows.push({
+        side: name,
+        replicas,
+        merged: cellsOf(held.length === 0 ? 'unavailable' : held.join(', ')),
+        agreed: cellsOf(isAgreed ? 'agreed' : 'unavailable')
       })
-      rows.push({ side: name, replicas, cells })
     }
   }
   return rows.toSorted((a, b) =>
@@ -157,11 +190,16 @@ async function rowsOf(): Promise<Row[]> {
   )
 }
 
-function pageOf(rows: readonly Row[]): string {
+function tableOf(rows: readonly Row[], part: 'merged' | 'agreed'): string {
   const head = ['this side', 'replicas on it', ...Object.keys(policies)]
-  const lines = rows.map(({ side, replicas, cells }) => [side, `${replicas} of 3`, ...cells])
+  const lines = rows.map((row) => [row.side, `${row.replicas} of 3`, ...row[part]])
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...lines.map(line)].join('\n')
+}
+
+function pageOf(rows: readonly Row[]): string {
+  const [merging, agreeing] = [tableOf(rows, 'merged'), tableOf(rows, 'agreed')]
+  return `${merging}\n\nStrong parts, with \`consistency: 'strong'\`:\n\n${agreeing}`
 }
 
 test('the table of what is acknowledged in a split is what happens', async () => {

@@ -4,9 +4,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Kind } from './agents.ts'
+import type { SetKind } from './agents.ts'
 import type { Network, Place } from './network.ts'
-import type { FromPeer, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
+import type { FromPeer, Heard, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
+import { World } from './world.ts'
 
 const START_MS = 120_000
 const READ_MS = 15_000
@@ -27,6 +28,16 @@ export interface HerdPeer {
   errorText: string
 }
 
+/** What one process was given of signals, in its order. */
+export interface Ear {
+  readonly peer: number
+  readonly heard: Heard[]
+  /** When its durable subscription was known to all; undefined: not yet. */
+  subscribedMs: number | undefined
+  /** When it ended; undefined: it runs. */
+  endedMs: number | undefined
+}
+
 export interface HerdInit {
   readonly network: Network
   readonly keys: number
@@ -42,6 +53,11 @@ export class Herd {
   readonly operations: Operation[] = []
   /** Writes that were sent, whatever became of them. */
   readonly begun: Operation[] = []
+  /** Processes that hear signals, in the order in which they were started. */
+  readonly ears: Ear[] = []
+  /** Peers whose disks were wiped: they forget what they had subscribed to. */
+  readonly wiped = new Set<number>()
+  readonly world = new World()
   readonly heals: { readonly peer: number; readonly durationMs: number }[] = []
   readonly #init: HerdInit
   readonly #answers = new Map<number, (answer: Extract<FromPeer, { kind: 'answer' }>) => void>()
@@ -116,6 +132,9 @@ export class Herd {
     })
     peer.process = child
     peer.isReady = false
+    const ear: Ear = { peer: peer.index, heard: [], subscribedMs: undefined, endedMs: undefined }
+    this.ears.push(ear)
+    child.once('exit', () => (ear.endedMs = Date.now()))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       peer.errorText = (peer.errorText + text).slice(-ERROR_TEXT_MAX)
     })
@@ -125,7 +144,7 @@ export class Herd {
         const told = message as FromPeer // sent by peer.ts of the same program
         if (told.kind === 'listening') resolve(clearTimeout(late))
         if (told.kind === 'failed') reject(new Error(`peer ${peer.index}: ${told.reason}`))
-        this.#hear(peer, told)
+        this.#hear(peer, ear, told)
       })
       child.once('exit', () => {
         clearTimeout(late)
@@ -135,7 +154,7 @@ export class Herd {
     })
   }
 
-  #hear(peer: HerdPeer, told: FromPeer): void {
+  #hear(peer: HerdPeer, ear: Ear, told: FromPeer): void {
     switch (told.kind) {
       case 'listening':
         peer.peer = told.peer
@@ -152,6 +171,17 @@ export class Herd {
         return
       case 'status':
         peer.status = told
+        return
+      case 'effect': {
+        const taken = this.world.take(peer.index, told.effect)
+        this.send({ kind: 'effect-taken', id: told.id, taken }, [peer])
+        return
+      }
+      case 'heard':
+        ear.heard.push(...told.heard)
+        return
+      case 'subscribed':
+        ear.subscribedMs = Date.now()
         return
       case 'healed':
         this.heals.push({ peer: peer.index, durationMs: told.durationMs })
@@ -223,6 +253,7 @@ export class Herd {
   async wipe(index: number): Promise<void> {
     const peer = this.peers.get(index)
     if (peer?.process === undefined && peer !== undefined) {
+      this.wiped.add(index)
       await rm(peer.dataDir, { recursive: true, force: true })
     }
   }
@@ -253,7 +284,7 @@ export class Herd {
   }
 
   /** Reads an agent on one peer: from its owner, or the copy that this peer holds or finds. */
-  async read(peer: HerdPeer, of: Kind, key: string, stale: boolean): Promise<Reading> {
+  async read(peer: HerdPeer, of: SetKind, key: string, stale: boolean): Promise<Reading> {
     const id = ++this.#asked
     const answer = await new Promise<Extract<FromPeer, { kind: 'answer' }>>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`peer ${peer.index} is silent`)), READ_MS)

@@ -1,10 +1,10 @@
 import { check } from './check.ts'
 import type { Findings } from './check.ts'
 import { Herd, wait } from './herd.ts'
-import { DEADLINE_MS } from './load.ts'
 import type { Network } from './network.ts'
 import type { Operation } from './protocol.ts'
 import type { Scenario } from './scenarios.ts'
+import { DEADLINE_MS } from './workloads/workload.ts'
 
 /** One second of one scenario, for the plots. */
 export interface Second {
@@ -41,6 +41,10 @@ export interface ScenarioReport {
   /** Share of operations of that side that did not fail, from the first mark to the last. */
   readonly availability?: number
   readonly heals: number
+  /** How many operations of each kind ended well. */
+  readonly kinds?: Readonly<Record<string, number>>
+  /** Effects of owners that were replaced, which the world outside refused. */
+  readonly refusedEffects?: number
 }
 
 /** Fewer operations per second before the fault, and the run does not count: nothing was tested. */
@@ -145,7 +149,10 @@ function judge(init: RunInit, course: Course): ScenarioReport {
   const early = operations.filter(({ begun, ms }) => begun >= loadedFrom && begun + ms < faultAt)
   const before = (early.length * 1_000) / Math.max(1, faultAt - loadedFrom)
   const going = operations.filter(({ client }) => !isolations.some((i) => i.peers.has(client)))
-  const served = servedAgain(going, faultAt)
+  const served = servedAgain(
+    going.filter(({ kind }) => kind === 'ledger' || kind === 'board'),
+    faultAt
+  )
   const during = going.filter(({ begun }) => begun >= faultAt && begun < healedAt)
   const availability =
     during.length === 0
@@ -156,6 +163,10 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     ...told('updates doubled', findings.doubled),
     ...told('removals resurrected', findings.resurrected),
     ...told('agents with unequal copies', findings.unequal),
+    ...told('not linearizable lists', findings.lists),
+    ...told('claims and effects out of order', findings.fencing),
+    ...told('session guarantees broken', findings.sessions),
+    ...told('signals lost, doubled or out of order', findings.signals),
     ...told('operations beyond their deadline', findings.late),
     ...told('acknowledged by a side that had to pause', pausedAcks(operations, isolations))
   ]
@@ -177,8 +188,18 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     before,
     ...(servedAgainMs === undefined ? {} : { servedAgainMs: served }),
     availability,
-    heals: herd.heals.length
+    heals: herd.heals.length,
+    kinds: kindsOf(operations),
+    refusedEffects: herd.world.refused
   }
+}
+
+function kindsOf(operations: readonly Operation[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { kind, outcome } of operations) {
+    if (outcome === 'ok') counts[kind] = (counts[kind] ?? 0) + 1
+  }
+  return counts
 }
 
 function told(what: string, found: readonly string[]): string[] {
@@ -186,14 +207,15 @@ function told(what: string, found: readonly string[]): string[] {
   return [`${found.length} ${what}: ${found.slice(0, 3).join('; ')}${found.length > 3 ? ' …' : ''}`]
 }
 
-/** Updates of agents that pause, acknowledged to clients of isolated peers once they had to know. */
+/** Updates that need a majority, acknowledged to clients of isolated peers once they had to know. */
 function pausedAcks(
   operations: readonly Operation[],
   isolations: readonly Isolation[]
 ): readonly string[] {
   return operations
     .filter(
-      ({ kind, action, outcome }) => kind === 'ledger' && action !== 'size' && outcome === 'ok'
+      ({ kind, action, outcome }) =>
+        pausing.has(kind) && action !== 'size' && action !== 'list' && outcome === 'ok'
     )
     .filter(({ client, begun, ms }) =>
       isolations.some(
@@ -202,6 +224,9 @@ function pausedAcks(
     )
     .map(({ kind, key, name }) => `${kind}/${key} ${name}`)
 }
+
+/** Kinds of agents that pause where no majority is. */
+const pausing: ReadonlySet<Operation['kind']> = new Set(['ledger', 'journal'])
 
 /** The p95 over all agents of the longest time after the fault in which one answered nobody. */
 function servedAgain(operations: readonly Operation[], faultAt: number): number {
