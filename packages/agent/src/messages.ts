@@ -29,7 +29,12 @@ const key = object({
   lowest: integer({ min: 0 })
 })
 
-const epoch = object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })
+const epoch = object({
+  view: integer({ min: 0 }),
+  boot: integer({ min: 0 }),
+  branch: optional(text({ max: 256 })),
+  partial: optional(boolean())
+})
 
 const failure = object({
   name: text({ max: 512 }),

@@ -3,7 +3,7 @@ import { createRegisters } from '@murmuration/consensus'
 import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
-import { createPartition } from '@murmuration/partition'
+import { createBranches, createPartition } from '@murmuration/partition'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -36,12 +36,18 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const state = createState({ ...shared, membership, registers, store: store.sub('state/') }, {})
-  const signals = openSignals(platform, settings, { membership, state })
   const partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
   )
+  const branches = mayBranch(settings)
+    ? createBranches({ membership, partition, rpc, clock, log: sink('partition') })
+    : undefined
+  // What merges is placed by the branch of this side, where there is one.
+  const placed = branches ?? membership
+  const documents = store.sub('state/')
+  const state = createState({ ...shared, membership: placed, registers, store: documents }, {})
+  const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
@@ -50,6 +56,7 @@ export async function assemble(
     ...shared,
     store,
     membership,
+    placed,
     state,
     // Alone there is nobody to claim from.
     registers: settings.distributed ? registers : undefined,
@@ -60,6 +67,7 @@ export async function assemble(
     sink
   })
   await start(closers, partition)
+  if (branches !== undefined) await start(closers, branches)
   await start(closers, state)
   if (registers !== undefined) await start(closers, registers)
   await start(closers, agents)
@@ -81,6 +89,15 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** Whether some agents go on on all sides of a split. */
+function mayBranch({ role, distributed, onPartition, agents }: Settings): boolean {
+  const policies = [onPartition, ...agents.map((type) => type.onPartition)]
+  const goesOn = policies.some(
+    (policy) => policy === 'continue-all' || policy === 'leader-election'
+  )
+  return role === 'member' && distributed && goesOn
 }
 
 /** The bus, over gossip where there is some. */

@@ -6,10 +6,10 @@ import {
   NotStartedError,
   UnavailableError
 } from '@murmuration/interface'
-import type { AgentRecord, View } from '@murmuration/interface'
+import type { AgentRecord, Epoch, View } from '@murmuration/interface'
 import { withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { memberKey } from './core/homes.ts'
+import { collectNeeded, memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { homesOf, placementOf } from './placements.ts'
 import type { Senders } from './senders.ts'
@@ -114,7 +114,12 @@ export class Ownership {
     if (held.damaged) {
       held.copy.markAllUnsaved()
     }
-    const tenure = new Tenure(context, { held, self: this.#self, view: view.number })
+    const tenure = new Tenure(context, {
+      held,
+      self: this.#self,
+      view: view.number,
+      branch: branchOf(view, held.copy.record)
+    })
     held.tenure = tenure
     tenure.rebase(view.number, home)
     context.counters.takeOvers?.increment()
@@ -138,7 +143,11 @@ export class Ownership {
 
   #isAdopted(view: View): boolean {
     const adopted = this.#context.coverage.view
-    return adopted?.number === view.number && adopted.cluster === view.cluster
+    return (
+      adopted?.number === view.number &&
+      adopted.cluster === view.cluster &&
+      adopted.branch?.id === view.branch?.id
+    )
   }
 
   /** A tenure goes on where the document has had no other owner in between. */
@@ -197,4 +206,14 @@ export class Ownership {
       }
     })
   }
+}
+
+/** What results say of a branch: its name, and whether too few replicas were on its side. */
+function branchOf(view: View, record: AgentRecord): Pick<Epoch, 'branch' | 'partial'> {
+  const { branch, members } = view
+  if (branch === undefined) return {}
+  const here = new Set(members.map((member) => memberKey(member)))
+  const home = homesOf(branch.agreed).homeOf(record)
+  const held = home.filter((member) => here.has(memberKey(member))).length
+  return { branch: branch.id, ...(held < collectNeeded(home.length) ? { partial: true } : {}) }
 }

@@ -217,7 +217,10 @@ describe('the checks of signals', () => {
 
   it('hold where every accepted signal was heard once, in order', async () => {
     const operations = [published('1.7.0'), published('1.7.1')]
-    const ears = [ear([heard('1.7.0'), heard('1.7.0', false), heard('1.7.1')])]
+    const ears = [
+      ear([heard('1.7.0'), heard('1.7.1'), heard('1.7.1', false), heard('1.7.0', false)])
+    ]
+    // A plain subscription may get what was missing late.
     expect(await judge({ operations, ears })).toEqual(nothing)
   })
 
@@ -226,8 +229,8 @@ describe('the checks of signals', () => {
     const ears = [ear([heard('1.7.2'), heard('1.7.2'), heard('1.7.0')])]
     const { signals } = await judge({ operations, ears })
     expect(signals).toEqual([
-      'signals in order and once: peer 2 heard 1.7.2 twice',
-      'signals in order and once: peer 2 heard 1.7.0 after 2',
+      'each signal once: peer 2 heard 1.7.2 twice',
+      'durable signals in order: peer 2 heard 1.7.0 after 2',
       'accepted signals are handled: 1.7.3 by peer 2'
     ])
   })

@@ -55,10 +55,17 @@ export class Coverage {
    */
   adopt(view: View, between: readonly View[]): boolean {
     const former = this.view
-    if (former !== undefined && view.number <= former.number && view.cluster === former.cluster) {
+    const isBranched = former?.branch?.id !== view.branch?.id
+    if (
+      former !== undefined &&
+      view.number <= former.number &&
+      view.cluster === former.cluster &&
+      !isBranched
+    ) {
       return true
     }
-    const chain = former === undefined ? undefined : chainOf(former, view, between)
+    // Into a branch, out of one and from one to the next, others may have owned what this peer did.
+    const chain = former === undefined || isBranched ? undefined : chainOf(former, view, between)
     if (chain === undefined) {
       this.#views = [view]
       this.#rounds = []
@@ -160,9 +167,9 @@ export class Coverage {
    * knows all documents that it owns. (Documents with one replica give that promise up.)
    */
   complete(round: Round): boolean {
-    return round.unsettled.every(({ members }) => {
+    return round.unsettled.every(({ branch, members }) => {
       const absent = members.filter((member) => !round.collected.has(memberKey(member))).length
-      return absent <= Math.max(0, copiesNeeded(members.length) - 1)
+      return absent <= (branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0)
     })
   }
 
@@ -172,6 +179,10 @@ export class Coverage {
 
   #collectedEnough(round: Round, record: AgentRecord): boolean {
     return round.unsettled.every((view) => {
+      // A branch is accepted by all its members, and each may have the only copy on this side.
+      if (view.branch !== undefined && this.#mutants.branchByQuorum !== true) {
+        return view.members.every((member) => round.collected.has(memberKey(member)))
+      }
       const home = this.#init.homes(view).homeOf(record)
       let count = 0
       for (const member of home) {
