@@ -1,6 +1,7 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink, Signals } from '@murmuration/interface'
+import { parseAgentId } from '@murmuration/identity'
+import type { AgentRecord, LogSink, PartitionPolicy, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createBranches, createPartition } from '@murmuration/partition'
@@ -11,6 +12,7 @@ import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
+import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
@@ -46,7 +48,10 @@ export async function assemble(
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
   const documents = store.sub('state/')
-  const state = createState({ ...shared, membership: placed, registers, store: documents }, {})
+  const state = createState(
+    { ...shared, membership: placed, registers, store: documents, goesOn: goesOnOf(settings) },
+    {}
+  )
   const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
     clock,
@@ -73,6 +78,9 @@ export async function assemble(
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
+  if (branches !== undefined) {
+    await start(closers, new MergeReports({ state, partition, clock, log: sink('partition') }))
+  }
   if (discovery !== undefined) {
     await start(closers, discovery)
     discovery.offer(offersOf(settings.agents), settings.labels)
@@ -94,10 +102,24 @@ export async function assemble(
 /** Whether some agents go on on all sides of a split. */
 function mayBranch({ role, distributed, onPartition, agents }: Settings): boolean {
   const policies = [onPartition, ...agents.map((type) => type.onPartition)]
-  const goesOn = policies.some(
-    (policy) => policy === 'continue-all' || policy === 'leader-election'
+  return role === 'member' && distributed && policies.some((policy) => isForAllSides(policy))
+}
+
+/** Which agents do, by the policy of their type. */
+function goesOnOf({ onPartition, agents }: Settings): (record: AgentRecord) => boolean {
+  const going = new Set(
+    agents
+      .filter((type) => isForAllSides(type.onPartition ?? onPartition))
+      .map(({ namespace, type }) => `${namespace}/${type}`)
   )
-  return role === 'member' && distributed && goesOn
+  return ({ id }) => {
+    const { namespace, type } = parseAgentId(id)
+    return going.has(`${namespace}/${type}`)
+  }
+}
+
+function isForAllSides(policy: PartitionPolicy | undefined): boolean {
+  return policy === 'continue-all' || policy === 'leader-election'
 }
 
 /** The bus, over gossip where there is some. */

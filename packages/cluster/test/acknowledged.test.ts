@@ -10,7 +10,7 @@ import type {
   PartitionPolicy
 } from '@murmuration/interface'
 import { createMembership } from '@murmuration/membership'
-import { createPartition, staticQuorum } from '@murmuration/partition'
+import { createBranches, createPartition, staticQuorum } from '@murmuration/partition'
 import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
 import { createSimulation } from '@murmuration/testkit'
@@ -36,6 +36,10 @@ const policies: Readonly<Record<string, PartitionPolicy>> = {
   'continue-all': 'continue-all',
   'leader-election': 'leader-election'
 }
+/** Documents of types that go on on all sides have ids of their own here. */
+const kindOf = (policy: string): 'doc' | 'board' =>
+  policy === 'continue-all' || policy === 'leader-election' ? 'board' : 'doc'
+const goesOn = ({ id }: AgentRecord): boolean => id.startsWith('test/board/')
 const levels: readonly AckLevel[] = ['local', 'replicated', 'majority']
 
 interface Peer {
@@ -60,10 +64,13 @@ async function start(simulation: Simulation): Promise<Peer[]> {
     )
     const registers = createRegisters({ rpc, membership, store, clock, random })
     const documents = store.sub('state/')
-    const state = createState({ rpc, membership, store: documents, clock, random, registers })
     const partition = createPartition({ membership, rpc, clock })
+    const placed = createBranches({ membership, partition, rpc, clock })
+    const parts = { rpc, membership: placed, store: documents, clock, random, registers, goesOn }
+    const state = createState(parts)
     void Promise.resolve(membership.start()).then(async () => {
       void partition.start()
+      await placed.start()
       await registers.start()
       return state.start()
     })
@@ -77,10 +84,10 @@ async function start(simulation: Simulation): Promise<Peer[]> {
 }
 
 /** For each number of replicas on the larger side, a document that has so many there. */
-function documents(peers: readonly Peer[]): Map<number, AgentRecord> {
+function documents(peers: readonly Peer[], kind: 'doc' | 'board'): Map<number, AgentRecord> {
   const found = new Map<number, AgentRecord>()
   for (let number = 0; found.size < 3 && number < 10_000; number++) {
-    const record: AgentRecord = { id: `test/doc/${number}`, placement: 'hash', replicas: 3 }
+    const record: AgentRecord = { id: `test/${kind}/${number}`, placement: 'hash', replicas: 3 }
     const home = peers[0]?.state.placement()?.homeOf(record) ?? []
     const inside = home.filter(({ peer }) => MAJORITY.includes(peer)).length
     if (!found.has(inside)) found.set(inside, record)
@@ -144,45 +151,59 @@ function agreed(record: AgentRecord): Attempt {
   }
 }
 
+/** What updates of a document come to on one side. */
+type Outcome = (
+  simulation: Simulation,
+  side: readonly Peer[],
+  record: AgentRecord
+) => Promise<string>
+
+const ofMerged: Outcome = async (simulation, side, record) => {
+  const held: AckLevel[] = []
+  for (const ack of levels) {
+    if (await isAcknowledged(simulation, side, merged(record, ack))) held.push(ack)
+  }
+  return held.length === 0 ? 'unavailable' : held.join(', ')
+}
+
+const ofAgreed: Outcome = async (simulation, side, record) =>
+  (await isAcknowledged(simulation, side, agreed(record))) ? 'agreed' : 'unavailable'
+
 interface Row {
   readonly side: string
   readonly replicas: number
-  /** What each policy makes of updates of CRDT parts, and of strong parts. */
-  readonly merged: readonly string[]
-  readonly agreed: readonly string[]
+  readonly cells: readonly string[]
 }
 
-async function rowsOf(): Promise<Row[]> {
+async function rowsOf(outcome: Outcome): Promise<Row[]> {
   const simulation = createSimulation({ seed: 1 })
   const peers = await start(simulation)
-  const records = documents(peers)
+  const records = { doc: documents(peers, 'doc'), board: documents(peers, 'board') }
   const sides = [
     { name: 'decides', peers: peers.filter(({ name }) => MAJORITY.includes(name)) },
     { name: 'cannot decide', peers: peers.filter(({ name }) => !MAJORITY.includes(name)) }
   ]
   simulation.split(MAJORITY, ['d', 'e'])
-  // Suspicion, the next view on one side, rest of the links on both.
+  // Suspicion, the next view on one side, rest of the links on both, a branch on the other one.
   await simulation.run(30_000)
   const rows: Row[] = []
   for (const { name, peers: side } of sides) {
-    for (const [inside, record] of [...records].toSorted(([a], [b]) => b - a)) {
-      const replicas = name === 'decides' ? inside : 3 - inside
-      const held: AckLevel[] = []
-      for (const ack of levels) {
-        if (await isAcknowledged(simulation, side, merged(record, ack))) held.push(ack)
+    const isPaused = (policy: PartitionPolicy): boolean =>
+      side.some(({ partition }) => partition.verdict(policy) === 'pause')
+    const asked = new Set(
+      Object.entries(policies).flatMap(([text, policy]) => (isPaused(policy) ? [] : kindOf(text)))
+    )
+    for (const inside of [3, 2, 1]) {
+      const outcomes = new Map<string, string>()
+      for (const kind of asked) {
+        const record = records[kind].get(inside)
+        if (record === undefined) throw new Error(`no ${kind} has ${inside} replicas there`)
+        outcomes.set(kind, await outcome(simulation, side, record))
       }
-      const isAgreed = await isAcknowledged(simulation, side, agreed(record))
-      const cellsOf = (going: string): string[] =>
-        Object.values(policies).map((policy) => {
-          const verdicts = new Set(side.map(({ partition }) => partition.verdict(policy)))
-          return verdicts.has('pause') ? 'paused' : going
-        })
-      rows.push({
-        side: name,
-        replicas,
-        merged: cellsOf(held.length === 0 ? 'unavailable' : held.join(', ')),
-        agreed: cellsOf(isAgreed ? 'agreed' : 'unavailable')
-      })
+      const cells = Object.entries(policies).map(([text, policy]) =>
+        isPaused(policy) ? 'paused' : (outcomes.get(kindOf(text)) ?? '')
+      )
+      rows.push({ side: name, replicas: name === 'decides' ? inside : 3 - inside, cells })
     }
   }
   return rows.toSorted((a, b) =>
@@ -190,23 +211,22 @@ async function rowsOf(): Promise<Row[]> {
   )
 }
 
-function tableOf(rows: readonly Row[], part: 'merged' | 'agreed'): string {
+function tableOf(rows: readonly Row[]): string {
   const head = ['this side', 'replicas on it', ...Object.keys(policies)]
-  const lines = rows.map((row) => [row.side, `${row.replicas} of 3`, ...row[part]])
+  const lines = rows.map(({ side, replicas, cells }) => [side, `${replicas} of 3`, ...cells])
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...lines.map(line)].join('\n')
 }
 
-function pageOf(rows: readonly Row[]): string {
-  const [merging, agreeing] = [tableOf(rows, 'merged'), tableOf(rows, 'agreed')]
-  return `${merging}\n\nStrong parts, with \`consistency: 'strong'\`:\n\n${agreeing}`
-}
-
-test('the table of what is acknowledged in a split is what happens', async () => {
-  const found = pageOf(await rowsOf())
+test.each([
+  ['merged', ofMerged],
+  ['agreed', ofAgreed]
+] as const)('the table of what is %s in a split is what happens', async (part, outcome) => {
+  const found = tableOf(await rowsOf(outcome))
   const page = readFileSync(PAGE, 'utf8')
-  const [before = '', , after = ''] = page.split(/<!-- table(?: end)? -->/)
-  const written = `${before}<!-- table -->\n\n${found}\n\n<!-- table end -->${after}`
+  const [before = '', rest = ''] = page.split(`<!-- ${part} -->`)
+  const [, after = ''] = rest.split(`<!-- ${part} end -->`)
+  const written = `${before}<!-- ${part} -->\n\n${found}\n\n<!-- ${part} end -->${after}`
   if (process.env['UPDATE'] === '1') writeFileSync(PAGE, written)
   expect(page).toBe(written)
 })

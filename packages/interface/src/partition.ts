@@ -116,7 +116,9 @@ export interface MergedAgent {
   readonly id: string
   /** Updates that were made on this side by itself. */
   readonly updates: number
-  /** Whether the other sides changed it too: then what stands is merged of both. */
+  /** Updates that are in it now and were not known on this side: of other sides, or since the heal. */
+  readonly elsewhere: number
+  /** `both`: what stands is merged of several sides. `this`: nobody else had changed it. */
   readonly sides: 'this' | 'both'
   /** Fields in which values of several sides exclude each other, and who reads them has to choose. */
   readonly conflicts: readonly string[]

@@ -1,5 +1,5 @@
 import type { Logger } from '@libp2p/interface'
-import type { Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
+import type { AgentRecord, Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
 import type { ClockOffsets } from './core/clock-offsets.ts'
 import type { Coverage } from './core/coverage.ts'
@@ -28,6 +28,8 @@ export interface Context {
   readonly coverage: Coverage
   readonly offsets: ClockOffsets
   readonly transfer: Transfer
+  /** Whether a document goes on with the replicas that are there, and not only with enough of them. */
+  readonly goesOn: (record: AgentRecord) => boolean
   /** Fires when the service stops. */
   readonly signal: AbortSignal
   /** A writer name that this process never used before. */

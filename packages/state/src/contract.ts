@@ -27,6 +27,11 @@ export interface StateComponents {
   readonly random: Random
   /** For strong state; without them there is none. Their `replicas` must include 3. */
   readonly registers?: Registers | undefined
+  /**
+   * Documents that are served without copies that nobody in the view has, as the side that decides
+   * needs it where it goes on in a split. Their epochs say `partial` then. @default none
+   */
+  readonly goesOn?: ((record: AgentRecord) => boolean) | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }
@@ -65,6 +70,16 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /** This peer ceased to serve a document that it changed for its side of a split by itself. */
+  branched: CustomEvent<BranchedDocument>
+}
+
+/** What a side of a split made of a document, by itself. */
+export interface BranchedDocument {
+  readonly record: AgentRecord
+  readonly branch: string
+  readonly updates: number
+  readonly version: VersionVector
 }
 
 /** How an update was acknowledged. */

@@ -89,6 +89,12 @@ export class Ownership {
     this.wake()
   }
 
+  /** Enough was merged; or all that can be, of a document that goes on without the rest. */
+  #mayServe(record: AgentRecord): boolean {
+    const { coverage, goesOn } = this.#context
+    return coverage.covers(record) || (goesOn(record) && coverage.coversPartly(record))
+  }
+
   /** Begins a tenure of the document if this peer owns it and has merged enough copies. */
   consider(held: HeldDocument): void {
     const context = this.#context
@@ -108,7 +114,7 @@ export class Ownership {
       return
     }
     this.#followers().settling.add(held)
-    if (!coverage.covers(held.copy.record)) {
+    if (!this.#mayServe(held.copy.record)) {
       return
     }
     if (held.damaged) {
@@ -118,7 +124,7 @@ export class Ownership {
       held,
       self: this.#self,
       view: view.number,
-      branch: branchOf(view, held.copy.record)
+      branch: { ...branchOf(view), ...this.#partialOf(view, held.copy.record) }
     })
     held.tenure = tenure
     tenure.rebase(view.number, home)
@@ -139,6 +145,17 @@ export class Ownership {
     for (const done of this.#waiting) {
       done()
     }
+  }
+
+  /** Whether fewer replicas were merged than may be needed to have all that was acknowledged. */
+  #partialOf({ branch, members }: View, record: AgentRecord): Pick<Epoch, 'partial'> {
+    if (branch === undefined) {
+      return this.#context.coverage.covers(record) ? {} : { partial: true }
+    }
+    const here = new Set(members.map((member) => memberKey(member)))
+    const home = homesOf(branch.agreed).homeOf(record)
+    const held = home.filter((member) => here.has(memberKey(member))).length
+    return held < collectNeeded(home.length) ? { partial: true } : {}
   }
 
   #isAdopted(view: View): boolean {
@@ -184,7 +201,7 @@ export class Ownership {
     if (held !== undefined && !sameRecord(held.copy.record, record)) {
       throw new InvalidParametersError(`${record.id} is held with other placement parameters`)
     }
-    if (held === undefined && !coverage.covers(record)) {
+    if (held === undefined && !this.#mayServe(record)) {
       return undefined
     }
     const obtained = held ?? table.obtain(record)
@@ -208,12 +225,6 @@ export class Ownership {
   }
 }
 
-/** What results say of a branch: its name, and whether too few replicas were on its side. */
-function branchOf(view: View, record: AgentRecord): Pick<Epoch, 'branch' | 'partial'> {
-  const { branch, members } = view
-  if (branch === undefined) return {}
-  const here = new Set(members.map((member) => memberKey(member)))
-  const home = homesOf(branch.agreed).homeOf(record)
-  const held = home.filter((member) => here.has(memberKey(member))).length
-  return { branch: branch.id, ...(held < collectNeeded(home.length) ? { partial: true } : {}) }
+function branchOf({ branch }: View): Pick<Epoch, 'branch'> {
+  return branch === undefined ? {} : { branch: branch.id }
 }

@@ -19,7 +19,7 @@ import type {
   Operation
 } from '@murmuration/interface'
 import type { Context, HeldDocument } from './context.ts'
-import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
+import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
 import { entryKey } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { compareEpochs } from './core/epoch.ts'
@@ -54,6 +54,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
   rebasedAt: number
   #view: number
   #sinceFold = 0
+  #updates = 0
 
   constructor(context: Context, init: TenureInit) {
     this.#context = context
@@ -108,6 +109,13 @@ export class Tenure implements OwnedDocument, HeldTenure {
     }
     this.#rejects.clear()
     this.#context.tenureChanged(this, 'ended')
+  }
+
+  /** What was done in a branch; undefined in an agreed view, or where nothing was. */
+  get branched(): BranchedDocument | undefined {
+    const { branch } = this.begun
+    if (branch === undefined || this.#updates === 0) return undefined
+    return { record: this.record, branch, updates: this.#updates, version: this.document.version }
   }
 
   /** The copy was joined with another one: the replicas get the result as a whole. */
@@ -199,6 +207,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       deltaBytesMax: updateBytesMax
     })
     this.replication.added(entry)
+    this.#updates++
     context.counters.commits?.increment()
     context.changed(this.held)
     context.send(this)

@@ -73,6 +73,8 @@ class BranchRun {
   readonly #begun = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #branches = new Map(IDS.map((id) => [id, new Set<string>()]))
   #sides: readonly (readonly string[])[] = [NAMES]
+  /** Hand-overs may be slow: then clients go on for a while before what a side did is merged. */
+  readonly #compareMs: number
   #isOver = false
   #agreed = 0
   #branched = 0
@@ -80,6 +82,7 @@ class BranchRun {
   constructor(simulation: Simulation, init: BranchRunInit) {
     this.#simulation = simulation
     this.#init = init
+    this.#compareMs = simulation.random.next() < 0.5 ? 3_000 : 30_000
   }
 
   async run(): Promise<BranchCounts> {
@@ -109,8 +112,13 @@ class BranchRun {
     )
     const partition = createPartition({ membership, rpc, clock })
     const placed = createBranches({ membership, partition, rpc, clock })
-    const components = { rpc, membership: placed, store, clock, random }
-    const state = new StateService(components, { requestTimeoutMs: 500 }, this.#init.mutants ?? {})
+    const goesOn = (): boolean => true
+    const components = { rpc, membership: placed, store, clock, random, goesOn }
+    const state = new StateService(
+      components,
+      { requestTimeoutMs: 500, compareMs: this.#compareMs },
+      this.#init.mutants ?? {}
+    )
     this.#peers.set(name, { name, membership, placed, partition, state })
     void Promise.resolve(membership.start()).then(async () => {
       await partition.start()
@@ -262,7 +270,7 @@ class BranchRun {
   async #verify(): Promise<void> {
     const simulation = this.#simulation
     let found = await this.#violations()
-    for (let waited = 0; found.length > 0 && waited < 30; waited++) {
+    for (let waited = 0; found.length > 0 && waited < 90; waited++) {
       await simulation.run(1_000)
       found = await this.#violations()
     }

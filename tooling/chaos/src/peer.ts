@@ -110,8 +110,9 @@ async function read(
   { id, of, key, stale }: Extract<ToPeer, { kind: 'read' }>
 ): Promise<FromPeer> {
   try {
-    const { value } = await cluster.agent(setTypes[of], key).state({ timeoutMs: READ_MS, stale })
-    return { kind: 'answer', id, reading: { count: value.count, names: value.names } }
+    const agent = cluster.agent(setTypes[of], key)
+    const { value, replicas } = await agent.state({ timeoutMs: READ_MS, stale })
+    return { kind: 'answer', id, reading: { count: value.count, names: value.names, replicas } }
   } catch (error) {
     return { kind: 'answer', id, error: String(error) }
   }

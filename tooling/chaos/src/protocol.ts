@@ -72,6 +72,8 @@ export interface Heard {
 }
 
 export interface Reading {
+  /** PeerIds of its replicas. */
+  readonly replicas: readonly string[]
   readonly count: number
   readonly names: readonly string[]
 }

@@ -55,6 +55,9 @@ const WHOLE_MS = 60_000
 /** A side that cannot decide may acknowledge until it knows: suspicion, silence, and a round. */
 const PAUSE_MS = 8_000
 
+/** R − W + 1: with fewer of its three replicas an agent that pauses cannot go on, on no side. */
+const COPIES_NEEDED = 2
+
 interface Isolation {
   readonly peers: ReadonlySet<number>
   readonly from: number
@@ -81,6 +84,7 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
     await herd.start(peers)
     const loadedFrom = Date.now()
     await wait(WARM_MS)
+    const homes = await homesOf(herd, keys)
     const mark = (what: string): void => {
       marks.push({ atMs: Date.now() - began, what })
       init.progress(`${scenario.name}: ${what}`)
@@ -100,7 +104,7 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
       marks.flatMap(({ what }) => /^freeze (\d+)/.exec(what)?.[1] ?? []).map(Number)
     )
     const findings = await check(herd, frozen)
-    return judge(init, { herd, began, loadedFrom, marks, isolations, findings })
+    return judge(init, { herd, began, loadedFrom, marks, isolations, homes, findings })
   } catch (error) {
     const reason = reasonOf(error)
     return {
@@ -117,6 +121,24 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
   } finally {
     await herd.end()
   }
+}
+
+/** The peers with copies of each agent, as its replicas were before the fault. */
+async function homesOf(herd: Herd, keys: number): Promise<Map<string, readonly number[]>> {
+  const [asked] = herd.up
+  const homes = new Map<string, readonly number[]>()
+  if (asked === undefined) return homes
+  for (const kind of ['ledger', 'board'] as const) {
+    for (let at = 0; at < keys; at++) {
+      const { replicas } = await herd.read(asked, kind, `k${at}`, false)
+      const home = herd.up.filter(({ peer }) => replicas.includes(peer))
+      homes.set(
+        `${kind}/k${at}`,
+        home.map(({ index }) => index)
+      )
+    }
+  }
+  return homes
 }
 
 function reasonOf(error: unknown): string {
@@ -138,17 +160,27 @@ interface Course {
   readonly loadedFrom: number
   readonly marks: readonly Mark[]
   readonly isolations: readonly Isolation[]
+  readonly homes: ReadonlyMap<string, readonly number[]>
   readonly findings: Findings
 }
 
 function judge(init: RunInit, course: Course): ScenarioReport {
-  const { herd, began, loadedFrom, marks, isolations, findings } = course
+  const { herd, began, loadedFrom, marks, isolations, homes, findings } = course
   const { operations } = herd
   const faultAt = began + (marks[0]?.atMs ?? 0)
   const healedAt = began + (marks.at(-1)?.atMs ?? 0)
   const early = operations.filter(({ begun, ms }) => begun >= loadedFrom && begun + ms < faultAt)
   const before = (early.length * 1_000) / Math.max(1, faultAt - loadedFrom)
-  const going = operations.filter(({ client }) => !isolations.some((i) => i.peers.has(client)))
+  const isIsolated = (peer: number): boolean => isolations.some((i) => i.peers.has(peer))
+  const cutOff = new Set(
+    [...homes].flatMap(([id, home]) =>
+      home.filter((peer) => !isIsolated(peer)).length < COPIES_NEEDED ? id : []
+    )
+  )
+  const going = operations.filter(
+    ({ client, kind, key }) =>
+      !isIsolated(client) && !(kind === 'ledger' && cutOff.has(`${kind}/${key}`))
+  )
   const served = servedAgain(
     going.filter(({ kind }) => kind === 'ledger' || kind === 'board'),
     faultAt

@@ -35,6 +35,12 @@ const operation = (
   ...more
 })
 
+const reading = (count: number, names: readonly string[]): Reading => ({
+  count,
+  names,
+  replicas: []
+})
+
 interface Run {
   readonly operations: readonly Operation[]
   readonly held?: readonly Reading[]
@@ -52,14 +58,13 @@ const writes: readonly Operation['action'][] = [
 ]
 
 /** Checks a run in which clients saw these operations, and every peer holds this. */
-function judge({ operations, held = [{ count: 0, names: [] }], ears = [], world }: Run) {
+function judge({ operations, held = [reading(0, [])], ears = [], world }: Run) {
   const begun = operations
     .filter(({ action }) => writes.includes(action))
     .map((each) => ({ ...each, outcome: 'begun' as const }))
   const ended = operations.filter(({ outcome }) => outcome !== 'begun')
   const up = held.map((_, index) => peer(index))
-  const read = async ({ index }: HerdPeer): Promise<Reading> =>
-    held[index] ?? { count: 0, names: [] }
+  const read = async ({ index }: HerdPeer): Promise<Reading> => held[index] ?? reading(0, [])
   const herd = { begun, operations: ended, up, read, ears: [...ears], wiped: new Set<number>() }
   return check({ ...herd, world: world ?? new World() }, new Set(), 0, 0)
 }
@@ -86,8 +91,8 @@ describe('the checks of sets', () => {
       operation('remove', 'd', 'ok')
     ]
     // What failed or is unknown may have happened or not.
-    expect(await judge({ operations, held: [{ count: 3, names: ['a', 'b'] }] })).toEqual(nothing)
-    expect(await judge({ operations, held: [{ count: 2, names: ['a'] }] })).toEqual(nothing)
+    expect(await judge({ operations, held: [reading(3, ['a', 'b'])] })).toEqual(nothing)
+    expect(await judge({ operations, held: [reading(2, ['a'])] })).toEqual(nothing)
   })
 
   it('find what was acknowledged and lost', async () => {
@@ -96,24 +101,21 @@ describe('the checks of sets', () => {
   })
 
   it('find what was counted twice, and what nobody wrote', async () => {
-    const held = [{ count: 2, names: ['a', 'x'] }]
+    const held = [reading(2, ['a', 'x'])]
     const { doubled } = await judge({ operations: [operation('add', 'a', 'ok')], held })
     expect(doubled).toHaveLength(2)
   })
 
   it('find a removal that came back', async () => {
     const operations = [operation('add', 'a', 'ok'), operation('remove', 'a', 'ok')]
-    const { resurrected } = await judge({ operations, held: [{ count: 1, names: ['a'] }] })
+    const { resurrected } = await judge({ operations, held: [reading(1, ['a'])] })
     expect(resurrected).toEqual(['ledger/k a on its owner'])
   })
 
   it('find copies that differ, and operations beyond their deadline', async () => {
     const { unequal, late } = await judge({
       operations: [operation('add', 'a', 'ok', { ms: 20_000 })],
-      held: [
-        { count: 1, names: ['a'] },
-        { count: 0, names: [] }
-      ]
+      held: [reading(1, ['a']), reading(0, [])]
     })
     expect(unequal).toEqual(['ledger/k'])
     expect(late).toHaveLength(1)

@@ -143,6 +143,19 @@ export class Coverage {
     return false
   }
 
+  /**
+   * Whether every member of the newest view has answered. Who is not in it may have more, and nobody
+   * else has: what goes on without them starts from that, and says that it is partial.
+   */
+  coversPartly(record: AgentRecord): boolean {
+    const { round, view } = this
+    if (round === undefined || view === undefined || round.view !== view) return false
+    return (
+      this.#owns(record, view) &&
+      view.members.every((member) => round.collected.has(memberKey(member)))
+    )
+  }
+
   /** In words, for an error message. */
   missing(record: AgentRecord): string {
     const round = this.round
@@ -180,7 +193,7 @@ export class Coverage {
   #collectedEnough(round: Round, record: AgentRecord): boolean {
     return round.unsettled.every((view) => {
       // A branch is accepted by all its members, and each may have the only copy on this side.
-      if (view.branch !== undefined && this.#mutants.branchByQuorum !== true) {
+      if (view.branch !== undefined) {
         return view.members.every((member) => round.collected.has(memberKey(member)))
       }
       const home = this.#init.homes(view).homeOf(record)
