@@ -1,5 +1,6 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
+import { BranchKeys } from './branch-keys.ts'
 import { Catalog } from './catalog.ts'
 import type { PeerLoad } from './core/load.ts'
 import type { Mutants } from './core/mutants.ts'
@@ -46,6 +47,7 @@ export class ClusterAgents implements Agents {
       host: this.#host,
       router: this.#router,
       session,
+      branchKeys: new BranchKeys(components, session),
       echoes: new Echoes(components.clock),
       observe: registerMetrics(components.metrics, () => this.#host.size)
     }
@@ -77,6 +79,7 @@ export class ClusterAgents implements Agents {
     this.#scheduler.stop()
     // First what would ask again, then what answers.
     this.#router.stop()
+    this.#parts.branchKeys.stop()
     this.#serving.stop()
     this.#host.stop()
   }

@@ -72,6 +72,8 @@ export const defaults = Object.freeze({
   scheduleSkipMs: 15_000,
   /** Missed ticks that a schedule with `all` makes up for. */
   scheduleCatchUpMax: 100,
+  /** Milliseconds between two questions whether what a branch acknowledged is merged. */
+  branchKeysMs: 1_000,
   /** Milliseconds for which the loads of the members are used again: agents come in bursts. */
   loadCacheMs: 1_000,
   /** Milliseconds that a member has to say how loaded it is. */

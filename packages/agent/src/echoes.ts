@@ -49,7 +49,7 @@ export class Echoes {
 }
 
 function isSame(a: Epoch, b: Epoch): boolean {
-  return a.view === b.view && a.boot === b.boot
+  return a.view === b.view && a.boot === b.boot && a.branch === b.branch
 }
 
 function includes(version: VersionVector, other: VersionVector): boolean {

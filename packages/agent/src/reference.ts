@@ -18,6 +18,7 @@ import type {
   VersionVector
 } from '@murmuration/interface'
 import type { DocumentReading } from '@murmuration/state'
+import type { BranchKeys } from './branch-keys.ts'
 import type { SessionToken } from './core/session-token.ts'
 import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
@@ -139,6 +140,7 @@ export interface ReferenceParts {
   readonly host: AgentHost
   readonly router: Router
   readonly session: Session
+  readonly branchKeys: BranchKeys
   readonly echoes: Echoes
   readonly observe: Observer | undefined
 }
@@ -319,12 +321,13 @@ class Reference implements AgentRef<AgentType> {
     options: WorkCallOptions,
     begun?: BegunHere
   ): Promise<Routed> {
-    const { router, session, echoes, observe, components } = this.#parts
+    const { router, session, branchKeys, echoes, observe, components } = this.#parts
     const { signal, ack, onRetry, idempotencyKey, timeoutMs = defaults.callTimeoutMs } = options
     checkTimeout(timeoutMs)
     const key = idempotencyKey ?? session.open()
     const began = observe === undefined ? 0 : components.clock.monotonic()
     let failure: unknown
+    let isKept = false
     try {
       const token = options.session
       const follows = token === undefined ? {} : { after: token.of(this.id) }
@@ -340,12 +343,16 @@ class Reference implements AgentRef<AgentType> {
         begun
       )
       if (routed.version !== undefined) token?.saw(this.id, routed.version)
+      if (routed.epoch?.branch !== undefined && idempotencyKey === undefined) {
+        isKept = true
+        branchKeys.keep(this.#record, key.sequence, routed.version ?? {})
+      }
       return routed
     } catch (error) {
       failure = error
       throw error
     } finally {
-      if (idempotencyKey === undefined) session.confirm(key.sequence)
+      if (idempotencyKey === undefined && !isKept) session.confirm(key.sequence)
       // Whatever came of it, the agent may have changed.
       if (work.kind !== 'update' || failure !== undefined) echoes.forget(this.id)
       observe?.((components.clock.monotonic() - began) / 1_000, failure)

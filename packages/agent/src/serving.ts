@@ -80,7 +80,9 @@ export class Serving {
         status: 'done',
         view: this.#view,
         ...(output === undefined ? {} : { output }),
-        ...((isUpdate || after !== undefined) && acknowledgement !== undefined
+        // In a branch of a split it is always told: its keys are not passed before the heal.
+        ...((isUpdate || after !== undefined || acknowledgement?.epoch.branch !== undefined) &&
+        acknowledgement !== undefined
           ? acknowledgementToWire(acknowledgement)
           : {}),
         ...(document === undefined ? {} : { document })

@@ -1,9 +1,16 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink, Partition, Signals } from '@murmuration/interface'
+import { parseAgentId } from '@murmuration/identity'
+import type {
+  AgentRecord,
+  LogSink,
+  Partition,
+  PartitionPolicy,
+  Signals
+} from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
-import { createPartition } from '@murmuration/partition'
+import { createBranches, createPartition } from '@murmuration/partition'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -11,6 +18,7 @@ import { createState } from '@murmuration/state'
 import type { State } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
+import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import { ownerLeases } from './owner-leases.ts'
 import type { PeerParts } from './peer.ts'
@@ -42,19 +50,25 @@ export async function assemble(
     settings.distributed && settings.role === 'member'
       ? ownerLeases({ membership, types: settings.agents, partition: () => partition })
       : undefined
-  const { openState = createState } = platform
-  const state = openState({
-    ...shared,
-    membership,
-    registers,
-    leases,
-    store: store.sub('state/')
-  })
-  const signals = openSignals(platform, settings, { membership, state })
   const partition: Partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
   )
+  const branches = mayBranch(settings)
+    ? createBranches({ membership, partition, rpc, clock, log: sink('partition') })
+    : undefined
+  // What merges is placed by the branch of this side, where there is one.
+  const placed = branches ?? membership
+  const { openState = createState } = platform
+  const state = openState({
+    ...shared,
+    membership: placed,
+    registers,
+    leases,
+    store: store.sub('state/'),
+    goesOn: goesOnOf(settings)
+  })
+  const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
@@ -63,6 +77,7 @@ export async function assemble(
     ...shared,
     store,
     membership,
+    placed,
     state,
     // Alone there is nobody to claim from.
     registers: settings.distributed ? registers : undefined,
@@ -74,11 +89,15 @@ export async function assemble(
     sink
   })
   await start(closers, partition)
+  if (branches !== undefined) await start(closers, branches)
   await start(closers, state)
   if (registers !== undefined) await start(closers, registers)
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
+  if (branches !== undefined) {
+    await start(closers, new MergeReports({ state, partition, clock, log: sink('partition') }))
+  }
   if (discovery !== undefined) {
     await start(closers, discovery)
     discovery.offer(offersOf(settings.agents), settings.labels)
@@ -95,6 +114,29 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** Whether some agents go on on all sides of a split. */
+function mayBranch({ role, distributed, onPartition, agents }: Settings): boolean {
+  const policies = [onPartition, ...agents.map((type) => type.onPartition)]
+  return role === 'member' && distributed && policies.some((policy) => isForAllSides(policy))
+}
+
+/** Which agents do, by the policy of their type. */
+function goesOnOf({ onPartition, agents }: Settings): (record: AgentRecord) => boolean {
+  const going = new Set(
+    agents
+      .filter((type) => isForAllSides(type.onPartition ?? onPartition))
+      .map(({ namespace, type }) => `${namespace}/${type}`)
+  )
+  return ({ id }) => {
+    const { namespace, type } = parseAgentId(id)
+    return going.has(`${namespace}/${type}`)
+  }
+}
+
+function isForAllSides(policy: PartitionPolicy | undefined): boolean {
+  return policy === 'continue-all' || policy === 'leader-election'
 }
 
 /** The bus, over gossip where there is some. */

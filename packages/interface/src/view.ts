@@ -99,6 +99,23 @@ export interface View {
    * it is not known that everything acknowledged is there. @default safe
    */
   readonly unsafe?: readonly ForcedMark[]
+  /**
+   * This is no agreed view but one side of a split that goes on by itself: the members of the last
+   * agreed view that reach each other. It is never sent to others, and every agreed view that follows
+   * ranks above it. @default none
+   */
+  readonly branch?: Branch
+}
+
+/** A side of a split that goes on by itself, until the sides meet again. */
+export interface Branch {
+  readonly id: string
+  /** The view that was agreed last, with the members of all sides. */
+  readonly agreed: View
+  /** The member that made the branch. */
+  readonly steward: string
+  /** Milliseconds since 1970. */
+  readonly began: number
 }
 
 /** What this peer thinks of another one now; only a view decides. */

@@ -40,6 +40,11 @@ export interface StateComponents {
   readonly registers?: Registers | undefined
   /** Without them nobody waits for anybody: right where there is only this peer. @default none */
   readonly leases?: OwnerLeases | undefined
+  /**
+   * Documents that are served without copies that nobody in the view has, as the side that decides
+   * needs it where it goes on in a split. Their epochs say `partial` then. @default none
+   */
+  readonly goesOn?: ((record: AgentRecord) => boolean) | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }
@@ -78,6 +83,16 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /** This peer ceased to serve a document that it changed for its side of a split by itself. */
+  branched: CustomEvent<BranchedDocument>
+}
+
+/** What a side of a split made of a document, by itself. */
+export interface BranchedDocument {
+  readonly record: AgentRecord
+  readonly branch: string
+  readonly updates: number
+  readonly version: VersionVector
 }
 
 /** How an update was acknowledged. */

@@ -7,6 +7,7 @@ import type { State, StateComponents, StateInit } from './contract.ts'
 import { StateService } from './state.ts'
 
 export type {
+  BranchedDocument,
   Commit,
   CommitOptions,
   DocumentReading,

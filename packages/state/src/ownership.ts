@@ -6,10 +6,10 @@ import {
   NotStartedError,
   UnavailableError
 } from '@murmuration/interface'
-import type { AgentRecord, View } from '@murmuration/interface'
+import type { AgentRecord, Epoch, View } from '@murmuration/interface'
 import { withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { memberKey } from './core/homes.ts'
+import { collectNeeded, memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { homesOf, placementOf } from './placements.ts'
 import type { Senders } from './senders.ts'
@@ -94,6 +94,12 @@ export class Ownership {
     this.wake()
   }
 
+  /** Enough was merged; or all that can be, of a document that goes on without the rest. */
+  #mayServe(record: AgentRecord): boolean {
+    const { coverage, goesOn } = this.#context
+    return coverage.covers(record) || (goesOn(record) && coverage.coversPartly(record))
+  }
+
   /** Begins a tenure of the document if this peer owns it and has merged enough copies. */
   consider(held: HeldDocument): void {
     const context = this.#context
@@ -113,13 +119,18 @@ export class Ownership {
       return
     }
     this.#followers().settling.add(held)
-    if (!coverage.covers(held.copy.record) || this.#isAnotherActing(held.copy.record)) {
+    if (!this.#mayServe(held.copy.record) || this.#isAnotherActing(held.copy.record)) {
       return
     }
     if (held.damaged) {
       held.copy.markAllUnsaved()
     }
-    const tenure = new Tenure(context, { held, self: this.#self, view: view.number })
+    const tenure = new Tenure(context, {
+      held,
+      self: this.#self,
+      view: view.number,
+      branch: { ...branchOf(view), ...this.#partialOf(view, held.copy.record) }
+    })
     held.tenure = tenure
     tenure.rebase(view.number, home)
     context.counters.takeOvers?.increment()
@@ -146,9 +157,10 @@ export class Ownership {
     }
   }
 
+  /** On a side that goes on by itself, owners of other sides may act as they like. */
   #isAnotherActing(record: AgentRecord): boolean {
-    const { clock, predecessors } = this.#context
-    return predecessors.mayAct(record, clock.monotonic())
+    const { clock, coverage, predecessors } = this.#context
+    return coverage.view?.branch === undefined && predecessors.mayAct(record, clock.monotonic())
   }
 
   /** Looks again when the leases of former owners have ended. */
@@ -159,6 +171,9 @@ export class Ownership {
       return
     }
     this.#arm()
+    if (view.branch !== undefined) {
+      return
+    }
     const members = new Set(view.members.map((member) => memberKey(member)))
     const removed = former?.members.filter((member) => !members.has(memberKey(member))) ?? []
     for (const { peer, incarnation } of removed) {
@@ -183,9 +198,24 @@ export class Ownership {
     }
   }
 
+  /** Whether fewer replicas were merged than may be needed to have all that was acknowledged. */
+  #partialOf({ branch, members }: View, record: AgentRecord): Pick<Epoch, 'partial'> {
+    if (branch === undefined) {
+      return this.#context.coverage.covers(record) ? {} : { partial: true }
+    }
+    const here = new Set(members.map((member) => memberKey(member)))
+    const home = homesOf(branch.agreed).homeOf(record)
+    const held = home.filter((member) => here.has(memberKey(member))).length
+    return held < collectNeeded(home.length) ? { partial: true } : {}
+  }
+
   #isAdopted(view: View): boolean {
     const adopted = this.#context.coverage.view
-    return adopted?.number === view.number && adopted.cluster === view.cluster
+    return (
+      adopted?.number === view.number &&
+      adopted.cluster === view.cluster &&
+      adopted.branch?.id === view.branch?.id
+    )
   }
 
   /** A tenure goes on where the document has had no other owner in between. */
@@ -222,7 +252,7 @@ export class Ownership {
     if (held !== undefined && !sameRecord(held.copy.record, record)) {
       throw new InvalidParametersError(`${record.id} is held with other placement parameters`)
     }
-    if (held === undefined && !coverage.covers(record)) {
+    if (held === undefined && !this.#mayServe(record)) {
       return undefined
     }
     const obtained = held ?? table.obtain(record)
@@ -244,4 +274,8 @@ export class Ownership {
       }
     })
   }
+}
+
+function branchOf({ branch }: View): Pick<Epoch, 'branch'> {
+  return branch === undefined ? {} : { branch: branch.id }
 }

@@ -85,6 +85,7 @@ export class Parts {
       },
       signal: this.#controller.signal,
       nextWriter: writers(self, components.membership.self.boot, mutants),
+      goesOn: components.goesOn ?? (() => false),
       crowded: () => this.settling.crowded,
       changed: (held) => {
         this.settling.touched(held)

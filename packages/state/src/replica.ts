@@ -1,5 +1,5 @@
 import type { RpcContext, View } from '@murmuration/interface'
-import { currentView, withDeadline } from './context.ts'
+import { currentView, isSamePlace, withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import { equalDigests } from './core/digest.ts'
 import { decodeEntry } from './core/entry.ts'
@@ -61,7 +61,7 @@ export class Replica {
       return false
     }
     return (
-      request.view !== membership.view?.number ||
+      !isSamePlace(this.#context, request) ||
       request.boot < (table.boots.get(memberKey({ peer, ...request })) ?? 0)
     )
   }

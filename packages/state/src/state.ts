@@ -163,6 +163,10 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
 
   #tenureChanged(tenure: Tenure, status: 'begun' | 'ended'): void {
     this.safeDispatchEvent('tenure', { detail: { id: tenure.record.id, status } })
+    const { branched } = tenure
+    if (status === 'ended' && branched !== undefined) {
+      this.safeDispatchEvent('branched', { detail: branched })
+    }
     this.#parts?.ownership.wake()
   }
 

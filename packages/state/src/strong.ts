@@ -25,7 +25,7 @@ import type {
   Registers,
   RpcContext
 } from '@murmuration/interface'
-import { currentView, withDeadline } from './context.ts'
+import { agreedOf, currentView, withDeadline } from './context.ts'
 import type { Context } from './context.ts'
 import type {
   OwnedDocument,
@@ -107,7 +107,7 @@ export class Strong {
 
   /** The replicas of the register. */
   #replicas(record: AgentRecord): string[] {
-    return placementOf(currentView(this.#context))
+    return placementOf(agreedOf(currentView(this.#context)))
       .homeOf({ ...record, ...registerKeyOf(record) })
       .map(({ peer }) => peer)
   }
@@ -133,7 +133,7 @@ export class Strong {
   ): Promise<StrongReply> {
     const { membership, rpc } = this.#context
     for (;;) {
-      const view = currentView(this.#context)
+      const view = agreedOf(currentView(this.#context))
       const owner = placementOf(view).ownerOf(record)?.peer
       if (owner === undefined) {
         throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
@@ -156,7 +156,7 @@ export class Strong {
 
   async #onRequest(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
     const { asked, record, key, update } = StrongRequest.decode(bytes)
-    const view = await this.#init.replica.follow(asked, call)
+    const view = agreedOf(await this.#init.replica.follow(asked, call))
     checkRecord(record)
     if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
       return StrongReply.encode({ status: 'elsewhere', view: view.number })
@@ -223,7 +223,7 @@ export class Strong {
   }
 
   #claimant(record: AgentRecord, epoch: Epoch): Claimant {
-    const view = currentView(this.#context)
+    const view = agreedOf(currentView(this.#context))
     const { peer, incarnation } = this.#context.membership.self
     return { peer, incarnation, epoch, view, placed: placementOf(view).ownerOf(record)?.peer }
   }

@@ -9,7 +9,8 @@ import {
   NotOwnerError,
   OutcomeUnknownError,
   OverloadedError,
-  StorageError
+  StorageError,
+  UnavailableError
 } from '@murmuration/interface'
 import type {
   AckLevel,
@@ -21,10 +22,11 @@ import type {
   PeerLease
 } from '@murmuration/interface'
 import type { Context, HeldDocument } from './context.ts'
-import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
+import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
 import { entryKey } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { compareEpochs } from './core/epoch.ts'
+import { copiesNeeded } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { Replication } from './core/replication.ts'
 import type { Waiter } from './core/tracks.ts'
@@ -33,6 +35,14 @@ import type { HeldTenure } from './held.ts'
 import { checkKey } from './settings.ts'
 
 const nothing = new Uint8Array(0)
+
+export interface TenureInit {
+  readonly held: HeldDocument
+  readonly self: MemberKey
+  readonly view: number
+  /** The side of a split for which it is served. */
+  readonly branch: Pick<Epoch, 'branch' | 'partial'>
+}
 
 /** A document that this peer owns and serves: executes updates and knows where their copies are. */
 export class Tenure implements OwnedDocument, HeldTenure {
@@ -49,13 +59,14 @@ export class Tenure implements OwnedDocument, HeldTenure {
   #view: number
   #sinceFold = 0
   #isFenced = false
+  #updates = 0
 
-  constructor(context: Context, init: { held: HeldDocument; self: MemberKey; view: number }) {
+  constructor(context: Context, init: TenureInit) {
     this.#context = context
     this.held = init.held
     this.#view = init.view
     this.#lease = context.leases?.of(init.held.copy.record.id)
-    this.begun = { view: init.view, boot: context.membership.self.boot }
+    this.begun = { view: init.view, boot: context.membership.self.boot, ...init.branch }
     this.rebasedAt = context.clock.monotonic()
     this.replication = new Replication({
       copy: init.held.copy,
@@ -70,7 +81,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   get epoch(): Epoch {
-    return { view: this.#view, boot: this.begun.boot }
+    return { ...this.begun, view: this.#view }
   }
 
   get signal(): AbortSignal {
@@ -111,6 +122,13 @@ export class Tenure implements OwnedDocument, HeldTenure {
     }
     this.#rejects.clear()
     this.#context.tenureChanged(this, 'ended')
+  }
+
+  /** What was done in a branch; undefined in an agreed view, or where nothing was. */
+  get branched(): BranchedDocument | undefined {
+    const { branch } = this.begun
+    if (branch === undefined || this.#updates === 0) return undefined
+    return { record: this.record, branch, updates: this.#updates, version: this.document.version }
   }
 
   /** The copy was joined with another one: the replicas get the result as a whole. */
@@ -155,6 +173,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
     } else {
       this.#check()
     }
+    this.#refuseAlone(options.ack)
     return this.#acknowledge(this.#execute(operations, options), options, false)
   }
 
@@ -211,6 +230,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       deltaBytesMax: updateBytesMax
     })
     this.replication.added(entry)
+    this.#updates++
     context.counters.commits?.increment()
     context.changed(this.held)
     context.send(this)
@@ -230,6 +250,18 @@ export class Tenure implements OwnedDocument, HeldTenure {
       )
     }
     return clock.now()
+  }
+
+  /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
+  #refuseAlone(ack: AckLevel = 'replicated'): void {
+    const { view } = this.#context.membership
+    const { branch } = view ?? {}
+    if (branch === undefined || ack === 'local') return
+    const needed = copiesNeeded(branch.agreed.members.length)
+    if (this.replication.home.length >= Math.min(needed, this.record.replicas)) return
+    throw new UnavailableError(
+      `this side of a split has no ${needed} peers for ${this.record.id}: ask for ack 'local'`
+    )
   }
 
   #makeRoom(): void {

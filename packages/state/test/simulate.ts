@@ -1,5 +1,7 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
+import { runBranches } from './branch-run.ts'
+import type { BranchRunInit } from './branch-run.ts'
 import { run } from './run.ts'
 import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
@@ -28,6 +30,13 @@ export const workloads: readonly Workload[] = [
       await runSessions(simulation)
     }
   },
+  {
+    name: 'state/branches',
+    share: 1,
+    run: async (simulation) => {
+      await runBranches(simulation)
+    }
+  },
   { name: 'state/strong', share: 2, run: (simulation) => runStrong(simulation) }
 ]
 
@@ -41,6 +50,16 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
+  branching(
+    'pass-at-once',
+    'a client does not pass what a branch acknowledged before it is merged',
+    {
+      passAtOnce: true
+    }
+  ),
+  branching('ignored', 'members of a branch confirm for owners of that branch only', {
+    mutants: { ignoreBranch: true }
+  }),
   strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
@@ -94,6 +113,18 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
+  }
+}
+
+function branching(name: string, rule: string, init: BranchRunInit, killingSeed = 1): Mutant {
+  return {
+    name: `state/branches-${name}`,
+    rule,
+    killingSeed,
+    budget: 40,
+    run: async (simulation) => {
+      await runBranches(simulation, init)
+    }
   }
 }
 

@@ -4,9 +4,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Kind } from './agents.ts'
+import type { SetKind } from './agents.ts'
 import type { Network, Place } from './network.ts'
-import type { FromPeer, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
+import type { FromPeer, Heard, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
+import { World } from './world.ts'
 
 const START_MS = 120_000
 const READ_MS = 15_000
@@ -25,6 +26,16 @@ export interface HerdPeer {
   isReady: boolean
   status: Status | undefined
   errorText: string
+}
+
+/** What one process was given of signals, in its order. */
+export interface Ear {
+  readonly peer: number
+  readonly heard: Heard[]
+  /** When its durable subscription was known to all; undefined: not yet. */
+  subscribedMs: number | undefined
+  /** When it ended; undefined: it runs. */
+  endedMs: number | undefined
 }
 
 export interface HerdInit {
@@ -46,6 +57,11 @@ export class Herd {
   readonly operations: Operation[] = []
   /** Writes that were sent, whatever became of them. */
   readonly begun: Operation[] = []
+  /** Processes that hear signals, in the order in which they were started. */
+  readonly ears: Ear[] = []
+  /** Peers whose disks were wiped: they forget what they had subscribed to. */
+  readonly wiped = new Set<number>()
+  readonly world = new World()
   readonly heals: { readonly peer: number; readonly durationMs: number }[] = []
   readonly #init: HerdInit
   readonly #answers = new Map<number, (answer: Extract<FromPeer, { kind: 'answer' }>) => void>()
@@ -122,6 +138,9 @@ export class Herd {
     })
     peer.process = child
     peer.isReady = false
+    const ear: Ear = { peer: peer.index, heard: [], subscribedMs: undefined, endedMs: undefined }
+    this.ears.push(ear)
+    child.once('exit', () => (ear.endedMs = Date.now()))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       peer.errorText = (peer.errorText + text).slice(-ERROR_TEXT_MAX)
     })
@@ -131,7 +150,7 @@ export class Herd {
         const told = message as FromPeer // sent by peer.ts of the same program
         if (told.kind === 'listening') resolve(clearTimeout(late))
         if (told.kind === 'failed') reject(new Error(`peer ${peer.index}: ${told.reason}`))
-        this.#hear(peer, told)
+        this.#hear(peer, ear, told)
       })
       child.once('exit', () => {
         clearTimeout(late)
@@ -141,7 +160,7 @@ export class Herd {
     })
   }
 
-  #hear(peer: HerdPeer, told: FromPeer): void {
+  #hear(peer: HerdPeer, ear: Ear, told: FromPeer): void {
     switch (told.kind) {
       case 'listening':
         peer.peer = told.peer
@@ -158,6 +177,17 @@ export class Herd {
         return
       case 'status':
         peer.status = told
+        return
+      case 'effect': {
+        const taken = this.world.take(peer.index, told.effect)
+        this.send({ kind: 'effect-taken', id: told.id, taken }, [peer])
+        return
+      }
+      case 'heard':
+        ear.heard.push(...told.heard)
+        return
+      case 'subscribed':
+        ear.subscribedMs = Date.now()
         return
       case 'healed':
         this.heals.push({ peer: peer.index, durationMs: told.durationMs })
@@ -229,6 +259,7 @@ export class Herd {
   async wipe(index: number): Promise<void> {
     const peer = this.peers.get(index)
     if (peer?.process === undefined && peer !== undefined) {
+      this.wiped.add(index)
       await rm(peer.dataDir, { recursive: true, force: true })
     }
   }
@@ -259,7 +290,7 @@ export class Herd {
   }
 
   /** Reads an agent on one peer: from its owner, or the copy that this peer holds or finds. */
-  async read(peer: HerdPeer, of: Kind, key: string, stale: boolean): Promise<Reading> {
+  async read(peer: HerdPeer, of: SetKind, key: string, stale: boolean): Promise<Reading> {
     const id = ++this.#asked
     const answer = await new Promise<Extract<FromPeer, { kind: 'answer' }>>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`peer ${peer.index} is silent`)), READ_MS)

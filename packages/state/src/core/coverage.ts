@@ -55,10 +55,17 @@ export class Coverage {
    */
   adopt(view: View, between: readonly View[]): boolean {
     const former = this.view
-    if (former !== undefined && view.number <= former.number && view.cluster === former.cluster) {
+    const isBranched = former?.branch?.id !== view.branch?.id
+    if (
+      former !== undefined &&
+      view.number <= former.number &&
+      view.cluster === former.cluster &&
+      !isBranched
+    ) {
       return true
     }
-    const chain = former === undefined ? undefined : chainOf(former, view, between)
+    // Into a branch, out of one and from one to the next, others may have owned what this peer did.
+    const chain = former === undefined || isBranched ? undefined : chainOf(former, view, between)
     if (chain === undefined) {
       this.#views = [view]
       this.#rounds = []
@@ -136,6 +143,19 @@ export class Coverage {
     return false
   }
 
+  /**
+   * Whether every member of the newest view has answered. Who is not in it may have more, and nobody
+   * else has: what goes on without them starts from that, and says that it is partial.
+   */
+  coversPartly(record: AgentRecord): boolean {
+    const { round, view } = this
+    if (round === undefined || view === undefined || round.view !== view) return false
+    return (
+      this.#owns(record, view) &&
+      view.members.every((member) => round.collected.has(memberKey(member)))
+    )
+  }
+
   /** In words, for an error message. */
   missing(record: AgentRecord): string {
     const round = this.round
@@ -160,9 +180,9 @@ export class Coverage {
    * knows all documents that it owns. (Documents with one replica give that promise up.)
    */
   complete(round: Round): boolean {
-    return round.unsettled.every(({ members }) => {
+    return round.unsettled.every(({ branch, members }) => {
       const absent = members.filter((member) => !round.collected.has(memberKey(member))).length
-      return absent <= Math.max(0, copiesNeeded(members.length) - 1)
+      return absent <= (branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0)
     })
   }
 
@@ -172,6 +192,10 @@ export class Coverage {
 
   #collectedEnough(round: Round, record: AgentRecord): boolean {
     return round.unsettled.every((view) => {
+      // A branch is accepted by all its members, and each may have the only copy on this side.
+      if (view.branch !== undefined) {
+        return view.members.every((member) => round.collected.has(memberKey(member)))
+      }
       const home = this.#init.homes(view).homeOf(record)
       let count = 0
       for (const member of home) {
