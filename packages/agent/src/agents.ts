@@ -5,11 +5,13 @@ import { Catalog } from './catalog.ts'
 import type { PeerLoad } from './core/load.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Session } from './core/session.ts'
+import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import { Echoes } from './echoes.ts'
 import { AgentHost } from './host.ts'
 import type { AgentComponents, Agents, AgentsInit, RunningAgent, ScheduledTick } from './index.ts'
 import { registerMetrics } from './metrics.ts'
+import { Recent } from './recent.ts'
 import { makeReference } from './reference.ts'
 import type { AgentRef, ReferenceParts } from './reference.ts'
 import { Router } from './router.ts'
@@ -49,6 +51,7 @@ export class ClusterAgents implements Agents {
       session,
       branchKeys: new BranchKeys(components, session),
       echoes: new Echoes(components.clock),
+      agreed: new Recent(components.clock, { keptMs: defaults.echoMs, max: defaults.echoesMax }),
       observe: registerMetrics(components.metrics, () => this.#host.size)
     }
   }

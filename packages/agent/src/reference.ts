@@ -31,9 +31,11 @@ import type { WorkRequest } from './messages.ts'
 import type { Observer } from './metrics.ts'
 import { exportBytes, exportJson, importedValues, restoring } from './porting.ts'
 import type { Exported } from './porting.ts'
+import type { Recent } from './recent.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
 import { isOld, migrated } from './schema-version.ts'
 import { StrongReference } from './strong-reference.ts'
+import type { Agreed } from './strong-reference.ts'
 import type { StrongValue } from './strong-fields.ts'
 import { watchDocument } from './watching.ts'
 
@@ -142,6 +144,8 @@ export interface ReferenceParts {
   readonly session: Session
   readonly branchKeys: BranchKeys
   readonly echoes: Echoes
+  /** Strong parts as they were agreed a short while ago, so that the next change needs no read. */
+  readonly agreed: Recent<Agreed>
   readonly observe: Observer | undefined
 }
 

@@ -1,6 +1,7 @@
 import {
   ConsistencyUnavailableError,
   InvalidParametersError,
+  KeyExpiredError,
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord, IdempotencyKey, StateReading } from '@murmuration/interface'
@@ -12,6 +13,12 @@ import type { ReadOptions, ReferenceParts, UpdateResult, WorkCallOptions } from 
 import type { RouteOptions } from './router.ts'
 import { fieldsOf, guarded, valueOf } from './strong-fields.ts'
 import type { Fields } from './strong-fields.ts'
+
+/** A strong part as it was agreed, not longer ago than the version says. */
+export interface Agreed {
+  readonly value: unknown
+  readonly version: number
+}
 
 /** The strong part of an agent (rule 13): plain values under one version, compared and set. */
 export class StrongReference {
@@ -54,23 +61,54 @@ export class StrongReference {
     const limits = limitsOf(options)
     const key = options.idempotencyKey ?? session.open()
     try {
-      const first = await this.#ask(limits)
-      let { value, version }: { value: unknown; version: number } = first
+      const early = options.idempotencyKey === undefined
+      const first = early ? await this.#updateAgreed(change, key, limits) : undefined
+      if (first?.status === 'applied') return updated(first)
+      let from: Agreed = first ?? (await this.#ask(limits))
       for (let run = 0; run < defaults.strongRunsMax; run++) {
-        const next = await this.#changed(change, value)
-        const result = await this.#set(key, version, next, limits)
-        if (result.status === 'applied') {
-          const { epoch, copies, duplicate } = result
-          return { version: { register: result.version }, epoch, copies, duplicate }
-        }
+        const next = await this.#changed(change, from.value)
+        const result = await this.#set(key, { expected: from.version, next }, limits)
+        if (result.status === 'applied') return updated(result)
         // Told that it was not applied: the same key may be used for what is computed anew.
-        ;({ value, version } = result)
+        from = result
       }
       throw new UnavailableError(
         `${this.#record.id} was changed by others ${defaults.strongRunsMax} times in between`
       )
     } finally {
       if (options.idempotencyKey === undefined) session.confirm(key.sequence)
+    }
+  }
+
+  /**
+   * Changes what this peer was told a short while ago. The version that it had is a precondition as
+   * ever; where it does not hold, or the change does not like what it finds, it was never tried.
+   */
+  async #updateAgreed(
+    change: (draft: Fields) => void,
+    key: IdempotencyKey,
+    limits: RouteOptions
+  ): Promise<StrongResult | undefined> {
+    const from = this.#parts.agreed.get(this.#record.id)
+    if (from === undefined) return undefined
+    let next: Fields
+    try {
+      next = await this.#changed(change, from.value)
+    } catch {
+      // Perhaps it does on what stands there now.
+      return undefined
+    }
+    let isRepeated = false
+    const onRetry = (cause: unknown): void => {
+      isRepeated = true
+      limits.onRetry?.(cause)
+    }
+    try {
+      return await this.#set(key, { expected: from.version, next }, { ...limits, onRetry })
+    } catch (error) {
+      // So old a version might repeat what is forgotten; a key that was never sent before does not.
+      if (error instanceof KeyExpiredError && !isRepeated) return undefined
+      throw error
     }
   }
 
@@ -90,19 +128,29 @@ export class StrongReference {
   }
 
   /** Repeated with the same key and the same `expected` until what became of it is known. */
-  #set(
+  async #set(
     { session, sequence, lowest }: IdempotencyKey,
-    expected: number,
-    value: Fields,
+    { expected, next }: { readonly expected: number; readonly next: Fields },
     limits: RouteOptions
   ): Promise<StrongResult> {
-    const { components, host, router } = this.#parts
-    const change = { key: { session, sequence, lowest }, expected, value }
-    return router.keyed(this.#record, limits, async (signal) => {
-      host.refusePaused(this.#type, this.#record.id)
-      const options = { signal, timeoutMs: limits.timeoutMs }
-      return components.state.strong.update(this.#record, change, options)
-    })
+    const { agreed, components, host, router } = this.#parts
+    const { id } = this.#record
+    const change = { key: { session, sequence, lowest }, expected, value: next }
+    try {
+      const result = await router.keyed(this.#record, limits, async (signal) => {
+        host.refusePaused(this.#type, id)
+        const options = { signal, timeoutMs: limits.timeoutMs }
+        return components.state.strong.update(this.#record, change, options)
+      })
+      const { version } = result
+      if (result.status === 'changed') agreed.set(id, { value: result.value, version })
+      // A duplicate may have been agreed before others.
+      else if (!result.duplicate) agreed.set(id, { value: next, version })
+      return result
+    } catch (error) {
+      agreed.forget(id)
+      throw error
+    }
   }
 
   async #changed(change: (draft: Fields) => void, value: unknown): Promise<Fields> {
@@ -115,6 +163,15 @@ export class StrongReference {
     }
     return valueOf(this.#type, fields)
   }
+}
+
+function updated({
+  version,
+  epoch,
+  copies,
+  duplicate
+}: Extract<StrongResult, { status: 'applied' }>): UpdateResult {
+  return { version: { register: version }, epoch, copies, duplicate }
 }
 
 function limitsOf(options: WorkCallOptions): RouteOptions {

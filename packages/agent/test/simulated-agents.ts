@@ -3,6 +3,7 @@ import { counter } from '@murmuration/crdt'
 import { createRegisters } from '@murmuration/consensus'
 import { createMembership } from '@murmuration/membership'
 import { createState } from '@murmuration/state'
+import type { State } from '@murmuration/state'
 import type { AgentRecord } from '@murmuration/interface'
 import type { Simulation } from '@murmuration/testkit'
 import { createAgents, defineAgent } from '../src/index.ts'
@@ -18,6 +19,7 @@ export const plain = defineAgent({ type: 'plain', state: { visits: counter() }, 
 
 interface Peer {
   readonly agents: Agents
+  readonly state: State
   readonly ownerOf: (key: string, type?: { record(key: string): AgentRecord }) => string | undefined
   stop(): Promise<void>
 }
@@ -57,7 +59,7 @@ export async function start(
       await state.stop()
       await membership.stop()
     }
-    return { membership, agents, ownerOf, ready, stop }
+    return { membership, agents, state, ownerOf, ready, stop }
   })
   await simulation.wait(Promise.all(parts.map(({ ready }) => ready)))
   const isWhole = await simulation.until(
