@@ -20,7 +20,7 @@ import type { ClusterIdentity } from './index.ts'
  */
 export interface Platform extends Pick<
   SignalsComponents,
-  'gossip' | 'signer' | 'reconnect' | 'defer'
+  'gossip' | 'signer' | 'defer'
 > {
   /** PeerId as text. */
   readonly peer: string

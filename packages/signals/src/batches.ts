@@ -15,6 +15,8 @@ export interface OpenedBatch {
   readonly attempt: number
   readonly channel: string
   readonly durable: boolean
+  /** Who had it from its author, by short name; undefined where that is not told. */
+  readonly handed?: readonly string[] | undefined
   readonly count: number
   /** Whether any of its signals has a subject. */
   readonly subjects: boolean
@@ -111,6 +113,7 @@ export class BatchSeal {
         attempt: batch.attempt,
         channel: batch.channel,
         durable: batch.durable === true,
+        handed: batch.handed,
         original: bytes,
         count: signals.length,
         subjects: signals.some(({ subject }) => subject !== undefined),

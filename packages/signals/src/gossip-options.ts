@@ -2,7 +2,7 @@ import type { GossipsubOpts, Message } from '@libp2p/gossipsub'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { checkCluster, topicNames } from './core/pattern.ts'
-import { clusterDefault } from './defaults.ts'
+import { clusterDefault, tellBytesMin } from './defaults.ts'
 
 /** Options of {@link gossipOptions}. */
 export interface GossipOptionsInit {
@@ -40,8 +40,9 @@ export function gossipOptions(init: GossipOptionsInit = {}): Partial<GossipsubOp
     // ends the stream, so it must hold 16 messages of the largest size.
     maxInboundDataLength: 4_194_304,
     // Without a limit a slow neighbour fills the memory of all others. Above it the stream is
-    // aborted and the watchdog connects anew.
+    // aborted and a new one is opened.
     maxOutboundBufferSize: 8_388_608,
+    idontwantMinDataSize: tellBytesMin,
     maxTopicBytesPerPeer: 65_536,
     decodeRpcLimits: {
       maxSubscriptions: 64,

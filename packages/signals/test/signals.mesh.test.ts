@@ -230,15 +230,15 @@ describe('two connections of which the one with the gossip stream closes', () =>
     await a.getConnections().find(carries)?.close()
     await until('silence', () => !a.getConnections().some(carries))
     expect(a.getConnections()).toHaveLength(1)
-    // Gossip cannot reach the peer, so it is called: what is said to have reached it has. In the end
-    // there is a stream again: from the watchdog, or from gossip itself if it had one in the making.
+    // Gossip cannot reach the peer, so it is called: what is said to have reached it has. A moment later
+    // there is a stream again, on the connection that stayed.
     const started = performance.now()
     const reached: unknown[] = []
     for (let data = 0; !a.getConnections().some(carries) || data < 20; data += 1) {
       const result = await a.services.signals.publish({ type: 'order.created', data })
       reached.push(...(result.recipients.includes(peerOf(b)) ? [data] : []))
       await new Promise((resolve) => setTimeout(resolve, 50))
-      expect(performance.now() - started).toBeLessThan(30_000)
+      expect(performance.now() - started).toBeLessThan(10_000)
     }
     expect(reached.length).toBeGreaterThan(0)
     console.log(`a stream again after ${Math.round(performance.now() - started)} ms`)
@@ -249,4 +249,93 @@ describe('two connections of which the one with the gossip stream closes', () =>
     await b.services.signals.publish({ type: 'order.created', data: 'back' })
     await until('the signal back', () => at(got, 0).includes('back'))
   })
+
+  it('speak again in all directions after simultaneous dials, and no connection or call ends for it', async () => {
+    nodes = await createMesh(3)
+    const got = listen(nodes, 'order.*')
+    const pairs = nodes.flatMap((a, index) => nodes.slice(index + 1).map((b) => [a, b] as const))
+    let duplicates = 0
+    for (let round = 0; round < 12; round += 1) {
+      // Both dial in the same moment, which makes more connections, or one dial fails; then all but the
+      // oldest or the newest go.
+      await Promise.allSettled(
+        pairs.flatMap(([a, b]) => [
+          a.dial(b.getMultiaddrs(), { force: true }),
+          b.dial(a.getMultiaddrs(), { force: true })
+        ])
+      )
+      await Promise.all(
+        pairs.map(async ([a, b]) => {
+          const open = a.getConnections(b.peerId)
+          const stays = round % 2 === 0 ? open.at(0) : open.at(-1)
+          duplicates += open.length - 1
+          await Promise.all(open.filter((each) => each !== stays).map((each) => each.close()))
+        })
+      )
+    }
+    expect(duplicates).toBeGreaterThan(10)
+    await Promise.all(pairs.map(([a, b]) => settle(a, b)))
+    const closed: unknown[] = []
+    for (const node of nodes) {
+      node.services.rpc.handle('slow', async (request) => {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        return request
+      })
+      node.addEventListener('connection:close', ({ detail }) => closed.push(detail.id))
+    }
+    const started = performance.now()
+    const carried = (): boolean => pairs.every(([a, b]) => reaches(a, b) && reaches(b, a))
+    // Calls are on their way all the time, also while streams are opened again and long after that.
+    while (!carried() || performance.now() - started < 6000) {
+      const request = new Uint8Array(1)
+      await Promise.all(
+        pairs.map(([a, b]) => a.services.rpc.call(peerOf(b), 'slow', request, { timeoutMs: 5000 }))
+      )
+      expect(carried() || performance.now() - started < 5000).toBe(true)
+    }
+    expect(closed).toEqual([])
+    for (const [index, node] of nodes.entries()) {
+      const sent = await node.services.signals.publish({ type: 'order.created', data: index })
+      expect(sent.recipients).toHaveLength(3)
+    }
+    await until('all signals', () => got.every((list) => list.length === 3))
+    const called = nodes.map(({ services }) => services.signals.counters()['handed-over'] ?? 0)
+    expect(called).toEqual([0, 0, 0])
+  })
 })
+
+/** Leaves one connection between two peers. */
+async function settle(a: Node, b: Node): Promise<void> {
+  const deadline = performance.now() + 15_000
+  const count = (): readonly number[] => [
+    a.getConnections(b.peerId).length,
+    b.getConnections(a.peerId).length
+  ]
+  while (count().some((each) => each !== 1)) {
+    if (performance.now() > deadline) {
+      throw new Error(`${count().join(' and ')} connections`)
+    }
+    const [here = 0, there = 0] = count()
+    if (here === 0 && there === 0) {
+      await a.dial(b.getMultiaddrs())
+    } else if (here > 1) {
+      await a.getConnections(b.peerId).at(0)?.close()
+    } else if (there > 1) {
+      await b.getConnections(a.peerId).at(0)?.close()
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Whether gossip has a stream from one to the other, on a connection that is open. */
+function reaches(from: Node, to: Node): boolean {
+  return from
+    .getConnections(to.peerId)
+    .some(
+      ({ status, streams }) =>
+        status === 'open' &&
+        streams.some(
+          ({ direction, protocol }) => direction === 'outbound' && protocol.includes('meshsub')
+        )
+    )
+}

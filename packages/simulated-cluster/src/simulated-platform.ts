@@ -26,7 +26,6 @@ export function simulatedPlatform(
     discovery: new SimulatedDiscovery(node),
     gossip: new SimulatedGossip(node),
     signer: unsignedSigner(name, () => clock.now()),
-    reconnect: (peer) => links.connect({ peer, addresses: [] }),
     defer: (task) => void clock.schedule(0, task)
   }
 }
