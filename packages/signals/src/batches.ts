@@ -91,6 +91,16 @@ export class BatchSeal {
     try {
       const envelope = await signer.open(bytes)
       const batch = Batch.decode(envelope.payload)
+      const [content] = batch.signals
+      if (content !== undefined) {
+        signer.noted?.({
+          signer: envelope.signer,
+          stream: `${batch.channel}#${batch.boot}`,
+          sequence: batch.first,
+          bytes: content,
+          signed: bytes
+        })
+      }
       if (batch.cluster !== cluster) {
         return 'other-cluster'
       }
