@@ -104,7 +104,7 @@ function openSignals(
       ...(metrics === undefined ? {} : { metrics }),
       ...gossipOf(platform)
     },
-    { cluster, ...(routes === undefined ? {} : { routes }) }
+    { cluster, ...settings.signals, ...(routes === undefined ? {} : { routes }) }
   )
 }
 
