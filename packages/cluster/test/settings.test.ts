@@ -26,7 +26,11 @@ const refused: readonly (readonly [why: string, init: ClusterInit, message: RegE
     { name: 'f', distributed: false, routes: { 'a..b': 'local' } },
     /pattern/
   ],
-  ['signals in no log', { name: 'f', distributed: false, signals: { copies: 0 } }, /copies must be/],
+  [
+    'signals in no log',
+    { name: 'f', distributed: false, signals: { copies: 0 } },
+    /copies must be/
+  ],
   [
     'a log of no age',
     { name: 'f', distributed: false, signals: { log: { ageMs: 0 } } },

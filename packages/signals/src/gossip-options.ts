@@ -79,5 +79,6 @@ const encoder = new TextEncoder()
 
 /** A fifth of the cost of the portable one; missing in browsers and before Node 22.3. */
 const nodeHash = (
-  globalThis as { process?: { getBuiltinModule?(name: string): typeof Crypto } } // untyped in browsers
-).process?.getBuiltinModule?.('node:crypto').hash
+  globalThis as { process?: { getBuiltinModule?(name: string): typeof Crypto } }
+).process // untyped in browsers
+  ?.getBuiltinModule?.('node:crypto').hash

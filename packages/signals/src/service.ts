@@ -1,11 +1,5 @@
 import { serviceCapabilities, serviceDependencies } from '@libp2p/interface'
-import type {
-  ComponentLogger,
-  Connection,
-  Metrics,
-  PeerId,
-  PrivateKey
-} from '@libp2p/interface'
+import type { ComponentLogger, Connection, Metrics, PeerId, PrivateKey } from '@libp2p/interface'
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { Rpc } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'

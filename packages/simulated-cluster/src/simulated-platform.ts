@@ -11,7 +11,7 @@ export function simulatedPlatform(
   node: SimulatedNode,
   { contacts, found }: Required<Pick<Platform, 'contacts' | 'found'>>
 ): Platform {
-  const { name, random, store, rpc, links } = node
+  const { name, random, store, rpc } = node
   // The wall clock of a real machine counts whole milliseconds.
   const clock = { ...node.clock, now: () => Math.floor(node.clock.now()) }
   return {

@@ -42,7 +42,11 @@ function print(result: BenchResult): void {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'string' }, only: { type: 'string' }, help: { type: 'boolean', short: 'h' } }
+    options: {
+      json: { type: 'string' },
+      only: { type: 'string' },
+      help: { type: 'boolean', short: 'h' }
+    }
   })
   const chosen = benches.filter(
     ({ name }) => positionals.length === 0 || positionals.includes(name)
