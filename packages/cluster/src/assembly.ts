@@ -160,7 +160,7 @@ function openSignals(
       ...(metrics === undefined ? {} : { metrics }),
       ...gossipOf(platform)
     },
-    { cluster, ...(routes === undefined ? {} : { routes }) }
+    { cluster, ...settings.signals, ...(routes === undefined ? {} : { routes }) }
   )
 }
 
@@ -206,11 +206,10 @@ function gossipOf({
   rpc,
   gossip,
   signer,
-  reconnect,
   defer
-}: Platform): Pick<SignalsComponents, 'rpc' | 'gossip' | 'signer' | 'reconnect' | 'defer'> {
+}: Platform): Pick<SignalsComponents, 'rpc' | 'gossip' | 'signer' | 'defer'> {
   const turn = defer === undefined ? {} : { defer }
-  return gossip === undefined ? turn : { rpc, gossip, signer, reconnect, ...turn }
+  return gossip === undefined ? turn : { rpc, gossip, signer, ...turn }
 }
 
 /** A shard key of a signal is placed as an agent with that shard key would be. */

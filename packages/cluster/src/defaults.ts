@@ -12,8 +12,6 @@ export const defaults = Object.freeze({
   revokeTimeoutMs: 10_000,
   /** Milliseconds between two looks at whether this peer is ready. */
   readyPollMs: 20,
-  /** Milliseconds between closing a mute connection and dialling anew. */
-  reconnectSettleMs: 250,
   /** Milliseconds between two measurements of the load of this machine. */
   loadSampleMs: 500,
   /**

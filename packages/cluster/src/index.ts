@@ -22,6 +22,7 @@ import type {
   View
 } from '@murmuration/interface'
 import type { RebalancePlan } from '@murmuration/placement'
+import type { SignalsInit } from '@murmuration/signals'
 import type { State } from '@murmuration/state'
 import type { Platform } from './platform.ts'
 import { startCluster, startClusterOn } from './start.ts'
@@ -89,6 +90,8 @@ export interface ClusterInit {
   readonly onPartition?: PartitionPolicy
   /** Route of signals by type pattern, where a publication names none. @default all: `cluster` */
   readonly routes?: Readonly<Record<string, SignalRoute>>
+  /** Copies, log and budgets of signals; the defaults are those of `@murmuration/signals`. */
+  readonly signals?: Pick<SignalsInit, 'copies' | 'log' | 'budget'>
   /** Shown to other members; the label `zone` keeps replicas apart. @default {} */
   readonly labels?: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. @default 100 */
@@ -238,7 +241,7 @@ export function createCluster(init: ClusterInit): Promise<Cluster> {
 /** Options that do not depend on what a peer stands on. */
 export type PlatformClusterInit = Pick<
   ClusterInit,
-  'name' | 'agents' | 'role' | 'routes' | 'labels' | 'weight' | 'capacity' | 'agentsMax'
+  'name' | 'agents' | 'role' | 'routes' | 'signals' | 'labels' | 'weight' | 'capacity' | 'agentsMax'
 >
 
 /**

@@ -19,10 +19,7 @@ import type { ClusterIdentity } from './index.ts'
  * What a peer stands on. `createCluster` makes it of this machine and libp2p; a simulation, or
  * another transport, gives its own to `createClusterOn`.
  */
-export interface Platform extends Pick<
-  SignalsComponents,
-  'gossip' | 'signer' | 'reconnect' | 'defer'
-> {
+export interface Platform extends Pick<SignalsComponents, 'gossip' | 'signer' | 'defer'> {
   /** PeerId as text. */
   readonly peer: string
   readonly clock: Clock

@@ -32,7 +32,6 @@ import { startNode } from './node.ts'
 import type { Node } from './node.ts'
 import { Peer } from './peer.ts'
 import type { Platform } from './platform.ts'
-import { reconnector } from './reconnect.ts'
 import { settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
 
@@ -100,7 +99,6 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
       // What fails here is in the log, and the peer is refused by this one in any case.
       identity.accuse(proof).catch(() => {})
     }),
-    reconnect: reconnector(libp2p),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],

@@ -147,8 +147,6 @@ describe('a cluster with a root key', () => {
       await certified(rootKey, { ttlMs }),
       await certified(rootKey, { ttlMs })
     ])
-    // Peers that dialled each other in the same moment may be connected anew by the bus, some 5 s later.
-    await new Promise((resolve) => setTimeout(resolve, 8_000))
     const lost = disconnects(peers)
     const stop = traffic(peers)
     // Longer than a certificate lives.

@@ -25,6 +25,21 @@ const refused: readonly (readonly [why: string, init: ClusterInit, message: RegE
     'a route for what is no pattern',
     { name: 'f', distributed: false, routes: { 'a..b': 'local' } },
     /pattern/
+  ],
+  [
+    'signals in no log',
+    { name: 'f', distributed: false, signals: { copies: 0 } },
+    /copies must be/
+  ],
+  [
+    'a log of no age',
+    { name: 'f', distributed: false, signals: { log: { ageMs: 0 } } },
+    /log.ageMs must be/
+  ],
+  [
+    'a budget of nothing',
+    { name: 'f', distributed: false, signals: { budget: { messagesPerSecond: 0 } } },
+    /budget.messagesPerSecond must be/
   ]
 ]
 
@@ -44,6 +59,25 @@ describe('options of a peer', () => {
       const { dropped } = await cluster.signals.publish({ type: 'metrics.cpu' })
       expect(dropped).toEqual([{ peer: 'somebody', reason: 'no network' }])
       expect((await cluster.signals.publish({ type: 'order.paid' })).dropped).toEqual([])
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  it('bound the log of signals', async () => {
+    const cluster = await createCluster({
+      name: 'f',
+      distributed: false,
+      signals: { log: { bytesMax: 4096 } }
+    })
+    try {
+      const publish = (data: unknown): Promise<unknown> =>
+        cluster.signals.publish({ type: 'order.paid', data }, { delivery: 'at-least-once' })
+      for (let index = 0; index < 20; index += 1) await publish('x'.repeat(500))
+      const kept = []
+      for await (const logged of cluster.signals.replay({ from: 'start' })) kept.push(logged)
+      expect(kept.length).toBeGreaterThan(0)
+      expect(kept.length).toBeLessThan(8)
     } finally {
       await cluster.stop()
     }

@@ -15,6 +15,8 @@ export interface OpenedBatch {
   readonly attempt: number
   readonly channel: string
   readonly durable: boolean
+  /** Who had it from its author, by short name; undefined where that is not told. */
+  readonly handed?: readonly string[] | undefined
   readonly count: number
   /** Whether any of its signals has a subject. */
   readonly subjects: boolean
@@ -89,6 +91,16 @@ export class BatchSeal {
     try {
       const envelope = await signer.open(bytes)
       const batch = Batch.decode(envelope.payload)
+      const [content] = batch.signals
+      if (content !== undefined) {
+        signer.noted?.({
+          signer: envelope.signer,
+          stream: `${batch.channel}#${batch.boot}`,
+          sequence: batch.first,
+          bytes: content,
+          signed: bytes
+        })
+      }
       if (batch.cluster !== cluster) {
         return 'other-cluster'
       }
@@ -111,6 +123,7 @@ export class BatchSeal {
         attempt: batch.attempt,
         channel: batch.channel,
         durable: batch.durable === true,
+        handed: batch.handed,
         original: bytes,
         count: signals.length,
         subjects: signals.some(({ subject }) => subject !== undefined),

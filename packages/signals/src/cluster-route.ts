@@ -1,21 +1,17 @@
-import type { Random } from '@murmuration/interface'
 import { ClusterSender } from './cluster-sender.ts'
 import type { ClusterSenderInit } from './cluster-sender.ts'
-import type { SignalsComponents } from './components.ts'
 import type { Dispatcher } from './core/dispatcher.ts'
 import { topicName } from './core/pattern.ts'
 import type { Gossip } from './gossip.ts'
 import type { Intake } from './intake.ts'
 import type { Orders } from './orders.ts'
-import { Reconnects } from './reconnects.ts'
+import { Reopening } from './reopening.ts'
 import { Topics } from './topics.ts'
 
 export interface ClusterRouteInit extends ClusterSenderInit {
   readonly intake: Intake
   readonly orders: Orders
   readonly dispatcher: Dispatcher
-  readonly random: Random
-  readonly reconnect: SignalsComponents['reconnect']
   /** A peer has appeared that listens to something. */
   readonly onPeer: (peer: string) => void
 }
@@ -27,19 +23,19 @@ export class ClusterRoute {
   readonly #dispatcher: Dispatcher
   readonly #init: ClusterRouteInit
   readonly #topics: Topics
-  readonly #reconnects: Reconnects | undefined
+  readonly #reopening: Reopening
   /** The topics that this peer is in, and since when. */
   readonly #joinedAt = new Map<string, number>()
   #started = false
   #unlisten: (() => void)[] = []
 
   constructor(init: ClusterRouteInit) {
-    const { clock, cluster, gossip, reconnect } = init
+    const { clock, cluster, gossip } = init
     this.#init = init
     this.#gossip = gossip
     this.#dispatcher = init.dispatcher
     this.sender = new ClusterSender(init)
-    this.#reconnects = reconnect && new Reconnects({ ...init, reconnect })
+    this.#reopening = new Reopening(init)
     this.#topics = new Topics({
       clock,
       join: (number) => {
@@ -90,13 +86,13 @@ export class ClusterRoute {
     for (const number of this.#dispatcher.topics()) {
       this.#topics.want(number)
     }
-    this.#reconnects?.start()
+    this.#reopening.start()
     this.#started = true
   }
 
   stop(): void {
     this.#started = false
-    this.#reconnects?.stop()
+    this.#reopening.stop()
     this.#topics.clear()
     for (const unlisten of this.#unlisten.splice(0)) {
       unlisten()

@@ -7,6 +7,7 @@ import type { Letter, Posted } from './core/outbox.ts'
 import { topicName } from './core/pattern.ts'
 import { RecentBatches } from './core/recent-batches.ts'
 import type { RecentBatch } from './core/recent-batches.ts'
+import { shortName } from './core/wire.ts'
 import type { Counters } from './counters.ts'
 import { pause } from './deadline.ts'
 import * as defaults from './defaults.ts'
@@ -278,7 +279,16 @@ export class ClusterSender {
   ): Promise<Uint8Array> {
     const since = Math.min(first, lane.recent.since(this.#init.clock.monotonic()) ?? first)
     const flag = durable ? { durable } : {}
-    return this.#init.seal.seal({ channel: lane.topic, first, since, signals, attempt, ...flag })
+    const batch = { channel: lane.topic, first, since, signals, attempt }
+    return this.#init.seal.seal({ ...batch, ...flag, ...this.#handed(lane) })
+  }
+
+  /** Whom it will be handed to: who gets it knows from that to whom it need not be sent on. */
+  #handed({ topic }: Lane): { readonly handed?: readonly string[] } {
+    const peers = this.#init.gossip.reaches?.(topic)
+    return peers === undefined || peers.length > defaults.handedMax
+      ? {}
+      : { handed: peers.map(shortName) }
   }
 
   async #publish(lane: Lane, bytes: Uint8Array): Promise<readonly string[]> {

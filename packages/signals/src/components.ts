@@ -1,4 +1,4 @@
-import type { AbortOptions, ComponentLogger, Metrics } from '@libp2p/interface'
+import type { ComponentLogger, Metrics } from '@libp2p/interface'
 import type { Clock, Random, Rpc, SignalRoute, Signals, Store } from '@murmuration/interface'
 import type { SignalCounters } from './counters.ts'
 import type { Gossip } from './gossip.ts'
@@ -65,11 +65,6 @@ export interface SignalsComponents {
   readonly members?: (() => readonly string[]) | undefined
   /** The peer that owns a shard key, for the `shard` route. */
   readonly ownerOf?: ((key: string) => string | undefined | Promise<string | undefined>) | undefined
-  /**
-   * Closes all connections to a peer, so that it is dialled anew; called when gossip cannot reach a
-   * peer that is connected.
-   */
-  readonly reconnect?: ((peer: string, options: AbortOptions) => Promise<void>) | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
   readonly logger?: ComponentLogger | undefined

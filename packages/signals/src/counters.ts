@@ -53,8 +53,8 @@ export type CounterName =
   | 'dead-letter'
   /** Dead letters that had to go for want of room. */
   | 'dead-letter-dropped'
-  /** Peers connected anew because nothing could be sent to them. */
-  | 'reconnect'
+  /** Gossip streams that were opened again on a connection that had lost its own. */
+  | 'reopened'
   | `rejected:${RejectReason}`
 
 /** Values of all counters that are not 0. */

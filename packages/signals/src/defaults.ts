@@ -21,6 +21,18 @@ export const signalBytesMax = 126_976
 /** Signals in one batch. Unit: signals. Bounds the work that one verified message starts. */
 export const batchSignalsMax = 1024
 
+/**
+ * Peers that a batch names as reached by its author. Unit: peers. Saves one copy per link of the mesh
+ * for 9 bytes per peer; where more listen, every peer sends on as gossip does.
+ */
+export const handedMax = 32
+
+/**
+ * From this size on a peer tells its neighbours that it has a message before it has checked it. Unit:
+ * bytes. Each such word costs as much as sending a small message on.
+ */
+export const tellBytesMin = 16_384
+
 /** Levels of lists and objects in `data`. Unit: levels. */
 export const dataDepthMax = 28
 
@@ -127,22 +139,14 @@ export const inboundMax = 1024
 /** The same per neighbour, so that one flooding peer leaves room for the others. Unit: messages. */
 export const inboundPerPeerMax = 256
 
-/** How often the watchdog looks for connected peers without a gossip stream. Unit: milliseconds. */
-export const watchdogIntervalMs = 1000
-
 /**
- * How long such a peer is left alone, since opening a stream takes a moment. Unit: milliseconds.
+ * How often it is looked for connected peers without a gossip stream. Unit: milliseconds. Until one is
+ * opened again, what listens there is called.
  */
-export const silentMsMax = 3000
+export const reopenIntervalMs = 500
 
-/** Shortest time between two reconnections of one peer; it doubles each time. Unit: milliseconds. */
-export const reconnectPauseMs = 10_000
-
-/** Longest such time. Unit: milliseconds. */
-export const reconnectPauseMsMax = 120_000
-
-/** How long one reconnection may take. Unit: milliseconds. */
-export const reconnectTimeoutMs = 10_000
+/** After how long opening such a stream is asked for again. Unit: milliseconds. */
+export const reopenPauseMs = 5000
 
 /**
  * How long a topic is kept after its last subscription closed. Unit: milliseconds. Gossip refuses
@@ -161,9 +165,6 @@ export const clusterBytesMax = 128
 
 /** Patterns in `routes`. Unit: patterns. */
 export const routesMax = 256
-
-/** Pause between closing the connections to a peer and dialling it anew. Unit: milliseconds. */
-export const reconnectSettleMs = 250
 
 /**
  * How long a publisher waits for a neighbour whose connection is full and does not move. Unit:

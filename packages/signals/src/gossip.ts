@@ -1,5 +1,8 @@
-/** What is to become of a gossip message. `reject` also counts against the peer that sent it on. */
-export type Verdict = 'accept' | 'ignore' | 'reject'
+/**
+ * What is to become of a gossip message: `accept` sends it on; `keep` does not, since all who listen
+ * have it from its author; `ignore` drops it, and `reject` also counts against who sent it.
+ */
+export type Verdict = 'accept' | 'keep' | 'ignore' | 'reject'
 
 /** A message as it came from a neighbour, not yet trusted. */
 export interface GossipMessage {
@@ -21,6 +24,8 @@ export interface Gossip {
   readonly direct?: boolean
   /** Sends to those who subscribe; returns the PeerIds (text) it was handed to, maybe none. */
   publish(topic: string, bytes: Uint8Array): Promise<readonly string[]>
+  /** Peers (text) that `publish` would hand a message to now. @default nobody knows */
+  reaches?(topic: string): readonly string[]
   /** Idempotent. */
   subscribe(topic: string): void
   /** Idempotent. */
@@ -36,6 +41,9 @@ export interface Gossip {
   onSubscribed(listener: (peer: string, topic: string) => void): () => void
   /** Connected peers (text) that speak the protocol. */
   peers(): readonly string[]
-  /** Those of them to which no stream is open. */
-  silent(): readonly string[]
+  /**
+   * Opens streams to connected peers that cannot be reached because none is open; returns those peers
+   * (text). @default nothing to mend
+   */
+  mend?(): readonly string[]
 }

@@ -5,10 +5,13 @@ import type { Clock } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'
 import { Backpressure } from './backpressure.ts'
+import { GossipStreams } from './gossip-streams.ts'
 import type { Gossip, GossipMessage, Verdict } from './gossip.ts'
 
 const verdicts: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,
+  // It is only not sent on; gossipsub holds that against nobody.
+  keep: TopicValidatorResult.Ignore,
   ignore: TopicValidatorResult.Ignore,
   reject: TopicValidatorResult.Reject
 }
@@ -17,7 +20,7 @@ const verdicts: Readonly<Record<Verdict, TopicValidatorResult>> = {
 export interface GossipsubGossipInit {
   readonly pubsub: GossipSub
   /** Open connections to a peer, as `libp2p.getConnections(peer)` gives them. */
-  readonly connections: (peer: PeerId) => readonly Connection[]
+  readonly connections: (peer?: PeerId) => readonly Connection[]
   /** @default the real time */
   readonly clock?: Clock
 }
@@ -27,8 +30,9 @@ export interface GossipsubGossipInit {
  * options of that gossipsub do not allow the topic, since it would drop everything silently.
  */
 export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
-  const { clock = systemClock, connections, pubsub } = init
+  const { clock = systemClock, pubsub } = init
   const backpressure = new Backpressure(clock)
+  const streams = new GossipStreams({ ...init, clock })
   let judge: ((message: GossipMessage) => Promise<Verdict>) | undefined
   const validate = async (from: PeerId, message: Message): Promise<TopicValidatorResult> => {
     const verdict = await judge?.({
@@ -38,14 +42,18 @@ export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
     })
     return verdicts[verdict ?? 'ignore']
   }
+  const direct = floods(pubsub)
+  const reaches = (topic: string): readonly string[] =>
+    texts(pubsub.getSubscribers(topic).filter((peer) => streams.to(peer).length > 0))
   return {
-    direct: floods(pubsub),
+    direct,
+    ...(direct ? { reaches } : {}),
     publish: async (topic, bytes) => {
       const { recipients } = await pubsub.publish(topic, bytes)
-      const streams = recipients.map((peer) => outgoing(pubsub, connections(peer)))
-      await backpressure.room(streams.flat())
+      const used = recipients.map((peer) => streams.to(peer))
+      await backpressure.room(used.flat())
       // Gossipsub also counts what it wrote to a stream whose connection is closing: that is lost.
-      return texts(recipients.filter((_, at) => streams[at]?.some(isOpen) === true))
+      return texts(recipients.filter((_, at) => used[at]?.some(isOpen) === true))
     },
     subscribe: (topic) => {
       checkAllowed(pubsub, topic)
@@ -78,7 +86,7 @@ export function gossipsubGossip(init: GossipsubGossipInit): Gossip {
       return () => pubsub.removeEventListener('subscription-change', forward)
     },
     peers: () => texts(pubsub.getPeers()),
-    silent: () => texts(pubsub.getPeers().filter((peer) => isSilent(pubsub, connections(peer))))
+    mend: () => streams.mend()
   }
 }
 
@@ -98,25 +106,6 @@ function isOpen({ status }: Stream): boolean {
 
 function texts(peers: readonly PeerId[]): string[] {
   return peers.map((peer) => peer.toString())
-}
-
-/** Gossipsub keeps one outgoing stream per peer and does not open a new one when it closes. */
-function isSilent(pubsub: GossipSub, connections: readonly Connection[]): boolean {
-  return (
-    connections.some(({ status }) => status === 'open') &&
-    outgoing(pubsub, connections).length === 0
-  )
-}
-
-function outgoing(pubsub: GossipSub, connections: readonly Connection[]): Stream[] {
-  return connections
-    .filter(({ status }) => status === 'open')
-    .flatMap(({ streams }) =>
-      streams.filter(
-        ({ direction, protocol, status }) =>
-          direction === 'outbound' && status === 'open' && pubsub.protocols.includes(protocol)
-      )
-    )
 }
 
 function checkAllowed(pubsub: GossipSub, topic: string): void {

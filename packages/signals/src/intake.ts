@@ -5,6 +5,7 @@ import type { Dispatcher } from './core/dispatcher.ts'
 import type { Loss, Release } from './core/inbound-order.ts'
 import type { Mutants } from './core/mutants.ts'
 import type { StreamName } from './core/streams.ts'
+import { shortName } from './core/wire.ts'
 import type { Counters, RejectReason } from './counters.ts'
 import * as defaults from './defaults.ts'
 import type { GossipMessage, Verdict } from './gossip.ts'
@@ -23,6 +24,8 @@ export interface IntakeInit {
   readonly mutants: Mutants
   /** Whether this peer listens on a channel; what comes on others is kept for others only. */
   readonly listens: (channel: string) => boolean
+  /** Peers that listen on a channel. */
+  readonly subscribers: (channel: string) => readonly string[]
   /** Something is missing that may be asked for. */
   readonly onGap: (name: StreamName) => void
   readonly onLoss: (loss: Loss, reason: string) => void
@@ -168,13 +171,24 @@ export class Intake {
     const options = { sync: false, copy: false }
     if (await this.#admit(batch, 'gossip', options)) {
       counters.count('batch-received')
-      return 'accept'
+      return this.#isKnownToAll(batch) ? 'keep' : 'accept'
     }
     if (batch.attempt > 0 || this.#init.log.wasRepaired(batch)) {
       counters.count('duplicate')
       return batch.attempt > 0 ? 'ignore' : 'accept'
     }
     return this.#refuse('replayed')
+  }
+
+  /** Whether all who listen, as far as this peer knows, have it from its author. */
+  #isKnownToAll({ author, channel, handed }: OpenedBatch): boolean {
+    if (handed === undefined) {
+      return false
+    }
+    const have = new Set(handed)
+    return this.#init
+      .subscribers(channel)
+      .every((peer) => peer === author || have.has(shortName(peer)))
   }
 
   /** Whether it was new. */

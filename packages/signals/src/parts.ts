@@ -72,6 +72,7 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     ...kept,
     dispatcher,
     listens: (channel) => channel === ground.own || wires.cluster?.joinedAt(channel) !== undefined,
+    subscribers: (channel) => gossip?.subscribers(channel) ?? [],
     onGap: (name) => wires.liveRepair?.repair(name),
     onLoss: (loss, reason) => ground.events.loss(loss, reason)
   })
@@ -89,7 +90,6 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     new ClusterRoute({
       ...shared,
       gossip,
-      reconnect: components.reconnect,
       onPeer: (peer) => exchanges?.appeared(peer)
     })
   wires.targeted = new TargetedRoute({

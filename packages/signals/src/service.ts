@@ -1,19 +1,9 @@
 import { serviceCapabilities, serviceDependencies } from '@libp2p/interface'
-import type {
-  AbortOptions,
-  ComponentLogger,
-  Connection,
-  Metrics,
-  PeerId,
-  PrivateKey
-} from '@libp2p/interface'
+import type { ComponentLogger, Connection, Metrics, PeerId, PrivateKey } from '@libp2p/interface'
 import type { GossipSub } from '@libp2p/gossipsub'
-import { peerIdFromString } from '@libp2p/peer-id'
 import type { Rpc } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'
 import type { SignalBus, SignalsComponents, SignalsInit } from './components.ts'
-import { pause } from './deadline.ts'
-import { reconnectSettleMs } from './defaults.ts'
 import { gossipsubGossip } from './gossipsub.ts'
 import { createSignalSigner } from './signer.ts'
 import { createSignals } from './signals.ts'
@@ -30,8 +20,6 @@ export interface SignalsServiceComponents {
 /** The part of libp2p's connection manager that is used. */
 export interface SignalsConnectionManager {
   getConnections(peer?: PeerId): Connection[]
-  closeConnections(peer: PeerId, options?: AbortOptions): Promise<void>
-  openConnection(peer: PeerId, options?: AbortOptions): Promise<Connection>
 }
 
 /** Options of the libp2p service. */
@@ -76,7 +64,8 @@ export function signals(
           pubsub &&
           gossipsubGossip({
             pubsub,
-            connections: (peer) => connectionManager.getConnections(peer)
+            connections: (peer) => connectionManager.getConnections(peer),
+            clock
           }),
         rpc: named(components, init.rpc ?? 'rpc', isRpc),
         boot: init.boot,
@@ -84,13 +73,6 @@ export function signals(
         view: init.view,
         store: init.store,
         ownerOf: init.ownerOf,
-        reconnect: async (peer, options) => {
-          const id = peerIdFromString(peer)
-          await connectionManager.closeConnections(id, options)
-          // The other side must have seen the end too, or it keeps its half of the old state.
-          await pause(clock, reconnectSettleMs, options.signal ?? new AbortController().signal)
-          await connectionManager.openConnection(id, options)
-        },
         clock,
         random: init.random,
         logger,

@@ -13,6 +13,19 @@ export interface OpenedEnvelope {
   readonly time: number
 }
 
+/** The first signal of a batch, under the number that its author gave it. */
+export interface SignedStatement {
+  /** PeerId (text) of the author. */
+  readonly signer: string
+  /** Channel and process start; sequences are counted in each. */
+  readonly stream: string
+  readonly sequence: number
+  /** The signal. A batch that is sent again may be cut differently, so batches are not compared. */
+  readonly bytes: Uint8Array
+  /** The envelope. */
+  readonly signed: Uint8Array
+}
+
 /**
  * Signs what this peer sends and checks what others sent. A signature must hold for signals only
  * (its own domain); cluster and topic stand inside of the payload.
@@ -21,6 +34,8 @@ export interface SignalSigner {
   seal(payload: Uint8Array, sequence: number): Uint8Array | Promise<Uint8Array>
   /** Throws `InvalidSignatureError` or `MalformedMessageError`. */
   open(bytes: Uint8Array): OpenedEnvelope | Promise<OpenedEnvelope>
+  /** Told what an author has signed under which number, each time a batch is opened. */
+  noted?(statement: SignedStatement): void
 }
 
 /** What {@link createSignalSigner} needs. */

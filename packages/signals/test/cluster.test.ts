@@ -191,8 +191,8 @@ describe('the cluster route', () => {
     expect([b.got, c.got]).toEqual([[1], [1]])
     expect(a.bus.counters()).toMatchObject({ 'batch-sent': 1, 'batch-resent': 1 })
     expect(c.bus.counters()).toMatchObject({ duplicate: 1 })
-    // Three that every bus always has.
-    expect(cluster.clock.timers).toBeLessThanOrEqual(3 * 3)
+    // Four that every bus always has.
+    expect(cluster.clock.timers).toBeLessThanOrEqual(3 * 4)
   })
 
   it('does not repeat what is older than a moment', async () => {
@@ -439,47 +439,53 @@ describe('signals that are not what they seem', () => {
 })
 
 describe('a peer that gossip cannot reach though it is connected', () => {
-  it('is connected anew after a while', async () => {
+  it('has its stream opened again, and nothing is asked for while there is one', async () => {
     const cluster = testCluster()
-    const reconnected: string[] = []
-    await cluster.bus('a', {
-      components: {
-        reconnect: async (peer) => {
-          reconnected.push(peer)
-          cluster.gossip.cut.clear()
-        },
-        random: { next: () => 0.5, bytes: (length) => new Uint8Array(length) }
-      }
-    })
-    cluster.gossip.cut.add('a>b')
-    await cluster.clock.advance(3900)
-    expect(reconnected).toEqual([])
-    await cluster.clock.advance(200)
-    expect(reconnected).toEqual(['b'])
-    await cluster.clock.advance(30_000)
-    expect(reconnected).toEqual(['b'])
+    const { bus } = await cluster.bus('a')
+    await cluster.clock.advance(5000)
+    expect(bus.counters()).not.toHaveProperty('reopened')
+    cluster.gossip.mute.add('a>b')
+    await cluster.clock.advance(1000)
+    expect(bus.counters().reopened).toBe(1)
+    expect(cluster.gossip.mute.size).toBe(0)
+    await cluster.clock.advance(5000)
+    expect(bus.counters().reopened).toBe(1)
+    await bus.stop()
+    expect(cluster.clock.timers).toBe(0)
+  })
+})
+
+describe('what is sent on', () => {
+  it('is what somebody may lack, and nothing that all had from its author', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    const c = await cluster.bus('c')
+    for (const { bus } of [a, b, c]) {
+      bus.subscribe('order.*', () => undefined)
+    }
+    const verdicts = async (): Promise<readonly string[]> => {
+      cluster.gossip.verdicts.length = 0
+      await a.bus.publish({ type: 'order.created' })
+      await cluster.clock.advance(10)
+      return cluster.gossip.verdicts
+    }
+    expect(await verdicts()).toEqual(['keep', 'keep'])
+    // Now the author does not reach one of them, and the others know that it listens.
+    cluster.gossip.far.add('a>c')
+    expect(await verdicts()).toEqual(['accept'])
   })
 
-  it('is tried again later where that fails or hangs', async () => {
+  it('is everything, where more listen than an author names', async () => {
     const cluster = testCluster()
-    const outcomes: unknown[] = []
-    const a = await cluster.bus('a', {
-      components: {
-        reconnect: (_, { signal }) =>
-          new Promise((_resolve, reject) => {
-            signal?.addEventListener('abort', () => {
-              outcomes.push('aborted')
-              reject(new Error('aborted'))
-            })
-          })
-      }
-    })
-    cluster.gossip.cut.add('a>b')
-    await cluster.clock.advance(60_000)
-    expect(a.bus.counters().reconnect).toBe(3)
-    expect(outcomes.length).toBeGreaterThanOrEqual(2)
-    await a.bus.stop()
-    expect(cluster.clock.timers).toBe(0)
+    const a = await cluster.bus('a')
+    const others = Array.from({ length: 33 }, (_, index) => `p${index}`)
+    for (const name of others) {
+      const { bus } = await cluster.bus(name)
+      bus.subscribe('order.*', () => undefined)
+    }
+    await a.bus.publish({ type: 'order.created' })
+    await cluster.clock.advance(10)
+    expect(cluster.gossip.verdicts).toEqual(others.map(() => 'accept'))
   })
 })
 

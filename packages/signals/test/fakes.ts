@@ -99,6 +99,12 @@ export class FakeGossipNetwork {
   readonly sent: { from: string; topic: string; bytes: Uint8Array }[] = []
   /** Links (`from>to`) that carry nothing. */
   readonly cut = new Set<string>()
+  /** Links (`from>to`) that have lost their stream, until that is mended. */
+  readonly mute = new Set<string>()
+  /** Links (`from>to`) that are not there, though the peers know of each other. */
+  readonly far = new Set<string>()
+  /** What became of messages, in the order of their deliveries. */
+  readonly verdicts: Verdict[] = []
   /** Peers to which messages are sent and lost on the way. */
   readonly deaf = new Set<string>()
   /** Peers of which the others do not know yet what they subscribe to. */
@@ -141,8 +147,10 @@ export class FakeGossipNetwork {
     }
   }
 
-  inject(to: string, message: GossipMessage): Promise<Verdict> {
-    return this.#nodes.get(to)?.judge?.(message) ?? Promise.resolve('ignore')
+  async inject(to: string, message: GossipMessage): Promise<Verdict> {
+    const verdict = (await this.#nodes.get(to)?.judge?.(message)) ?? 'ignore'
+    this.verdicts.push(verdict)
+    return verdict
   }
 }
 
@@ -163,6 +171,8 @@ class FakeGossip implements Gossip {
     const recipients = this.network
       .subscribers(topic, this.peer)
       .filter((to) => !this.network.cut.has(`${this.peer}>${to}`))
+      .filter((to) => !this.network.mute.has(`${this.peer}>${to}`))
+      .filter((to) => !this.network.far.has(`${this.peer}>${to}`))
     for (const to of recipients.filter((peer) => !this.network.deaf.has(peer))) {
       void this.network.inject(to, { topic, bytes, from: this.peer })
     }
@@ -200,10 +210,18 @@ class FakeGossip implements Gossip {
     return this.network.peers(this.peer)
   }
 
-  silent(): readonly string[] {
-    return [...this.network.cut]
-      .filter((link) => link.startsWith(`${this.peer}>`))
-      .map((link) => link.slice(this.peer.length + 1))
+  reaches(topic: string): readonly string[] {
+    return this.network
+      .subscribers(topic, this.peer)
+      .filter((to) => !this.network.far.has(`${this.peer}>${to}`))
+  }
+
+  mend(): readonly string[] {
+    const mute = [...this.network.mute].filter((link) => link.startsWith(`${this.peer}>`))
+    for (const link of mute) {
+      this.network.mute.delete(link)
+    }
+    return mute.map((link) => link.slice(this.peer.length + 1))
   }
 }
 

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import { Outbox } from '../src/core/outbox.ts'
 import type { Letter } from '../src/core/outbox.ts'
 import { RecentBatches } from '../src/core/recent-batches.ts'
-import { Watchdog } from '../src/core/watchdog.ts'
 import { settle } from './fakes.ts'
 
 interface TestOutbox {
@@ -159,35 +158,5 @@ describe('recent batches', () => {
     expect(recent.due(0).map(({ first }) => first)).toEqual([3, 4, 5])
     recent.add({ ...batch(6, 0), bytes: 95 })
     expect(recent.due(0).map(({ first }) => first)).toEqual([6])
-  })
-})
-
-describe('the watchdog', () => {
-  const init = { silentMsMax: 3000, pauseMs: 10_000, pauseMsMax: 15_000 }
-
-  it('leaves a peer alone that is silent for a moment', () => {
-    const watchdog = new Watchdog(init)
-    expect(watchdog.observe(['a'], 0)).toEqual([])
-    expect(watchdog.observe(['a'], 2999)).toEqual([])
-    expect(watchdog.observe([], 3000)).toEqual([])
-    expect(watchdog.observe(['a'], 4000)).toEqual([])
-    expect(watchdog.observe(['a'], 6999)).toEqual([])
-    expect(watchdog.observe(['a'], 7000)).toEqual(['a'])
-  })
-
-  it('tries again later and later, and forgets a peer that is well again', () => {
-    const watchdog = new Watchdog(init)
-    const times: number[] = []
-    for (let now = 0; now < 60_000; now += 1000) {
-      if (watchdog.observe(['a'], now).length > 0) {
-        times.push(now)
-      }
-    }
-    expect(times).toEqual([3000, 13_000, 28_000, 43_000, 58_000])
-    watchdog.observe([], 100_000)
-    watchdog.observe(['a'], 101_000)
-    expect(watchdog.observe(['a'], 104_000)).toEqual(['a'])
-    watchdog.observe(['a'], 105_000)
-    expect(watchdog.observe(['a'], 114_000)).toEqual(['a'])
   })
 })

@@ -230,15 +230,15 @@ describe('two connections of which the one with the gossip stream closes', () =>
     await a.getConnections().find(carries)?.close()
     await until('silence', () => !a.getConnections().some(carries))
     expect(a.getConnections()).toHaveLength(1)
-    // Gossip cannot reach the peer, so it is called: what is said to have reached it has. In the end
-    // there is a stream again: from the watchdog, or from gossip itself if it had one in the making.
+    // Gossip cannot reach the peer, so it is called: what is said to have reached it has. A moment later
+    // there is a stream again, on the connection that stayed.
     const started = performance.now()
     const reached: unknown[] = []
     for (let data = 0; !a.getConnections().some(carries) || data < 20; data += 1) {
       const result = await a.services.signals.publish({ type: 'order.created', data })
       reached.push(...(result.recipients.includes(peerOf(b)) ? [data] : []))
       await new Promise((resolve) => setTimeout(resolve, 50))
-      expect(performance.now() - started).toBeLessThan(30_000)
+      expect(performance.now() - started).toBeLessThan(10_000)
     }
     expect(reached.length).toBeGreaterThan(0)
     console.log(`a stream again after ${Math.round(performance.now() - started)} ms`)
@@ -249,4 +249,70 @@ describe('two connections of which the one with the gossip stream closes', () =>
     await b.services.signals.publish({ type: 'order.created', data: 'back' })
     await until('the signal back', () => at(got, 0).includes('back'))
   })
+
+  it('have streams again on the other one, each time, and no call fails and nothing else ends', async () => {
+    nodes = [await createNode(), await createNode()]
+    const [a, b] = [at(nodes, 0), at(nodes, 1)]
+    const got = listen(nodes, 'order.*')
+    const identified = new Set<string>()
+    const closed: string[] = []
+    for (const node of nodes) {
+      node.addEventListener('peer:identify', ({ detail }) => identified.add(detail.connection.id))
+      node.addEventListener('connection:close', ({ detail }) => closed.push(detail.id))
+      node.services.rpc.handle('slow', async (request) => {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        return request
+      })
+    }
+    const open = (): Connection[] => [...a.getConnections(b.peerId), ...b.getConnections(a.peerId)]
+    const speak = (): boolean => reaches(a, b) && reaches(b, a)
+    for (let round = 0; round < 6; round += 1) {
+      // Both dial in the same moment, which makes more connections, or one dial fails.
+      while (a.getConnections(b.peerId).length < 2 || b.getConnections(a.peerId).length < 2) {
+        await Promise.allSettled([
+          a.dial(b.getMultiaddrs(), { force: true }),
+          b.dial(a.getMultiaddrs(), { force: true })
+        ])
+      }
+      // From now on gossipsub opens no stream by itself.
+      await until('identification', () => open().every(({ id }) => identified.has(id)))
+      await until('streams', speak)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      closed.length = 0
+      const [from, to] = round % 2 === 0 ? [a, b] : [b, a]
+      const carrying = from.getConnections(to.peerId).filter(carriesGossip)
+      await Promise.all(carrying.map((each) => each.close()))
+      const ends = closed.length
+      await until('streams again', speak, 5000)
+      // Calls on what is left go on while streams are opened and after it.
+      const calls = [a, b, a, b].map((node) =>
+        node.services.rpc.call(peerOf(node === a ? b : a), 'slow', new Uint8Array(1))
+      )
+      expect(await Promise.all(calls)).toHaveLength(4)
+      expect(closed.length - ends).toBeLessThanOrEqual(carrying.length)
+      expect(open().length).toBeGreaterThanOrEqual(2)
+      for (const node of nodes) {
+        const sent = await node.services.signals.publish({ type: 'order.created', data: round })
+        expect(sent.recipients).toHaveLength(2)
+      }
+      await until('signals', () => got.every((list) => list.length === 2 * (round + 1)))
+    }
+    const counters = nodes.map(({ services }) => services.signals.counters())
+    expect(counters.map((each) => each['handed-over'] ?? 0)).toEqual([0, 0])
+    expect(counters.reduce((sum, { reopened = 0 }) => sum + reopened, 0)).toBeGreaterThan(0)
+  })
 })
+
+function carriesGossip({ status, streams }: Connection): boolean {
+  return (
+    status === 'open' &&
+    streams.some(
+      ({ direction, protocol }) => direction === 'outbound' && protocol.includes('meshsub')
+    )
+  )
+}
+
+/** Whether gossip has a stream from one to the other, on a connection that is open. */
+function reaches(from: Node, to: Node): boolean {
+  return from.getConnections(to.peerId).some(carriesGossip)
+}

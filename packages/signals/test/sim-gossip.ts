@@ -70,8 +70,7 @@ export class SimGossip {
           member.told = undefined
         }
       },
-      peers: () => this.#running(node.name).map((other) => other.node.name),
-      silent: () => []
+      peers: () => this.#running(node.name).map((other) => other.node.name)
     }
   }
 

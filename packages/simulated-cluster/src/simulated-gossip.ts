@@ -83,10 +83,6 @@ export class SimulatedGossip implements Gossip {
     return this.#node.links.connected()
   }
 
-  silent(): readonly string[] {
-    return []
-  }
-
   #learn(peer: string, topics: readonly string[]): void {
     const before = this.#topicsOf.get(peer) ?? []
     this.#topicsOf.set(peer, topics)

@@ -11,7 +11,7 @@ export function simulatedPlatform(
   node: SimulatedNode,
   { contacts, found }: Required<Pick<Platform, 'contacts' | 'found'>>
 ): Platform {
-  const { name, random, store, rpc, links } = node
+  const { name, random, store, rpc } = node
   // The wall clock of a real machine counts whole milliseconds.
   const clock = { ...node.clock, now: () => Math.floor(node.clock.now()) }
   return {
@@ -26,7 +26,6 @@ export function simulatedPlatform(
     discovery: new SimulatedDiscovery(node),
     gossip: new SimulatedGossip(node),
     signer: unsignedSigner(name, () => clock.now()),
-    reconnect: (peer) => links.connect({ peer, addresses: [] }),
     defer: (task) => void clock.schedule(0, task)
   }
 }

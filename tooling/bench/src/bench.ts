@@ -29,6 +29,8 @@ export interface BenchContext {
   endChildren(): Promise<void>
   /** Says what is going on. */
   progress(text: string): void
+  /** Whether a row is to be measured: all are, or those whose name holds what was asked for. */
+  wants(row: string): boolean
 }
 
 /** One bench: a file under `benches/` that is listed in `registry.ts`. */

@@ -18,7 +18,8 @@ async function measure(): Promise<Ratios> {
     const { figures } = await budgets.run({
       start: (module, args) => children.start(module, args),
       endChildren: () => children.end(),
-      progress: () => undefined
+      progress: () => undefined,
+      wants: () => true
     })
     return ratiosOf(figures)
   } finally {

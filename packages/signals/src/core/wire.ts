@@ -17,6 +17,7 @@ import {
   batchSignalsMax,
   clusterBytesMax,
   dataDepthMax,
+  handedMax,
   messageBytesMax,
   signalBytesMax,
   signalItemsMax
@@ -65,6 +66,8 @@ export interface Batch {
   readonly attempt: number
   /** Whether the author promises to deliver them at least once. */
   readonly durable?: boolean | undefined
+  /** Who gets it straight from its author, as of {@link shortName}: nobody need send it on to them. */
+  readonly handed?: readonly string[] | undefined
   /** Each as of {@link encodeSignal}, at least one. */
   readonly signals: readonly Uint8Array[]
 }
@@ -78,10 +81,16 @@ export const Batch: Message<Batch> = message(
     since: integer({ min: 1, max: 2 ** 52 }),
     attempt: integer({ min: 0 }),
     durable: optional(boolean()),
+    handed: optional(list(text({ max: 16 }), { max: handedMax })),
     signals: list(bytes({ max: signalBytesMax }), { max: batchSignalsMax })
   },
   { bytesMax: messageBytesMax }
 )
+
+/** The end of a PeerId: two peers of a cluster share one by a chance of 1 in 10 ^ 14. */
+export function shortName(peer: string): string {
+  return peer.slice(-8)
+}
 
 /** What became of one signal at the peer it was sent to. */
 export type Outcome = 'delivered' | 'logged' | 'no-subscription' | 'queue-full' | 'duplicate'

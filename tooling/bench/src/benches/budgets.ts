@@ -47,7 +47,7 @@ async function measureAll(context: BenchContext, delayMs: number): Promise<Measu
   const echo = await rawEcho(cluster.echoPort)
   try {
     const measured: Measured[] = []
-    for (const operation of operationsOf(cluster)) {
+    for (const operation of operationsOf(cluster).filter(({ name }) => context.wants(name))) {
       context.progress(`${operation.name}, ${delayMs} ms one-way delay`)
       measured.push(await measure(operation, echo))
     }
