@@ -14,6 +14,7 @@ import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
 import { Ownership } from './ownership.ts'
 import { homesOf } from './placements.ts'
+import { Preparing } from './preparing.ts'
 import { Reader } from './reader.ts'
 import { Replica } from './replica.ts'
 import { Senders } from './senders.ts'
@@ -42,6 +43,7 @@ export class Parts {
   readonly settling: Settling
   readonly antiEntropy: AntiEntropy
   readonly senders: Senders
+  readonly preparing: Preparing
   readonly #controller = new AbortController()
   readonly #transfer: Transfer
   readonly #replica: Replica
@@ -118,6 +120,7 @@ export class Parts {
     const replica = this.#replica
     const own = (record: AgentRecord, signal: AbortSignal): Promise<OwnedDocument> =>
       this.ownership.own(record, { signal })
+    this.preparing = new Preparing(context)
     this.#reader = new Reader(context, { replica, own })
     this.#strong = new Strong(context, { replica, own, registers: components.registers })
   }
@@ -143,6 +146,7 @@ export class Parts {
     this.#replica.register()
     this.#takeOver.register()
     this.#reader.register()
+    this.preparing.register()
     this.#strong.register()
     this.antiEntropy.start()
     this.settling.start()
@@ -154,6 +158,7 @@ export class Parts {
     this.#replica.unregister()
     this.#takeOver.unregister()
     this.#reader.unregister()
+    this.preparing.unregister()
     this.#strong.unregister()
     this.antiEntropy.stop()
     this.settling.stop()
