@@ -79,6 +79,9 @@ export async function assemble(
   await start(closers, agents)
   await start(closers, signals)
   await start(closers, registry)
+  if (platform.hints !== undefined && settings.role === 'member') {
+    await start(closers, platform.hints.publish(membership))
+  }
   if (discovery !== undefined) {
     await start(closers, discovery)
     discovery.offer(offersOf(settings.agents), settings.labels)

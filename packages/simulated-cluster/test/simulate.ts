@@ -14,12 +14,12 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'simulated-cluster/claims',
-    share: 2,
+    share: 1,
     run: async (simulation) => {
       await runClaims(simulation)
     }
   },
-  { name: 'simulated-cluster/moves', share: 2, run: runMoves }
+  { name: 'simulated-cluster/moves', share: 1, run: runMoves }
 ]
 
 export const mutants: readonly Mutant[] = [
