@@ -1,6 +1,6 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
-import type { LogSink, Partition, Signals } from '@murmuration/interface'
+import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createPartition } from '@murmuration/partition'
@@ -37,24 +37,19 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  // Alone there is nobody who could take over, and an edge peer owns nothing.
-  const leases =
-    settings.distributed && settings.role === 'member'
-      ? ownerLeases({ membership, types: settings.agents, partition: () => partition })
-      : undefined
-  const { openState = createState } = platform
-  const state = openState({
-    ...shared,
-    membership,
-    registers,
-    leases,
-    store: store.sub('state/')
-  })
-  const signals = openSignals(platform, settings, { membership, state })
-  const partition: Partition = createPartition(
+  const partition = createPartition(
     { membership, rpc, clock, log: sink('partition') },
     settings.onPartition === undefined ? {} : { policy: settings.onPartition }
   )
+  // Alone there is nobody who could take over, and an edge peer owns nothing.
+  const leases =
+    settings.distributed && settings.role === 'member'
+      ? ownerLeases(membership, partition, settings.agents)
+      : undefined
+  const { openState = createState } = platform
+  const stateStore = store.sub('state/')
+  const state = openState({ ...shared, membership, registers, leases, store: stateStore })
+  const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
@@ -68,19 +63,14 @@ export async function assemble(
     registers: settings.distributed ? registers : undefined,
     signals,
     partition,
-    leaseOf: leases?.of,
+    leaseOf: leases === undefined ? undefined : (id) => leases.of(id),
     guard,
     machine: platform.machine,
     sink
   })
-  await start(closers, partition)
-  await start(closers, state)
-  if (registers !== undefined) await start(closers, registers)
-  await start(closers, agents)
-  await start(closers, signals)
-  await start(closers, registry)
-  if (platform.hints !== undefined && settings.role === 'member') {
-    await start(closers, platform.hints.publish(membership))
+  const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
+  for (const service of [partition, state, registers, agents, signals, registry, hints]) {
+    if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
     await start(closers, discovery)

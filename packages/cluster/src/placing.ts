@@ -90,10 +90,7 @@ export class Placing implements ClusterPlacement {
   }
 
   /** In batches, one view each, with a pause in between that no two peers take in step. */
-  async #moveAll(
-    wanted: readonly Wanted[],
-    options: MoveOptions
-  ): Promise<MoveReport> {
+  async #moveAll(wanted: readonly Wanted[], options: MoveOptions): Promise<MoveReport> {
     const { signal, perView = defaults.movesPerView, pauseMs = defaults.movePauseMs } = options
     const moved: string[] = []
     const refused: { id: string; reason: string }[] = []
@@ -154,9 +151,7 @@ export class Placing implements ClusterPlacement {
   }
 
   /** Where hashing agrees, nothing has to be written down. */
-  #movesOf(
-    wanted: readonly Wanted[]
-  ): { peer: string; keys: string[] }[] {
+  #movesOf(wanted: readonly Wanted[]): { peer: string; keys: string[] }[] {
     const moves = new Map<string, string[]>()
     for (const { id, peer } of wanted) {
       const record = this.#recordOf(id)

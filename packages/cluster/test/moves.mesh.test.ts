@@ -136,7 +136,10 @@ describe('a move of agents that are called all the time', () => {
     }
     const callers = Array.from({ length: 8 }, (_, at) => {
       const peer = peers[at % peers.length] ?? first
-      return call(peer, keys.filter((__, index) => index % 8 === at))
+      return call(
+        peer,
+        keys.filter((__, index) => index % 8 === at)
+      )
     })
     await wait(200)
     const ids = keys.map((key) => station.id(key))

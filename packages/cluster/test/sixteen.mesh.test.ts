@@ -12,7 +12,12 @@ afterEach(async () => {
 // are not upgraded yet, are taken from one address.
 it('sixteen peers behind one address come together, and each reaches agents of all', async () => {
   const listen = ['/ip4/127.0.0.1/tcp/0']
-  const init = { name: 'crowd', secret: 'sixteen peers behind one address', agents: [meter], listen }
+  const init = {
+    name: 'crowd',
+    secret: 'sixteen peers behind one address',
+    agents: [meter],
+    listen
+  }
   const first = await createCluster(init)
   running.push(first)
   const bootstrap = first.addresses

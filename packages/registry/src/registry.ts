@@ -286,12 +286,11 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const at = claim?.owner ?? (isHeld ? (answer?.peer ?? owner) : undefined)
     if (at === undefined) return { location: { status: 'not-found', ...fresh } }
     const from = isHere ? tenure.movingFrom?.(agent) : answer?.from
-    if (from !== undefined && from !== at) {
-      return { location: { status: 'migrating', from, to: at, ...fresh }, answer, claim }
-    }
-    const isLocal = at === rpc.peer
-    const location = isLocal ? ({ status: 'local' } as const) : ({ status: 'remote', peer: at } as const)
-    return { location: { ...location, ...fresh }, answer, claim }
+    let location: FindResult = { status: 'remote', peer: at, ...fresh }
+    if (at === rpc.peer) location = { status: 'local', ...fresh }
+    if (from !== undefined && from !== at)
+      location = { status: 'migrating', from, to: at, ...fresh }
+    return { location, answer, claim }
   }
 
   watch(pattern: string, options: AbortOptions = {}): AsyncIterable<RegistryChange> {

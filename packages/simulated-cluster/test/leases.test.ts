@@ -126,7 +126,10 @@ describe('an agent is served again', () => {
     expect(await untilAnswered(other)).toBeLessThan(200)
     const leaving = cluster.peer(owner).drain()
     const isOut = (): boolean =>
-      cluster.peer(other).members().every(({ peer }) => peer !== owner)
+      cluster
+        .peer(other)
+        .members()
+        .every(({ peer }) => peer !== owner)
     expect(await simulation.until(isOut, 5000)).toBe(true)
     expect(await untilAnswered(other)).toBeLessThan(200)
     await simulation.wait(leaving)

@@ -39,7 +39,11 @@ export async function runMoves(simulation: Simulation): Promise<void> {
   await simulation.wait(cluster.peer(from).placement.move(ids, from))
   callers.start()
   await simulation.run(integerBetween(random, 50, 300))
-  const mover = pick(random, peers.filter((name) => name !== from && name !== to)) ?? ''
+  const mover =
+    pick(
+      random,
+      peers.filter((name) => name !== from && name !== to)
+    ) ?? ''
   const moving = cluster.peer(mover).placement.move(ids, to, { timeoutMs: 5000 })
   // A view is agreed on within some milliseconds; a merge needs some more.
   const killed = random.next() < 0.5 ? from : to

@@ -1,4 +1,4 @@
-import type { AgentRecord, Owner } from '@murmuration/interface'
+import type { AgentRecord } from '@murmuration/interface'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { toString } from 'uint8arrays/to-string'
 import { AntiEntropy } from './anti-entropy.ts'
@@ -77,11 +77,7 @@ export class Parts {
       offsets: new ClockOffsets(),
       coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
       leases: components.leases,
-      predecessors: new Predecessors({
-        self,
-        homes: homesOf,
-        mayReplace: mayReplaceOf(components, mutants)
-      }),
+      predecessors: predecessorsOf(components, mutants),
       get transfer() {
         return transfer()
       },
@@ -204,13 +200,16 @@ export class Parts {
 }
 
 /** Where there are no leases, and in mutants, nobody is waited for. */
-function mayReplaceOf(
-  { leases }: StateComponents,
+function predecessorsOf(
+  { leases, membership }: StateComponents,
   { noLeaseWait }: Mutants
-): (owner: Owner) => boolean {
-  return leases === undefined || noLeaseWait === true
-    ? () => true
-    : (owner) => leases.mayReplace(owner)
+): Predecessors {
+  const hasNone = leases === undefined || noLeaseWait === true
+  return new Predecessors({
+    self: memberKey(membership.self),
+    homes: homesOf,
+    mayReplace: (owner) => hasNone || leases.mayReplace(owner)
+  })
 }
 
 /** Names for dots: one life of a disk, one process start, and a number within it. */
