@@ -42,7 +42,8 @@ export function openAgents(
     begin: (agent, options) => agents.begin(agent, options),
     end: async (id) => agents.end(id),
     running: (id) => agents.epochOf(id),
-    held: (id) => state.holds(id)
+    held: (id) => state.holds(id),
+    movingFrom: (agent) => state.movingFrom(agent)
   }
   const registry = openRegistry(settings, parts, { agents, tenure })
   return { agents, registry }

@@ -1,16 +1,8 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
-import { parseAgentId } from '@murmuration/identity'
-import type {
-  AgentRecord,
-  LogSink,
-  Partition,
-  PartitionPolicy,
-  Signals
-} from '@murmuration/interface'
+import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
-import { createBranches, createPartition } from '@murmuration/partition'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -20,10 +12,10 @@ import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
-import { ownerLeases } from './owner-leases.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
+import { goesOnOf, openSides } from './sides.ts'
 
 /** Starts the parts of a peer on a platform, from the bottom up. */
 export async function assemble(
@@ -45,18 +37,12 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  // Alone there is nobody who could take over, and an edge peer owns nothing.
-  const leases =
-    settings.distributed && settings.role === 'member'
-      ? ownerLeases({ membership, types: settings.agents, partition: () => partition })
-      : undefined
-  const partition: Partition = createPartition(
-    { membership, rpc, clock, log: sink('partition') },
-    settings.onPartition === undefined ? {} : { policy: settings.onPartition }
-  )
-  const branches = mayBranch(settings)
-    ? createBranches({ membership, partition, rpc, clock, log: sink('partition') })
-    : undefined
+  const { partition, leases, branches } = openSides(settings, {
+    membership,
+    rpc,
+    clock,
+    log: sink('partition')
+  })
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
   const { openState = createState } = platform
@@ -83,20 +69,19 @@ export async function assemble(
     registers: settings.distributed ? registers : undefined,
     signals,
     partition,
-    leaseOf: leases?.of,
+    leaseOf: leases === undefined ? undefined : (id) => leases.of(id),
     guard,
     machine: platform.machine,
     sink
   })
-  await start(closers, partition)
-  if (branches !== undefined) await start(closers, branches)
-  await start(closers, state)
-  if (registers !== undefined) await start(closers, registers)
-  await start(closers, agents)
-  await start(closers, signals)
-  await start(closers, registry)
-  if (branches !== undefined) {
-    await start(closers, new MergeReports({ state, partition, clock, log: sink('partition') }))
+  const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
+  const reports =
+    branches === undefined
+      ? undefined
+      : new MergeReports({ state, partition, clock, log: sink('partition') })
+  const upwards = [partition, branches, state, registers, agents, signals, registry, hints, reports]
+  for (const service of upwards) {
+    if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
     await start(closers, discovery)
@@ -114,29 +99,6 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
-}
-
-/** Whether some agents go on on all sides of a split. */
-function mayBranch({ role, distributed, onPartition, agents }: Settings): boolean {
-  const policies = [onPartition, ...agents.map((type) => type.onPartition)]
-  return role === 'member' && distributed && policies.some((policy) => isForAllSides(policy))
-}
-
-/** Which agents do, by the policy of their type. */
-function goesOnOf({ onPartition, agents }: Settings): (record: AgentRecord) => boolean {
-  const going = new Set(
-    agents
-      .filter((type) => isForAllSides(type.onPartition ?? onPartition))
-      .map(({ namespace, type }) => `${namespace}/${type}`)
-  )
-  return ({ id }) => {
-    const { namespace, type } = parseAgentId(id)
-    return going.has(`${namespace}/${type}`)
-  }
-}
-
-function isForAllSides(policy: PartitionPolicy | undefined): boolean {
-  return policy === 'continue-all' || policy === 'leader-election'
 }
 
 /** The bus, over gossip where there is some. */

@@ -2,18 +2,15 @@ import type { AgentType } from '@murmuration/agent'
 import type { LeaseWaitOptions, Leases, Partition, PeerLease } from '@murmuration/interface'
 import type { OwnerLeases } from '@murmuration/state'
 
-interface Parts {
-  readonly membership: Leases
-  readonly types: readonly AgentType[]
-  /** Made later than the state, which asks. */
-  readonly partition: () => Partition | undefined
-}
-
 /**
  * The lease under which the owner of an agent acts: that of its peer. Types that go on on the smaller
  * side of a split act there without one (rule 8).
  */
-export function ownerLeases({ membership, types, partition }: Parts): OwnerLeases {
+export function ownerLeases(
+  membership: Leases,
+  partition: Partition,
+  types: readonly AgentType[]
+): OwnerLeases {
   const byType = new Map(
     types.map((type): [string, PeerLease] => [
       `${type.namespace}/${type.type}`,
@@ -30,9 +27,9 @@ export function ownerLeases({ membership, types, partition }: Parts): OwnerLease
 class TypeLease implements PeerLease {
   readonly #lease: PeerLease
   readonly #type: AgentType
-  readonly #partition: () => Partition | undefined
+  readonly #partition: Partition
 
-  constructor(lease: PeerLease, type: AgentType, partition: () => Partition | undefined) {
+  constructor(lease: PeerLease, type: AgentType, partition: Partition) {
     this.#lease = lease
     this.#type = type
     this.#partition = partition
@@ -48,14 +45,13 @@ class TypeLease implements PeerLease {
 
   async whenHeld(options: LeaseWaitOptions = {}): Promise<void> {
     if (this.held) return
-    const partition = this.#partition()
     const ended = new AbortController()
     const { signal, ...rest } = options
     const goesOn = new Promise<void>((resolve) => {
       const look = (): void => {
         if (this.#goesOn) resolve()
       }
-      partition?.addEventListener('status', look, { signal: ended.signal })
+      this.#partition.addEventListener('status', look, { signal: ended.signal })
     })
     const signals = signal === undefined ? [ended.signal] : [ended.signal, signal]
     const held = this.#lease.whenHeld({ ...rest, signal: AbortSignal.any(signals) })
@@ -70,9 +66,7 @@ class TypeLease implements PeerLease {
 
   /** On the smaller side of a split, by the policy of the type. */
   get #goesOn(): boolean {
-    const partition = this.#partition()
-    return (
-      partition?.status === 'minority' && partition.verdict(this.#type.onPartition) === 'run'
-    )
+    const { status } = this.#partition
+    return status === 'minority' && this.#partition.verdict(this.#type.onPartition) === 'run'
   }
 }

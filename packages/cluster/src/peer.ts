@@ -13,6 +13,7 @@ import type {
   View
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
+import type { HomeFinder } from '@murmuration/registry'
 import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
@@ -77,6 +78,10 @@ export class Peer implements Cluster {
 
   get agents(): Agents {
     return this.#parts.agents
+  }
+
+  get homes(): HomeFinder | undefined {
+    return this.#parts.platform.hints?.homes
   }
 
   get registry(): Registry {

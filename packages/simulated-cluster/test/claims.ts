@@ -363,7 +363,10 @@ class ClaimsRun {
   /** All but one other peer. */
   #cutOffButFrom(name: string): void {
     const { random } = this.#simulation
-    const left = pick(random, peers.filter((one) => one !== name))
+    const left = pick(
+      random,
+      peers.filter((one) => one !== name)
+    )
     const others = peers.filter((one) => one !== name && one !== left)
     this.#simulation.blockAll([name], others)
     this.#simulation.blockAll(others, [name])

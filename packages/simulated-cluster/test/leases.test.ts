@@ -65,7 +65,13 @@ describe('an owner that was stopped past its lease', () => {
     simulation.pause(owner)
     await simulation.wait(cluster.peer(other).placement.move(id, next))
     gate = undefined
+    // The replicas have given their copies, and the lease of the former owner has not ended.
+    await simulation.run(100)
+    const moving = { status: 'migrating', from: owner, to: next, freshness: 'fresh' }
+    expect(await simulation.wait(cluster.peer(other).registry.find(id))).toEqual(moving)
+    expect(await simulation.wait(cluster.peer(next).registry.find(id))).toEqual(moving)
     expect(await simulation.wait(ref(next).call('add', 100, { timeoutMs: 10_000 }))).toBe(101)
+    expect((await simulation.wait(cluster.peer(next).registry.find(id))).status).toBe('local')
     simulation.resume(owner)
     // The handler ends before any message has told its peer of the other owner.
     release.resolve()
@@ -120,7 +126,10 @@ describe('an agent is served again', () => {
     expect(await untilAnswered(other)).toBeLessThan(200)
     const leaving = cluster.peer(owner).drain()
     const isOut = (): boolean =>
-      cluster.peer(other).members().every(({ peer }) => peer !== owner)
+      cluster
+        .peer(other)
+        .members()
+        .every(({ peer }) => peer !== owner)
     expect(await simulation.until(isOut, 5000)).toBe(true)
     expect(await untilAnswered(other)).toBeLessThan(200)
     await simulation.wait(leaving)

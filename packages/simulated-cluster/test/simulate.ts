@@ -2,6 +2,7 @@ import type { Mutant, Workload } from '@murmuration/testkit'
 import { runAllLayers } from './all-layers.ts'
 import { runClaims } from './claims.ts'
 import type { ClaimsMutants } from './claims.ts'
+import { runMoves } from './moves.ts'
 
 export const workloads: readonly Workload[] = [
   {
@@ -13,11 +14,12 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'simulated-cluster/claims',
-    share: 2,
+    share: 1,
     run: async (simulation) => {
       await runClaims(simulation)
     }
-  }
+  },
+  { name: 'simulated-cluster/moves', share: 1, run: runMoves }
 ]
 
 export const mutants: readonly Mutant[] = [

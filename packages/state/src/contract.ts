@@ -260,6 +260,21 @@ export interface State extends TypedEventTarget<StateEvents>, Service {
   own(record: AgentRecord, options?: AbortOptions): Promise<OwnedDocument>
   /** Reads from any peer. Errors: `UnavailableError`, and what a remote call may throw. */
   read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
+  /**
+   * Has a peer fetch copies of documents from their owner, so that a view that moves them there makes
+   * calls wait only for what has changed since. Rejects where one of the two does not answer.
+   */
+  prepare(
+    peer: string,
+    owner: string,
+    ids: readonly string[],
+    options?: AbortOptions
+  ): Promise<void>
+  /**
+   * Who owned a document in the view before, while this peer has got it by the present one, holds a
+   * copy, and does not serve it yet.
+   */
+  movingFrom(record: AgentRecord): string | undefined
   /** The strong part of agents. */
   readonly strong: StrongState
   /** Documents held here. */

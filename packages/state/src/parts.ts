@@ -1,4 +1,4 @@
-import type { AgentRecord, Owner } from '@murmuration/interface'
+import type { AgentRecord } from '@murmuration/interface'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { toString } from 'uint8arrays/to-string'
 import { AntiEntropy } from './anti-entropy.ts'
@@ -14,6 +14,7 @@ import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
 import { Ownership } from './ownership.ts'
 import { homesOf } from './placements.ts'
+import { Preparing } from './preparing.ts'
 import { Reader } from './reader.ts'
 import { Replica } from './replica.ts'
 import { Senders } from './senders.ts'
@@ -42,6 +43,7 @@ export class Parts {
   readonly settling: Settling
   readonly antiEntropy: AntiEntropy
   readonly senders: Senders
+  readonly preparing: Preparing
   readonly #controller = new AbortController()
   readonly #transfer: Transfer
   readonly #replica: Replica
@@ -75,11 +77,7 @@ export class Parts {
       offsets: new ClockOffsets(),
       coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
       leases: components.leases,
-      predecessors: new Predecessors({
-        self,
-        homes: homesOf,
-        mayReplace: mayReplaceOf(components, mutants)
-      }),
+      predecessors: predecessorsOf(components, mutants),
       get transfer() {
         return transfer()
       },
@@ -119,6 +117,7 @@ export class Parts {
     const replica = this.#replica
     const own = (record: AgentRecord, signal: AbortSignal): Promise<OwnedDocument> =>
       this.ownership.own(record, { signal })
+    this.preparing = new Preparing(context)
     this.#reader = new Reader(context, { replica, own })
     this.#strong = new Strong(context, { replica, own, registers: components.registers })
   }
@@ -144,6 +143,7 @@ export class Parts {
     this.#replica.register()
     this.#takeOver.register()
     this.#reader.register()
+    this.preparing.register()
     this.#strong.register()
     this.antiEntropy.start()
     this.settling.start()
@@ -155,6 +155,7 @@ export class Parts {
     this.#replica.unregister()
     this.#takeOver.unregister()
     this.#reader.unregister()
+    this.preparing.unregister()
     this.#strong.unregister()
     this.antiEntropy.stop()
     this.settling.stop()
@@ -200,13 +201,16 @@ export class Parts {
 }
 
 /** Where there are no leases, and in mutants, nobody is waited for. */
-function mayReplaceOf(
-  { leases }: StateComponents,
+function predecessorsOf(
+  { leases, membership }: StateComponents,
   { noLeaseWait }: Mutants
-): (owner: Owner) => boolean {
-  return leases === undefined || noLeaseWait === true
-    ? () => true
-    : (owner) => leases.mayReplace(owner)
+): Predecessors {
+  const hasNone = leases === undefined || noLeaseWait === true
+  return new Predecessors({
+    self: memberKey(membership.self),
+    homes: homesOf,
+    mayReplace: (owner) => hasNone || leases.mayReplace(owner)
+  })
 }
 
 /** Names for dots: one life of a disk, one process start, and a number within it. */

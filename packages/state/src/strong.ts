@@ -255,10 +255,9 @@ function replyOf(outcome: StrongOutcome, { id }: AgentRecord, epoch: Epoch): Str
     case 'changed':
       return { status: 'changed', ...epoch, version: outcome.version, ...valueOf(outcome.value) }
     case 'fenced':
-      throw new FencedError(
-        `${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`,
-        { retryable: true }
-      )
+      throw new FencedError(`${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`, {
+        retryable: true
+      })
     case 'expired':
       throw new KeyExpiredError(`${id}: what became of this key is not remembered any more`)
     case 'overloaded':

@@ -165,6 +165,18 @@ export const fetchReply: Message<FetchReply> = message({
   absent: list(idText)
 })
 
+/** Asks for copies of documents to be fetched from their owner, before a view moves them. */
+export interface PrepareRequest {
+  readonly owner: string
+  readonly ids: readonly string[]
+}
+export const prepareRequest: Message<PrepareRequest> = message({
+  owner: memberText,
+  ids: list(idText)
+})
+/** False where the owner did not give them: the replicas will, when the view has come. */
+export const prepareReply: Message<{ readonly copied: boolean }> = message({ copied: boolean() })
+
 export interface PullRequest {
   readonly id: string
   /** The whole copy, or the live document alone. */

@@ -24,11 +24,11 @@ function view(number: number, ...peers: readonly string[]): View {
   }
 }
 
-function predecessors(self = 'b#1', mayReplace = (_: string): boolean => false): Predecessors {
+function predecessors(self = 'b#1', mayReplace?: (key: string) => boolean): Predecessors {
   return new Predecessors({
     self,
     homes: ({ members }) => ({ homeOf: () => members, ownerOf: () => members[0] }),
-    mayReplace: ({ peer, incarnation }) => mayReplace(`${peer}#${incarnation}`)
+    mayReplace: ({ peer, incarnation }) => mayReplace?.(`${peer}#${incarnation}`) ?? false
   })
 }
 
@@ -63,7 +63,10 @@ describe('the owner of an earlier view', () => {
     let isOver = false
     const before = predecessors('b#1', (owner) => owner === 'a#1' && isOver)
     before.adopt(view(2, 'b', 'c'), [view(1, 'a', 'b', 'c'), view(2, 'b', 'c')], 0)
-    expect([before.mayAct(record, 0), before.anyRemoved(view(2, 'b', 'c'), 0)]).toEqual([true, true])
+    expect([before.mayAct(record, 0), before.anyRemoved(view(2, 'b', 'c'), 0)]).toEqual([
+      true,
+      true
+    ])
     isOver = true
     expect([before.mayAct(record, 0), before.anyRemoved(view(2, 'b', 'c'), 0)]).toEqual([
       false,
