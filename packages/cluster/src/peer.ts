@@ -10,7 +10,8 @@ import type {
   Registers,
   Registry,
   Signals,
-  View
+  View,
+  ViewControl
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
@@ -95,7 +96,7 @@ export class Peer implements Cluster {
     return this.#parts.state
   }
 
-  get membership(): Membership {
+  get membership(): Membership & ViewControl {
     return this.#parts.membership
   }
 

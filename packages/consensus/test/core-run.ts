@@ -211,11 +211,7 @@ export class CoreRun {
     })
   }
 
-  #record(
-    register: Register,
-    { input: { apply }, pending }: Call,
-    outcome: RegisterOutcome
-  ): void {
+  #record(register: Register, { input: { apply }, pending }: Call, outcome: RegisterOutcome): void {
     this.#counts[outcome.status]++
     this.#world.log(
       () =>
@@ -364,14 +360,9 @@ export class CoreRun {
     const peer = world.pick(world.peers)
     const input: RegisterInput = { apply: (value) => value }
     const pending = this.#history.invoke(peer.name, register.name, input)
-    world.propose(
-      peer,
-      register.name,
-      isRead ? undefined : (value) => value,
-      (result) => {
-        outcome = result
-      }
-    )
+    world.propose(peer, register.name, isRead ? undefined : (value) => value, (result) => {
+      outcome = result
+    })
     world.timeline.runUntil(world.now + 1000, () => outcome !== undefined)
     if (outcome?.status !== 'committed') {
       throw new Error(`${register.name} cannot be used after the faults: ${outcome?.status}`)
