@@ -36,6 +36,8 @@ export interface CoreRunInit {
   readonly conditions?: Partial<Conditions>
   /** Part of the faults that are a loss of power for everybody. */
   readonly powerCuts?: number
+  /** Part of the reads after which everybody loses power at once. */
+  readonly cutsAfterReads?: number
   /** Part of the faults that are a crash. */
   readonly crashes?: number
 }
@@ -187,6 +189,9 @@ export class CoreRun {
       isOver = true
       this.#open--
       this.#record(register, { input, pending }, outcome)
+      if (isRead && outcome.status === 'committed') {
+        this.#cutAfterRead()
+      }
       done()
     })
     if (operation === undefined) {
@@ -264,6 +269,14 @@ export class CoreRun {
     }
     world.log(() => `cut ${sides.map(Number).join('')}${isOneWay ? ' one way' : ''}`)
     world.timeline.after(20 + world.random() * 150, () => world.blocked.fill(0))
+  }
+
+  /** What a read has told is on disk, however soon the power fails. */
+  #cutAfterRead(): void {
+    const { cutsAfterReads = 0 } = this.#init
+    if (cutsAfterReads > 0 && this.#faults && this.#world.chance(cutsAfterReads)) {
+      this.#cutPower()
+    }
   }
 
   /** Everybody is gone at once, with all that is not on disk. */

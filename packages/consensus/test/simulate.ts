@@ -133,8 +133,8 @@ export const mutants: readonly Mutant[] = [
     'peek-unsynced',
     'reads see nothing that is not on disk',
     { peekUnsynced: true },
-    [302, 10_000],
-    lostPower
+    [69, 3000],
+    { cutsAfterReads: 0.3, conditions: { diskMs: 20, loss: 0.1 } }
   ),
   mutant(
     'read-without-commit',
