@@ -13,13 +13,14 @@ import type {
   Member,
   Membership,
   Partition,
-  Registers,
   PartitionPolicy,
+  Registers,
   Registry,
   Role,
   SignalRoute,
   Signals,
-  View
+  View,
+  ViewControl
 } from '@murmuration/interface'
 import type { RebalancePlan } from '@murmuration/placement'
 import type { HomeFinder } from '@murmuration/registry'
@@ -146,7 +147,8 @@ export interface Cluster extends AsyncDisposable {
   readonly state: State
   /** One linearizable register per key; undefined in single mode and on peers that are no members. */
   readonly registers: Registers | undefined
-  readonly membership: Membership
+  /** The agreed views, and what people may change in them. */
+  readonly membership: Membership & ViewControl
   readonly partition: Partition
   /** Finds homes of agents through the DHT; undefined unless `hints` was set. */
   readonly homes: HomeFinder | undefined

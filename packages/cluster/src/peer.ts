@@ -10,7 +10,8 @@ import type {
   Registers,
   Registry,
   Signals,
-  View
+  View,
+  ViewControl
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { HomeFinder } from '@murmuration/registry'
@@ -100,7 +101,7 @@ export class Peer implements Cluster {
     return this.#parts.state
   }
 
-  get membership(): Membership {
+  get membership(): Membership & ViewControl {
     return this.#parts.membership
   }
 

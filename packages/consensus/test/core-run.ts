@@ -36,6 +36,8 @@ export interface CoreRunInit {
   readonly conditions?: Partial<Conditions>
   /** Part of the faults that are a loss of power for everybody. */
   readonly powerCuts?: number
+  /** Part of the reads after which everybody loses power at once. */
+  readonly cutsAfterReads?: number
   /** Part of the faults that are a crash. */
   readonly crashes?: number
 }
@@ -187,6 +189,9 @@ export class CoreRun {
       isOver = true
       this.#open--
       this.#record(register, { input, pending }, outcome)
+      if (isRead && outcome.status === 'committed') {
+        this.#cutAfterRead()
+      }
       done()
     })
     if (operation === undefined) {
@@ -211,11 +216,7 @@ export class CoreRun {
     })
   }
 
-  #record(
-    register: Register,
-    { input: { apply }, pending }: Call,
-    outcome: RegisterOutcome
-  ): void {
+  #record(register: Register, { input: { apply }, pending }: Call, outcome: RegisterOutcome): void {
     this.#counts[outcome.status]++
     this.#world.log(
       () =>
@@ -268,6 +269,14 @@ export class CoreRun {
     }
     world.log(() => `cut ${sides.map(Number).join('')}${isOneWay ? ' one way' : ''}`)
     world.timeline.after(20 + world.random() * 150, () => world.blocked.fill(0))
+  }
+
+  /** What a read has told is on disk, however soon the power fails. */
+  #cutAfterRead(): void {
+    const { cutsAfterReads = 0 } = this.#init
+    if (cutsAfterReads > 0 && this.#faults && this.#world.chance(cutsAfterReads)) {
+      this.#cutPower()
+    }
   }
 
   /** Everybody is gone at once, with all that is not on disk. */
@@ -364,14 +373,9 @@ export class CoreRun {
     const peer = world.pick(world.peers)
     const input: RegisterInput = { apply: (value) => value }
     const pending = this.#history.invoke(peer.name, register.name, input)
-    world.propose(
-      peer,
-      register.name,
-      isRead ? undefined : (value) => value,
-      (result) => {
-        outcome = result
-      }
-    )
+    world.propose(peer, register.name, isRead ? undefined : (value) => value, (result) => {
+      outcome = result
+    })
     world.timeline.runUntil(world.now + 1000, () => outcome !== undefined)
     if (outcome?.status !== 'committed') {
       throw new Error(`${register.name} cannot be used after the faults: ${outcome?.status}`)

@@ -168,11 +168,14 @@ export class MembershipService
     await this.#waiters.until(isOver, { what, ...waitOf(what, options), dueAt })
   }
 
-  async propose(proposal: ViewProposal, options: LeaseWaitOptions = {}): Promise<View> {
+  async propose(asked: ViewProposal, options: LeaseWaitOptions = {}): Promise<View> {
     this.#assertStarted()
     const { view } = this
+    const { abandon } = asked
+    const by = this.self.peer
+    const proposal = abandon === undefined ? asked : { ...asked, abandon: { by, ...abandon } }
     if (view !== undefined) {
-      checkProposal(view, proposal)
+      checkProposal(view, this.unsettledViews(), proposal)
     }
     this.#engine.enter((machine, now) => checkTaken(machine.proposals.add(proposal, now)))
     const what = 'a proposal'

@@ -96,10 +96,14 @@ export const mutants: readonly Mutant[] = [
     mutants: { forgetBeforeSettled: true },
     scenario: scenarios.forgetsTooEarly
   }),
-  scripted('fold-unasked', 'keys are forgotten when all replicas confirmed since they were passed', {
-    mutants: { foldUnasked: true },
-    scenario: scenarios.forgetsForAnother
-  }),
+  scripted(
+    'fold-unasked',
+    'keys are forgotten when all replicas confirmed since they were passed',
+    {
+      mutants: { foldUnasked: true },
+      scenario: scenarios.forgetsForAnother
+    }
+  ),
   scripted('no-restamp', 'a known key is stamped again', {
     mutants: { noRestamp: true },
     scenario: scenarios.twoExecutions

@@ -1,4 +1,5 @@
-import type { AgentRecord, View } from '@murmuration/interface'
+import { isAbandoned } from '@murmuration/interface'
+import type { AgentRecord, Member, View } from '@murmuration/interface'
 import { collectNeeded, copiesNeeded, memberKey } from './homes.ts'
 import type { Homes, MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
@@ -26,7 +27,7 @@ export interface CoverageInit {
 
 /**
  * Which documents this peer may serve: those of which it has merged enough copies of every home set
- * that may hold unique data (R − W + 1 each), in a round of this view, or in one of an earlier view
+ * that may hold unique data (R − W + 1 each, or all that an operator has not given up), in a round of this view, or in one of an earlier view
  * since which it has been their owner without a break.
  */
 export class Coverage {
@@ -107,7 +108,9 @@ export class Coverage {
     const members = new Map<MemberKey, string>()
     for (const view of round.unsettled) {
       for (const member of view.members) {
-        members.set(memberKey(member), member.peer)
+        if (!isAbandoned(round.view, member)) {
+          members.set(memberKey(member), member.peer)
+        }
       }
     }
     return members
@@ -168,8 +171,9 @@ export class Coverage {
       const count = home.filter((member) =>
         this.#counts(round, record.id, memberKey(member))
       ).length
-      if (count < collectNeeded(home.length)) {
-        missing.push(`${count} of ${collectNeeded(home.length)} needed in view ${view.number}`)
+      const needed = this.#needed(round, home)
+      if (count < needed) {
+        missing.push(`${count} of ${needed} needed in view ${view.number}`)
       }
     }
     return missing.length === 0 ? 'copies are being merged' : `copies merged: ${missing.join(', ')}`
@@ -181,8 +185,11 @@ export class Coverage {
    */
   complete(round: Round): boolean {
     return round.unsettled.every(({ branch, members }) => {
-      const absent = members.filter((member) => !round.collected.has(memberKey(member))).length
-      return absent <= (branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0)
+      const absent = members.filter((member) => !round.collected.has(memberKey(member)))
+      const allowed = branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0
+      return (
+        absent.length <= allowed || absent.every((member) => isAbandoned(round.view, member))
+      )
     })
   }
 
@@ -203,8 +210,13 @@ export class Coverage {
           count++
         }
       }
-      return count >= collectNeeded(home.length)
+      return count >= this.#needed(round, home)
     })
+  }
+
+  #needed({ view }: Round, home: readonly Member[]): number {
+    const alive = home.filter((member) => !isAbandoned(view, member)).length
+    return Math.min(collectNeeded(home.length), alive)
   }
 
   #counts(round: Round, id: string, member: MemberKey): boolean {
