@@ -84,7 +84,8 @@ describe('five peers', () => {
     attacker.services.pubsub.addEventListener('message', ({ detail }) => {
       captured.push(detail.data)
     })
-    listen([attacker], 'order.*')
+    // Without its bus, which takes what it need not send on, and says nothing of it.
+    attacker.services.pubsub.subscribe(topic)
     await author.services.signals.publish({ type: 'order.created', data: 'honest' })
     await until('the honest signal', () => got.every((list) => list.length === 1))
     await until('its capture', () => captured.length > 0)
@@ -159,6 +160,41 @@ describe('five peers', () => {
     expect(got.toSorted((x, y) => Number(x) - Number(y))).toEqual(
       Array.from({ length: 20 }, (_, i) => i)
     )
+  })
+})
+
+describe('a peer that is connected to one other only', () => {
+  it('gets what is published anywhere, and what it publishes gets everywhere', async () => {
+    nodes = await createMesh(3)
+    const far = await createNode()
+    let isGrafted = false
+    far.services.pubsub.addEventListener('gossipsub:graft', () => {
+      isGrafted = true
+    })
+    await far.dial(at(nodes, 2).getMultiaddrs())
+    nodes.push(far)
+    const got = listen(nodes, 'order.*')
+    const expected = [3, 3, 3, 1]
+    await until('subscriptions', () =>
+      nodes.every(
+        ({ services }, index) =>
+          services.pubsub.getSubscribers(topic).length === (index < 2 ? 2 : expected[index])
+      )
+    )
+    await until('a place in the mesh', () => isGrafted)
+    const sent: string[] = []
+    for (let round = 0; round < 5; round += 1) {
+      for (const [index, node] of nodes.entries()) {
+        sent.push(`${index}/${round}`)
+        await node.services.signals.publish({ type: 'order.created', data: `${index}/${round}` })
+      }
+    }
+    // Faster than comparing logs would find it.
+    await until('all signals', () => got.every((list) => list.length >= sent.length), 1500)
+    for (const list of got) {
+      expect(list).toHaveLength(sent.length)
+      expect(new Set(list)).toEqual(new Set(sent))
+    }
   })
 })
 
