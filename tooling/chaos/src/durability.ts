@@ -67,6 +67,8 @@ export async function runDurability(init: DurabilityInit): Promise<DurabilityRep
     const losing = loseEach({ herd, writer, wiped, until, keep, progress })
     await Promise.all([writer.run(), losing.finally(() => writer.conclude())])
     await herd.whole(WHOLE_MS)
+    const { errors } = writer
+    progress(`attempts repeated: ${[...errors].map(([name, count]) => `${count} ${name}`).join(', ')}`)
     progress('reading everything back')
     const found = await writer.verify()
     await keep()
