@@ -78,7 +78,11 @@ async function open(name: string, views: Views, wire: Wire, store: Store): Promi
   const disk = { incarnation: name, boot: 1, view: 1, settled: 1, settledHeard: 1 }
   const membership = new FakeMembership({ peer: name, views, clock, disk })
   const components = { rpc: wire.rpcOf(name), membership, store, clock, random }
-  const state = new StateService(components, { compareMs: 1_000, commitTimeoutMs: 60_000, ownTimeoutMs: 60_000 }, {})
+  const state = new StateService(
+    components,
+    { compareMs: 1_000, commitTimeoutMs: 60_000, ownTimeoutMs: 60_000 },
+    {}
+  )
   await state.start()
   return { name, state }
 }

@@ -68,7 +68,9 @@ export async function runDurability(init: DurabilityInit): Promise<DurabilityRep
     await Promise.all([writer.run(), losing.finally(() => writer.conclude())])
     await herd.whole(WHOLE_MS)
     const { errors } = writer
-    progress(`attempts repeated: ${[...errors].map(([name, count]) => `${count} ${name}`).join(', ')}`)
+    progress(
+      `attempts repeated: ${[...errors].map(([name, count]) => `${count} ${name}`).join(', ')}`
+    )
     progress('reading everything back')
     const found = await writer.verify()
     await keep()
