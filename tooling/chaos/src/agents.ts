@@ -57,7 +57,18 @@ const board = define('board', 'continue-all')
 export const vault = defineAgent({
   type: 'vault',
   state: {},
-  strong: { names: z.array(z.string()).default([]) }
+  strong: { names: z.array(z.string()).default([]) },
+  actions: {
+    append: {
+      part: 'strong',
+      input: named,
+      output: z.array(z.string()),
+      run: ({ input, strong }) => {
+        strong.names = [...strong.names, input.name]
+        return strong.names
+      }
+    }
+  }
 })
 
 /** A list that is agreed: its appends are linearizable. */

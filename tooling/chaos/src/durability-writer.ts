@@ -24,6 +24,8 @@ export class Writer {
   readonly #turn: number
   #begun: number
   #isConcluding = false
+  /** What attempts ended with before they were repeated, by name. */
+  readonly errors = new Map<string, number>()
 
   constructor(cluster: Cluster, updates: number, log: DurabilityLog, turn: number) {
     this.#cluster = cluster
@@ -88,6 +90,8 @@ export class Writer {
         }
         break
       } catch (error) {
+        const what = error instanceof Error ? error.name : String(error)
+        this.errors.set(what, (this.errors.get(what) ?? 0) + 1)
         if (performance.now() > late) {
           throw new Error(`update ${name} of ${key} is not taken`, { cause: error })
         }

@@ -13,7 +13,7 @@ export interface DurabilityInit {
   readonly updates: number
   /** Keeps disks and log here, and goes on from them in a later turn. @default nothing is kept */
   readonly folder?: string | undefined
-  /** When this turn ends, in milliseconds from its begin. @default when all is written */
+  /** How long the load of this turn may last, in milliseconds. @default until all is written */
   readonly turnMs?: number | undefined
   readonly progress: (text: string) => void
 }
@@ -63,10 +63,16 @@ export async function runDurability(init: DurabilityInit): Promise<DurabilityRep
     await herd.start(peers)
     client = await joined(herd)
     const writer = new Writer(client, updates, log, turn)
-    const until = began + (init.turnMs ?? Infinity)
+    // Of the load: a busy machine may take minutes to bring all peers together.
+    const until = performance.now() + (init.turnMs ?? Infinity)
+    progress(`all peers are together after ${Math.round((performance.now() - began) / 1_000)} s`)
     const losing = loseEach({ herd, writer, wiped, until, keep, progress })
     await Promise.all([writer.run(), losing.finally(() => writer.conclude())])
     await herd.whole(WHOLE_MS)
+    const { errors } = writer
+    progress(
+      `attempts repeated: ${[...errors].map(([name, count]) => `${count} ${name}`).join(', ')}`
+    )
     progress('reading everything back')
     const found = await writer.verify()
     await keep()

@@ -4,6 +4,7 @@
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { runDurability } from './durability.ts'
+import { runLinearizable } from './linearizable.ts'
 import { NamespaceNetwork, whyNoNamespaces } from './namespaces.ts'
 import { ProxyNetwork } from './network.ts'
 import type { Network } from './network.ts'
@@ -35,7 +36,23 @@ async function main(): Promise<number> {
     progress(`${missing}: the links are proxies on loopback`)
   }
   if (options.names.includes('durability')) return durability(options)
+  if (options.names.includes('linearizable')) return linearizable(options)
   return chaos(options, missing)
+}
+
+/** Kills and pauses, and looks for one order of what clients of the strong part saw. */
+async function linearizable({ peers, minutes = 1, report }: ChaosOptions): Promise<number> {
+  const runMs = minutes * 60_000
+  const found = await runLinearizable({ network: new ProxyNetwork(), peers, runMs, progress })
+  if (report !== undefined) await writeFile(report, `${JSON.stringify(found, undefined, 2)}\n`)
+  for (const violation of found.violations.slice(0, 20)) console.log(violation)
+  for (const lie of found.missed) console.log(`the search does not find: ${lie}`)
+  console.log(
+    `${found.kills} kills, ${found.pauses} pauses, ${found.unknown} unknown outcomes, ${found.lies} lies told and found, ${found.seconds} s`
+  )
+  console.log(`operations: ${found.operations}, ${found.result}`)
+  const holds = found.result === 'linearizable' && found.violations.length === 0
+  return holds && found.missed.length === 0 ? 0 : 1
 }
 
 /** Durability kills and wipes, and cuts no links: it needs no namespaces. */
@@ -43,6 +60,9 @@ async function durability(options: ChaosOptions): Promise<number> {
   const network = new ProxyNetwork()
   const { peers, updates, report, minutes } = options
   const folder = minutes === undefined ? undefined : `${report}.run`
+  if (minutes !== undefined && report === undefined) {
+    throw new OptionError('--minutes needs --report, where the run goes on later')
+  }
   const turnMs = minutes === undefined ? undefined : minutes * 60_000
   const found = await runDurability({ network, peers, updates, folder, turnMs, progress })
   if (found.isDone && folder !== undefined) await rm(folder, { recursive: true, force: true })

@@ -30,7 +30,7 @@ describe('options of chaos', () => {
     [['--peers', '2']],
     [['--network', 'x']],
     [['--what']],
-    [['durability', '--minutes', '3']]
+    [['--minutes', '0']]
   ])('refuse %j', (args) => {
     expect(() => parseOptions(args)).toThrow(OptionError)
   })

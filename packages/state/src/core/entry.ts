@@ -199,9 +199,9 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function equalVoids(a: readonly Void[], b: readonly Void[]): boolean {
-  const text = (voids: readonly Void[]): string =>
+  const written = (voids: readonly Void[]): string =>
     voids.map(({ key, mark, count, offsets }) => [key, mark, count, ...offsets].join(' ')).join('|')
-  return a.length === b.length && (a.length === 0 || text(a) === text(b))
+  return a.length === b.length && (a.length === 0 || written(a) === written(b))
 }
 
 /**
