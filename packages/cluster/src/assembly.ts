@@ -1,10 +1,17 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import { createRegisters } from '@murmuration/consensus'
 import { parseAgentId } from '@murmuration/identity'
-import type { AgentRecord, LogSink, PartitionPolicy, Signals } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  LogSink,
+  Partition,
+  PartitionPolicy,
+  Signals
+} from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createBranches, createPartition } from '@murmuration/partition'
+import type { BranchComponents, BranchingMembership } from '@murmuration/partition'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
@@ -38,13 +45,12 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const partition = createPartition(
-    { membership, rpc, clock, log: sink('partition') },
-    settings.onPartition === undefined ? {} : { policy: settings.onPartition }
-  )
-  const branches = mayBranch(settings)
-    ? createBranches({ membership, partition, rpc, clock, log: sink('partition') })
-    : undefined
+  const { partition, branches } = openPartition(settings, {
+    membership,
+    rpc,
+    clock,
+    log: sink('partition')
+  })
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
   const documents = store.sub('state/')
@@ -97,6 +103,17 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** Branches only where some agents go on on all sides: nobody else has a use for them. */
+function openPartition(
+  settings: Settings,
+  parts: Omit<BranchComponents, 'partition'>
+): { readonly partition: Partition; readonly branches: BranchingMembership | undefined } {
+  const { onPartition } = settings
+  const partition = createPartition(parts, onPartition === undefined ? {} : { policy: onPartition })
+  const branches = mayBranch(settings) ? createBranches({ ...parts, partition }) : undefined
+  return { partition, branches }
 }
 
 /** Whether some agents go on on all sides of a split. */

@@ -183,7 +183,7 @@ export class Ownership {
   }
 
   #find(record: AgentRecord): Tenure | undefined {
-    const { coverage, membership, signal, table } = this.#context
+    const { membership, signal, table } = this.#context
     if (signal.aborted) {
       throw new NotStartedError('the state service was stopped')
     }

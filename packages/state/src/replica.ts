@@ -56,7 +56,7 @@ export class Replica {
 
   /** Whether the sender acts in the view of this peer, with its newest boot. */
   fenced(request: Sender, peer: string): boolean {
-    const { membership, mutants, table } = this.#context
+    const { mutants, table } = this.#context
     if (mutants.acknowledgeAnyView === true) {
       return false
     }

@@ -231,14 +231,19 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
   #refuseAlone(ack: AckLevel = 'replicated'): void {
-    const { view } = this.#context.membership
-    const { branch } = view ?? {}
-    if (branch === undefined || ack === 'local') return
-    const needed = copiesNeeded(branch.agreed.members.length)
-    if (this.replication.home.length >= Math.min(needed, this.record.replicas)) return
+    const needed = this.#neededInBranch
+    if (needed === undefined || ack === 'local') return
+    if (this.replication.home.length >= needed) return
     throw new UnavailableError(
       `this side of a split has no ${needed} peers for ${this.record.id}: ask for ack 'local'`
     )
+  }
+
+  /** W of the agreed view: a side that goes on by itself promises no less. */
+  get #neededInBranch(): number | undefined {
+    const branch = this.#context.membership.view?.branch
+    if (branch === undefined) return undefined
+    return Math.min(copiesNeeded(branch.agreed.members.length), this.record.replicas)
   }
 
   #makeRoom(): void {
@@ -350,7 +355,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       case 'majority':
         return Math.floor(size / 2) + 1
       case 'replicated':
-        return 'needed'
+        return this.#neededInBranch ?? 'needed'
     }
   }
 

@@ -73,6 +73,9 @@ class BranchRun {
   readonly #begun = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #branches = new Map(IDS.map((id) => [id, new Set<string>()]))
   #sides: readonly (readonly string[])[] = [NAMES]
+  /** Acknowledgements since the sides are these and nobody died: what a side may not go back from. */
+  #seen = new Map<string, VersionVector>()
+  readonly #wentBack: string[] = []
   /** Hand-overs may be slow: then clients go on for a while before what a side did is merged. */
   readonly #compareMs: number
   #isOver = false
@@ -116,7 +119,7 @@ class BranchRun {
     const components = { rpc, membership: placed, store, clock, random, goesOn }
     const state = new StateService(
       components,
-      { requestTimeoutMs: 500, compareMs: this.#compareMs },
+      { requestTimeoutMs: 500, compareMs: this.#compareMs, foldEntries: 2, foldIdleMs: 200 },
       this.#init.mutants ?? {}
     )
     this.#peers.set(name, { name, membership, placed, partition, state })
@@ -146,6 +149,7 @@ class BranchRun {
   #split(sides: readonly (readonly string[])[]): void {
     this.#simulation.heal()
     this.#sides = sides
+    this.#seen = new Map()
     if (sides.length > 1) this.#simulation.split(...sides)
   }
 
@@ -171,6 +175,7 @@ class BranchRun {
 
   async #restart(name: string): Promise<void> {
     this.#simulation.crash(name)
+    this.#seen = new Map()
     await this.#simulation.run(500 + this.#simulation.random.next() * 3_000)
     this.#start(name)
   }
@@ -214,6 +219,9 @@ class BranchRun {
     const peer = this.#peers.get(owner)
     const isUp = [name, owner].every((one) => this.#simulation.isRunning(one))
     if (!isReached || peer === undefined || !isUp) return undefined
+    const seen = this.#seen
+    const where = `${id} ${this.#sides.findIndex((side) => side.includes(name))}`
+    const before = seen.get(where)
     const late = new AbortController()
     const cancel = this.#simulation.after(ATTEMPT_MS, () => late.abort())
     try {
@@ -227,6 +235,11 @@ class BranchRun {
       if (branch === undefined) this.#agreed++
       else this.#branched++
       this.#branches.get(id)?.add(branch ?? 'agreed')
+      // After the heal the sides know each other, and have not merged yet.
+      if (seen === this.#seen && this.#sides.length > 1) {
+        this.#judge(before, done, `${id}: ${element} in ${branch ?? 'an agreed view'}`)
+        seen.set(where, done.version)
+      }
       return done
     } catch {
       // Not the owner, too few copies, or unknown: again, with the same key.
@@ -234,6 +247,12 @@ class BranchRun {
     } finally {
       cancel()
     }
+  }
+
+  /** Within one side, each acknowledged state includes those that were acknowledged before it began. */
+  #judge(before: VersionVector | undefined, done: Commit, what: string): void {
+    if (before === undefined || includesVersion(done.version, before)) return
+    this.#wentBack.push(what)
   }
 
   async #commit(
@@ -279,7 +298,8 @@ class BranchRun {
 
   async #violations(): Promise<ReturnType<typeof checkConvergence>> {
     const all = await Promise.all(IDS.map((id) => this.#violationsOf(id)))
-    return all.flat()
+    const wentBack = this.#wentBack.map((detail) => ({ rule: 'no side goes back', detail }))
+    return [...wentBack, ...all.flat()]
   }
 
   async #violationsOf(id: string): Promise<ReturnType<typeof checkConvergence>> {
