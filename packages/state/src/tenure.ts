@@ -154,7 +154,11 @@ export class Tenure implements OwnedDocument, HeldTenure {
     } else {
       this.#check()
     }
-    this.#refuseAlone(options.ack)
+    if (this.#isTooSmallFor(options.ack)) {
+      throw new UnavailableError(
+        `too few peers are on this side of a split for ${this.record.id}: ask for ack 'local'`
+      )
+    }
     return this.#acknowledge(this.#execute(operations, options), options, false)
   }
 
@@ -230,13 +234,8 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
-  #refuseAlone(ack: AckLevel = 'replicated'): void {
-    const needed = this.#neededInBranch
-    if (needed === undefined || ack === 'local') return
-    if (this.replication.home.length >= needed) return
-    throw new UnavailableError(
-      `this side of a split has no ${needed} peers for ${this.record.id}: ask for ack 'local'`
-    )
+  #isTooSmallFor(ack: AckLevel = 'replicated'): boolean {
+    return ack !== 'local' && this.replication.home.length < (this.#neededInBranch ?? 0)
   }
 
   /** W of the agreed view: a side that goes on by itself promises no less. */
@@ -281,6 +280,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
     })
     if (duplicate && mutants.knownKeyWithoutCopies === true) {
       return Promise.resolve(done(1))
+    }
+    if (this.#isTooSmallFor(options.ack)) {
+      const why = `${this.record.id}: this side of a split has too few peers for its copies`
+      return Promise.reject(new OutcomeUnknownError(why))
     }
     const waiter = Promise.withResolvers<Commit>()
     this.#wait(standing, options, { done: (copies) => waiter.resolve(done(copies)), waiter })

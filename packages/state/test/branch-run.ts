@@ -38,12 +38,6 @@ interface Peer {
   readonly state: StateService
 }
 
-export interface BranchRunInit {
-  readonly mutants?: Mutants
-  /** Clients pass what a branch acknowledged as they pass everything else. */
-  readonly passAtOnce?: boolean
-}
-
 /** What came of a run, for tests that want to see that it shows something. */
 export interface BranchCounts {
   /** Updates that were acknowledged in an agreed view, and in branches. */
@@ -60,14 +54,14 @@ export interface BranchCounts {
  */
 export async function runBranches(
   simulation: Simulation,
-  init: BranchRunInit = {}
+  mutants: Mutants = {}
 ): Promise<BranchCounts> {
-  return new BranchRun(simulation, init).run()
+  return new BranchRun(simulation, mutants).run()
 }
 
 class BranchRun {
   readonly #simulation: Simulation
-  readonly #init: BranchRunInit
+  readonly #mutants: Mutants
   readonly #peers = new Map<string, Peer>()
   readonly #acknowledged = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #begun = new Map(IDS.map((id) => [id, new Set<string>()]))
@@ -82,9 +76,9 @@ class BranchRun {
   #agreed = 0
   #branched = 0
 
-  constructor(simulation: Simulation, init: BranchRunInit) {
+  constructor(simulation: Simulation, mutants: Mutants) {
     this.#simulation = simulation
-    this.#init = init
+    this.#mutants = mutants
     this.#compareMs = simulation.random.next() < 0.5 ? 3_000 : 30_000
   }
 
@@ -120,7 +114,7 @@ class BranchRun {
     const state = new StateService(
       components,
       { requestTimeoutMs: 500, compareMs: this.#compareMs, foldEntries: 2, foldIdleMs: 200 },
-      this.#init.mutants ?? {}
+      this.#mutants
     )
     this.#peers.set(name, { name, membership, placed, partition, state })
     void Promise.resolve(membership.start()).then(async () => {
@@ -201,7 +195,7 @@ class BranchRun {
         kept = kept.filter((one) => !this.#isMerged(one))
         const key = { session, sequence, lowest: kept[0]?.sequence ?? sequence }
         const done = await this.#add(name, id, element, key)
-        if (done?.epoch.branch !== undefined && this.#init.passAtOnce !== true) {
+        if (done?.epoch.branch !== undefined) {
           kept.push({ sequence, id, version: done.version })
         }
         if (done !== undefined) break
