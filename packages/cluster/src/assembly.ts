@@ -7,7 +7,7 @@ import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
 import { createState } from '@murmuration/state'
-import type { State } from '@murmuration/state'
+import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { MergeReports } from './merge-report.ts'
@@ -37,23 +37,12 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const { partition, leases, branches } = openSides(settings, {
-    membership,
-    rpc,
-    clock,
-    log: sink('partition')
-  })
+  const splitting = { membership, rpc, clock, log: sink('partition') }
+  const { partition, leases, branches } = openSides(settings, splitting)
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
-  const { openState = createState } = platform
-  const state = openState({
-    ...shared,
-    membership: placed,
-    registers,
-    leases,
-    store: store.sub('state/'),
-    goesOn: goesOnOf(settings)
-  })
+  const documents = { ...shared, membership: placed, registers, leases }
+  const state = openDocuments(platform, settings, documents)
   const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
     clock,
@@ -75,10 +64,8 @@ export async function assemble(
     sink
   })
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
-  const reports =
-    branches === undefined
-      ? undefined
-      : new MergeReports({ state, partition, clock, log: sink('partition') })
+  const merging = { state, partition, clock, log: sink('partition') }
+  const reports = branches === undefined ? undefined : new MergeReports(merging)
   const upwards = [partition, branches, state, registers, agents, signals, registry, hints, reports]
   for (const service of upwards) {
     if (service !== undefined) await start(closers, service)
@@ -99,6 +86,15 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** Documents on the disk of this peer. */
+function openDocuments(
+  { openState = createState, store }: Platform,
+  settings: Settings,
+  components: Omit<StateComponents, 'store' | 'goesOn'>
+): State {
+  return openState({ ...components, store: store.sub('state/'), goesOn: goesOnOf(settings) })
 }
 
 /** The bus, over gossip where there is some. */

@@ -63,11 +63,10 @@ async function start(simulation: Simulation): Promise<Peer[]> {
       }
     )
     const registers = createRegisters({ rpc, membership, store, clock, random })
-    const documents = store.sub('state/')
     const partition = createPartition({ membership, rpc, clock })
     const placed = createBranches({ membership, partition, rpc, clock })
-    const parts = { rpc, membership: placed, store: documents, clock, random, registers, goesOn }
-    const state = createState(parts)
+    const parts = { rpc, membership: placed, clock, random, registers, goesOn }
+    const state = createState({ ...parts, store: store.sub('state/') })
     void Promise.resolve(membership.start()).then(async () => {
       void partition.start()
       await placed.start()

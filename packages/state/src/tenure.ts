@@ -173,7 +173,11 @@ export class Tenure implements OwnedDocument, HeldTenure {
     } else {
       this.#check()
     }
-    this.#refuseAlone(options.ack)
+    if (this.#isTooSmallFor(options.ack)) {
+      throw new UnavailableError(
+        `too few peers are on this side of a split for ${this.record.id}: ask for ack 'local'`
+      )
+    }
     return this.#acknowledge(this.#execute(operations, options), options, false)
   }
 
@@ -253,15 +257,15 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
-  #refuseAlone(ack: AckLevel = 'replicated'): void {
-    const { view } = this.#context.membership
-    const { branch } = view ?? {}
-    if (branch === undefined || ack === 'local') return
-    const needed = copiesNeeded(branch.agreed.members.length)
-    if (this.replication.home.length >= Math.min(needed, this.record.replicas)) return
-    throw new UnavailableError(
-      `this side of a split has no ${needed} peers for ${this.record.id}: ask for ack 'local'`
-    )
+  #isTooSmallFor(ack: AckLevel = 'replicated'): boolean {
+    return ack !== 'local' && this.replication.home.length < (this.#neededInBranch ?? 0)
+  }
+
+  /** W of the agreed view: a side that goes on by itself promises no less. */
+  get #neededInBranch(): number | undefined {
+    const branch = this.#context.membership.view?.branch
+    if (branch === undefined) return undefined
+    return Math.min(copiesNeeded(branch.agreed.members.length), this.record.replicas)
   }
 
   #makeRoom(): void {
@@ -306,6 +310,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
     })
     if (duplicate && mutants.knownKeyWithoutCopies === true) {
       return Promise.resolve(done(1))
+    }
+    if (this.#isTooSmallFor(options.ack)) {
+      const why = `${this.record.id}: this side of a split has too few peers for its copies`
+      return Promise.reject(new OutcomeUnknownError(why))
     }
     const waiter = Promise.withResolvers<Commit>()
     this.#wait(standing, options, { done: (copies) => waiter.resolve(done(copies)), waiter })
@@ -386,7 +394,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       case 'majority':
         return Math.floor(size / 2) + 1
       case 'replicated':
-        return 'needed'
+        return this.#neededInBranch ?? 'needed'
     }
   }
 

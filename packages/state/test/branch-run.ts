@@ -38,12 +38,6 @@ interface Peer {
   readonly state: StateService
 }
 
-export interface BranchRunInit {
-  readonly mutants?: Mutants
-  /** Clients pass what a branch acknowledged as they pass everything else. */
-  readonly passAtOnce?: boolean
-}
-
 /** What came of a run, for tests that want to see that it shows something. */
 export interface BranchCounts {
   /** Updates that were acknowledged in an agreed view, and in branches. */
@@ -60,28 +54,31 @@ export interface BranchCounts {
  */
 export async function runBranches(
   simulation: Simulation,
-  init: BranchRunInit = {}
+  mutants: Mutants = {}
 ): Promise<BranchCounts> {
-  return new BranchRun(simulation, init).run()
+  return new BranchRun(simulation, mutants).run()
 }
 
 class BranchRun {
   readonly #simulation: Simulation
-  readonly #init: BranchRunInit
+  readonly #mutants: Mutants
   readonly #peers = new Map<string, Peer>()
   readonly #acknowledged = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #begun = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #branches = new Map(IDS.map((id) => [id, new Set<string>()]))
   #sides: readonly (readonly string[])[] = [NAMES]
+  /** Acknowledgements since the sides are these and nobody died: what a side may not go back from. */
+  #seen = new Map<string, VersionVector>()
+  readonly #wentBack: string[] = []
   /** Hand-overs may be slow: then clients go on for a while before what a side did is merged. */
   readonly #compareMs: number
   #isOver = false
   #agreed = 0
   #branched = 0
 
-  constructor(simulation: Simulation, init: BranchRunInit) {
+  constructor(simulation: Simulation, mutants: Mutants) {
     this.#simulation = simulation
-    this.#init = init
+    this.#mutants = mutants
     this.#compareMs = simulation.random.next() < 0.5 ? 3_000 : 30_000
   }
 
@@ -116,8 +113,8 @@ class BranchRun {
     const components = { rpc, membership: placed, store, clock, random, goesOn }
     const state = new StateService(
       components,
-      { requestTimeoutMs: 500, compareMs: this.#compareMs },
-      this.#init.mutants ?? {}
+      { requestTimeoutMs: 500, compareMs: this.#compareMs, foldEntries: 2, foldIdleMs: 200 },
+      this.#mutants
     )
     this.#peers.set(name, { name, membership, placed, partition, state })
     void Promise.resolve(membership.start()).then(async () => {
@@ -146,6 +143,7 @@ class BranchRun {
   #split(sides: readonly (readonly string[])[]): void {
     this.#simulation.heal()
     this.#sides = sides
+    this.#seen = new Map()
     if (sides.length > 1) this.#simulation.split(...sides)
   }
 
@@ -171,6 +169,7 @@ class BranchRun {
 
   async #restart(name: string): Promise<void> {
     this.#simulation.crash(name)
+    this.#seen = new Map()
     await this.#simulation.run(500 + this.#simulation.random.next() * 3_000)
     this.#start(name)
   }
@@ -196,7 +195,7 @@ class BranchRun {
         kept = kept.filter((one) => !this.#isMerged(one))
         const key = { session, sequence, lowest: kept[0]?.sequence ?? sequence }
         const done = await this.#add(name, id, element, key)
-        if (done?.epoch.branch !== undefined && this.#init.passAtOnce !== true) {
+        if (done?.epoch.branch !== undefined) {
           kept.push({ sequence, id, version: done.version })
         }
         if (done !== undefined) break
@@ -214,6 +213,9 @@ class BranchRun {
     const peer = this.#peers.get(owner)
     const isUp = [name, owner].every((one) => this.#simulation.isRunning(one))
     if (!isReached || peer === undefined || !isUp) return undefined
+    const seen = this.#seen
+    const where = `${id} ${this.#sides.findIndex((side) => side.includes(name))}`
+    const before = seen.get(where)
     const late = new AbortController()
     const cancel = this.#simulation.after(ATTEMPT_MS, () => late.abort())
     try {
@@ -227,6 +229,11 @@ class BranchRun {
       if (branch === undefined) this.#agreed++
       else this.#branched++
       this.#branches.get(id)?.add(branch ?? 'agreed')
+      // After the heal the sides know each other, and have not merged yet.
+      if (seen === this.#seen && this.#sides.length > 1) {
+        this.#judge(before, done, `${id}: ${element} in ${branch ?? 'an agreed view'}`)
+        seen.set(where, done.version)
+      }
       return done
     } catch {
       // Not the owner, too few copies, or unknown: again, with the same key.
@@ -234,6 +241,12 @@ class BranchRun {
     } finally {
       cancel()
     }
+  }
+
+  /** Within one side, each acknowledged state includes those that were acknowledged before it began. */
+  #judge(before: VersionVector | undefined, done: Commit, what: string): void {
+    if (before === undefined || includesVersion(done.version, before)) return
+    this.#wentBack.push(what)
   }
 
   async #commit(
@@ -279,7 +292,8 @@ class BranchRun {
 
   async #violations(): Promise<ReturnType<typeof checkConvergence>> {
     const all = await Promise.all(IDS.map((id) => this.#violationsOf(id)))
-    return all.flat()
+    const wentBack = this.#wentBack.map((detail) => ({ rule: 'no side goes back', detail }))
+    return [...wentBack, ...all.flat()]
   }
 
   async #violationsOf(id: string): Promise<ReturnType<typeof checkConvergence>> {

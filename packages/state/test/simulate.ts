@@ -1,7 +1,6 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
 import { runBranches } from './branch-run.ts'
-import type { BranchRunInit } from './branch-run.ts'
 import { run } from './run.ts'
 import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
@@ -50,16 +49,6 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
-  branching(
-    'pass-at-once',
-    'a client does not pass what a branch acknowledged before it is merged',
-    {
-      passAtOnce: true
-    }
-  ),
-  branching('ignored', 'members of a branch confirm for owners of that branch only', {
-    mutants: { ignoreBranch: true }
-  }),
   strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
@@ -117,18 +106,6 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
-  }
-}
-
-function branching(name: string, rule: string, init: BranchRunInit, killingSeed = 1): Mutant {
-  return {
-    name: `state/branches-${name}`,
-    rule,
-    killingSeed,
-    budget: 40,
-    run: async (simulation) => {
-      await runBranches(simulation, init)
-    }
   }
 }
 

@@ -48,6 +48,7 @@ async function main(): Promise<void> {
       view: view?.number ?? 0,
       members: view?.members.length ?? 0,
       settled: cluster.membership.settled,
+      unsettled: cluster.state.stats().unsettled,
       standing: cluster.partition.status,
       links: cluster.partition.kind,
       busy: recorder.busy

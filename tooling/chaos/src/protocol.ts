@@ -87,6 +87,8 @@ export type FromPeer =
       readonly view: number
       readonly members: number
       readonly settled: number
+      /** Documents for which its state waits before it reports the view. */
+      readonly unsettled: number
       readonly standing: string
       readonly links: string
       /** Operations under way. */

@@ -117,7 +117,7 @@ describe('the checks of sets', () => {
       operations: [operation('add', 'a', 'ok', { ms: 20_000 })],
       held: [reading(1, ['a']), reading(0, [])]
     })
-    expect(unequal).toEqual(['ledger/k'])
+    expect(unequal).toEqual(['ledger/k (counts 0: 1, 1: 0)'])
     expect(late).toHaveLength(1)
   })
 })

@@ -31,8 +31,6 @@ export interface Mutants {
   readonly mixSettled?: boolean
   /** A peer hands its copies over without having adopted the asker's view. */
   readonly collectWithoutFence?: boolean
-  /** In a branch updates are confirmed for owners by the agreed view too. */
-  readonly ignoreBranch?: boolean
   /** An owner whose clock is wrong goes on. */
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */

@@ -101,10 +101,12 @@ async function unequalCopies(
       const readings = await Promise.all(
         herd.up.map(async (peer) => {
           const text = await herd.read(peer, kind, key, true).then(textOf, String)
-          return { name: `peer ${peer.index}`, bytes: Buffer.from(text), elements: [] }
+          const [count = ''] = text.split(' ')
+          return { name: `${peer.index}: ${count}`, bytes: Buffer.from(text), elements: [] }
         })
       )
-      if (checkConvergence(readings).length > 0) unequal.push(`${kind}/${key}`)
+      if (checkConvergence(readings).length === 0) continue
+      unequal.push(`${kind}/${key} (counts ${readings.map(({ name }) => name).join(', ')})`)
     }
     if (unequal.length === 0 || Date.now() > late) return unequal
     await wait(250)
