@@ -3,7 +3,7 @@ import { counter, map } from '@murmuration/crdt'
 import { z } from 'zod'
 
 /** How long a slow addition takes, in milliseconds; the clock that counts goes on while it stands. */
-export const slowMs = 1000
+const slowMs = 1000
 
 /** Counts what it is given, and how often. */
 export const meter = defineAgent({

@@ -9,7 +9,7 @@ import type { SimulatedCluster } from '../src/index.ts'
 const peers = ['p0', 'p1', 'p2', 'p3']
 const keys = ['x', 'y', 'z']
 
-export const tagged = defineAgent({
+const tagged = defineAgent({
   type: 'tagged',
   state: { hits: map(counter()) },
   actions: {

@@ -23,9 +23,14 @@ export const workloads: readonly Workload[] = [
 ]
 
 export const mutants: readonly Mutant[] = [
-  owner('no-lease-wait', 'a new owner waits for the lease of the former one', {
-    noLeaseWait: true
-  }),
+  owner(
+    'no-lease-wait',
+    'a new owner waits for the lease of the former one',
+    {
+      noLeaseWait: true
+    },
+    2
+  ),
   owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
   owner(
     'fold-without-lease',
@@ -33,7 +38,6 @@ export const mutants: readonly Mutant[] = [
     { foldWithoutLease: true },
     17
   ),
-  owner('serve-without-merge', 'a new owner merges before it serves', { serveWithoutMerge: true }),
   {
     name: 'simulated-cluster/repeats-without-key',
     rule: 'a call of unknown outcome is repeated with its key',
