@@ -4,24 +4,23 @@ import {
   isFactual,
   KeyExpiredError,
   NotOwnerError,
-  SchemaError,
   UnknownAgentError
 } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
 import type { Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
-import { defaults } from './defaults.ts'
 import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
 import type { AgentType, SignalReaction } from './define.ts'
+import { Echoing } from './echoes.ts'
 import { HandlerFailure } from './failure.ts'
 import { isThenable } from './core/thenable.ts'
 import { actionWork, handle, reactionWork } from './handling.ts'
 import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
 import type { Caller } from './interest.ts'
-import { StoredResult } from './messages.ts'
-import { doneOf, nameOf, Request } from './request.ts'
+import { LateSignals } from './late-signals.ts'
+import { doneOf, nameOf, Request, storedOutput } from './request.ts'
 import type { Done } from './request.ts'
 import { stamped } from './schema-version.ts'
 import { handleStrong } from './strong-handling.ts'
@@ -38,14 +37,14 @@ export class Activation {
   /** Keyed requests that wait, run, or are being copied: a repetition joins the first one. */
   readonly #inFlight = new Map<string, Request>()
   /** Signals of changes whose copies were not confirmed in time: a repetition may confirm them. */
-  readonly #late = new Map<string, readonly SignalInput[]>()
+  readonly #late: LateSignals
   readonly #onTenureEnd = (): void => this.close(this.#over())
   lastUsedMs: number
   /** When the handler that runs began; undefined when none does. */
   busySinceMs: number | undefined
   calls = 0
   lastFailure: string | undefined
-  #echoesSkipped = 0
+  readonly #echoing = new Echoing()
 
   constructor(init: ActivationInit) {
     this.#init = init
@@ -53,6 +52,7 @@ export class Activation {
     this.lastUsedMs = init.now()
     init.owned.signal.addEventListener('abort', this.#onTenureEnd)
     const { type, record, key, owned, emit } = init
+    this.#late = new LateSignals(record.id, init.log)
     this.#parts = { type, id: record.id, key, owned, canEmit: emit !== undefined }
   }
 
@@ -87,17 +87,8 @@ export class Activation {
     return this.#mailbox.size
   }
 
-  /** The document as it is now, where it is small. */
   echo(): Uint8Array | undefined {
-    if (this.#echoesSkipped > 0) {
-      this.#echoesSkipped--
-      return undefined
-    }
-    const bytes = this.owned.document.encode()
-    if (bytes.length <= defaults.echoBytesMax) return bytes
-    // Encoding a large document costs more than an update, and it will hardly shrink soon.
-    this.#echoesSkipped = defaults.echoesSkipped
-    return undefined
+    return this.#echoing.of(this.owned.document)
   }
 
   /**
@@ -225,11 +216,7 @@ export class Activation {
 
   async #known(name: string, commit: Promise<Commit>): Promise<Done> {
     const done = doneOf(await commit)
-    const late = this.#late.get(name)
-    if (late !== undefined) {
-      this.#late.delete(name)
-      this.#emit(late)
-    }
+    this.#emit(this.#late.take(name))
     return done
   }
 
@@ -283,7 +270,7 @@ export class Activation {
   async #agree(request: Request, options: WorkOptions, work: Work): Promise<void> {
     const { busy, now, record, strong } = this.#init
     const { interest } = request
-    const store = (output: unknown): Uint8Array => this.#store(output)
+    const store = (output: unknown): Uint8Array => storedOutput(this.type, output)
     this.busySinceMs = now()
     busy.add(this)
     try {
@@ -362,7 +349,7 @@ export class Activation {
       },
       (error: unknown) => {
         const applied = isFactual(error) && error.outcomeUnknown
-        if (applied && emitted.length > 0) this.#keepLate(name, emitted)
+        if (applied && emitted.length > 0) this.#late.keep(name, emitted)
         request.fail(error)
       }
     )
@@ -389,31 +376,11 @@ export class Activation {
   ): Promise<Commit> {
     const { key, ack, timeoutMs } = options
     return this.owned.commit(stamped(this.type, this.owned.document, operations), {
-      result: this.#store(output),
+      result: storedOutput(this.type, output),
       timeoutMs,
       ...(key === undefined ? {} : { key }),
       ...(ack === undefined ? {} : { ack })
     })
-  }
-
-  #store(output: unknown): Uint8Array {
-    try {
-      return StoredResult.encode(output === undefined ? {} : { output })
-    } catch (error) {
-      throw new SchemaError(`an output of ${this.type.type} cannot be kept: ${String(error)}`, {
-        cause: error
-      })
-    }
-  }
-
-  #keepLate(name: string | undefined, emitted: readonly SignalInput[]): void {
-    if (name !== undefined) this.#late.set(name, emitted)
-    const oldest = this.#late.keys().next()
-    const isFull = this.#late.size > defaults.lateEmitsMax
-    if (isFull && oldest.done !== true) this.#late.delete(oldest.value)
-    if (isFull || name === undefined) {
-      this.#init.log?.(`${this.id}: signals are dropped, because their changes may be lost`)
-    }
   }
 
   #emit(signals: readonly SignalInput[]): void {

@@ -42,3 +42,21 @@ function isSame(a: Epoch, b: Epoch): boolean {
 function includes(version: VersionVector, other: VersionVector): boolean {
   return Object.entries(other).every(([writer, counter]) => (version[writer] ?? 0) >= counter)
 }
+
+/** Measures whether the document of an agent is small enough to travel back with updates. */
+export class Echoing {
+  #skipped = 0
+
+  /** The document, where it is small. */
+  of(document: Document): Uint8Array | undefined {
+    if (this.#skipped > 0) {
+      this.#skipped--
+      return undefined
+    }
+    const bytes = document.encode()
+    if (bytes.length <= defaults.echoBytesMax) return bytes
+    // Encoding a large document costs more than an update, and it will hardly shrink soon.
+    this.#skipped = defaults.echoesSkipped
+    return undefined
+  }
+}

@@ -25,7 +25,7 @@ import type { State } from '@murmuration/state'
 import { ClusterAgents } from './agents.ts'
 import type { MachineLoad, PeerLoad } from './core/load.ts'
 import type { AgentType } from './define.ts'
-import type { AgentRef } from './reference.ts'
+import type { AgentRef } from './agent-ref.ts'
 
 export { defineAction, defineAgent } from './define.ts'
 export type {
@@ -40,7 +40,7 @@ export type {
   SignalReaction,
   StrongFields
 } from './define.ts'
-export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
+export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './agent-ref.ts'
 export type { StrongValue } from './strong-fields.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'

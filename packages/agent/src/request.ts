@@ -1,5 +1,7 @@
+import { SchemaError } from '@murmuration/interface'
 import type { Epoch, IdempotencyKey, VersionVector } from '@murmuration/interface'
 import type { Commit } from '@murmuration/state'
+import type { AgentType } from './define.ts'
 import type { Turn } from './core/mailbox.ts'
 import type { Interest } from './interest.ts'
 import { StoredResult } from './messages.ts'
@@ -78,4 +80,13 @@ export function nameOf(key: IdempotencyKey | undefined): string | undefined {
 export function doneOf(commit: Commit): Done {
   const { output } = StoredResult.decode(commit.result)
   return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }
+}
+
+/** An output as it is kept with its change. @throws SchemaError where it cannot be encoded */
+export function storedOutput({ type }: AgentType, output: unknown): Uint8Array {
+  try {
+    return StoredResult.encode(output === undefined ? {} : { output })
+  } catch (error) {
+    throw new SchemaError(`an output of ${type} cannot be kept: ${String(error)}`, { cause: error })
+  }
 }

@@ -1,5 +1,12 @@
 import { parseAgentId } from '@murmuration/identity'
-import type { AgentRecord, Clock, LogSink, Partition, PartitionPolicy, Rpc } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  Clock,
+  LogSink,
+  Partition,
+  PartitionPolicy,
+  Rpc
+} from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createBranches, createPartition } from '@murmuration/partition'
 import type { BranchingMembership } from '@murmuration/partition'

@@ -21,7 +21,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function peer(init: Partial<ClusterInit>): Promise<Cluster> {
+async function joined(init: Partial<ClusterInit>): Promise<Cluster> {
   const listen = ['/ip4/127.0.0.1/tcp/0']
   const made = await createCluster({ name: 'grows', agents: [box], listen, ...init })
   open.push(made)
@@ -49,14 +49,14 @@ it('one member alone becomes the first of a cluster, and the copies are made und
   }
   await alone.stop()
 
-  const first = await peer({ dataDir })
+  const first = await joined({ dataDir })
   await first.ready()
   let isOver = false
   const traffic = KEYS.map(async (key) => {
     for (let at = 0; !isOver; at++) await put(first, key, `under traffic ${at}`)
   })
-  const second = await peer({ bootstrap: first.addresses })
-  const third = await peer({ bootstrap: first.addresses })
+  const second = await joined({ bootstrap: first.addresses })
+  const third = await joined({ bootstrap: first.addresses })
   await Promise.all([second.ready(), third.ready()])
   const isSettled = (): boolean =>
     first.view?.members.length === 3 && first.membership.settled === first.view.number

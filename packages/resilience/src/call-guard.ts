@@ -1,5 +1,6 @@
 import { isFactual } from '@murmuration/interface'
 import type { CallGuard, Clock } from '@murmuration/interface'
+import { systemClock } from '@murmuration/system'
 import type { BulkheadPolicy } from 'cockatiel'
 import { createBulkhead, through } from './bulkhead.ts'
 import { createCircuit, isOpenCircuit } from './circuit-breaker.ts'
@@ -35,11 +36,11 @@ export function createCallGuard(init: CallGuardInit = {}): CallGuard {
   const { failuresMax = defaults.failuresMax, resetMs = defaults.resetMs } = init
   const { callsPerPeerMax = defaults.callsPerPeerMax } = init
   const { callsPerAgentMax = defaults.callsPerAgentMax } = init
-  const times = { failuresMax, resetMs }
-  const { isAlive } = init
+  const { isAlive, clock = systemClock } = init
+  const times = { failuresMax, resetMs, clock }
   const peers = new Lane({ ...times, kind: 'peer', callsMax: callsPerPeerMax, isAlive })
   const agents = new Lane({ ...times, kind: 'agent', callsMax: callsPerAgentMax })
-  const budget = createRetryBudget(init.clock === undefined ? {} : { clock: init.clock })
+  const budget = createRetryBudget({ clock })
   return {
     run: (peer, agent, call) => {
       budget.earn()
@@ -62,6 +63,7 @@ interface LaneInit {
   readonly kind: 'peer' | 'agent'
   readonly failuresMax: number
   readonly resetMs: number
+  readonly clock: Clock
   readonly callsMax: number
   readonly isAlive?: Judge | undefined
 }
@@ -137,7 +139,7 @@ class Lane {
   }
 
   #createCircuit(name: string): Circuit {
-    const { kind, failuresMax, resetMs } = this.#init
-    return createCircuit({ name: `${kind} ${name}`, failuresMax, resetMs, isFailure: isSilence })
+    const { kind, ...times } = this.#init
+    return createCircuit({ ...times, name: `${kind} ${name}`, isFailure: isSilence })
   }
 }

@@ -1,4 +1,6 @@
 import { InvalidParametersError, PeerUnavailableError } from '@murmuration/interface'
+import type { Clock } from '@murmuration/interface'
+import { systemClock } from '@murmuration/system'
 import {
   CircuitState,
   ConsecutiveBreaker,
@@ -6,7 +8,7 @@ import {
   handleWhen,
   isBrokenCircuitError
 } from 'cockatiel'
-import type { CircuitBreakerPolicy } from 'cockatiel'
+import type { CircuitBreakerPolicy, IBackoff, IBackoffFactory } from 'cockatiel'
 import { defaults } from './defaults.ts'
 import { isUnavailability } from './failures.ts'
 
@@ -18,6 +20,8 @@ export interface CircuitBreakerOptions {
   readonly failuresMax?: number
   /** Milliseconds before one call is let through again, 1 to 3600000. @default 1000 */
   readonly resetMs?: number
+  /** @default the real time */
+  readonly clock?: Pick<Clock, 'monotonic'>
   /** Which errors count. @default those that say that the far side does not answer, and unknown ones */
   readonly isFailure?: (error: unknown) => boolean
 }
@@ -64,6 +68,7 @@ export function createCircuit(options: CircuitBreakerOptions): Circuit {
     name = 'the operation',
     failuresMax = defaults.failuresMax,
     resetMs = defaults.resetMs,
+    clock = systemClock,
     isFailure = isUnavailability
   } = options
   if (!Number.isInteger(failuresMax) || failuresMax < 1 || failuresMax > 1_000) {
@@ -73,7 +78,7 @@ export function createCircuit(options: CircuitBreakerOptions): Circuit {
     throw new InvalidParametersError(`resetMs must be 1 to 3600000, not ${resetMs}`)
   }
   const policy = circuitBreaker(handleWhen(isFailure), {
-    halfOpenAfter: resetMs,
+    halfOpenAfter: closedFor(resetMs, clock),
     breaker: new ConsecutiveBreaker(failuresMax)
   })
   return {
@@ -94,6 +99,23 @@ export function createCircuit(options: CircuitBreakerOptions): Circuit {
       }
     }
   }
+}
+
+/**
+ * cockatiel compares wall clocks, which may be set back while a circuit is open, and which no
+ * simulation controls. So its answer is decided here: it has waited for ever too short, or too long.
+ */
+function closedFor(resetMs: number, clock: Pick<Clock, 'monotonic'>): IBackoffFactory<unknown> {
+  const next = (): IBackoff<unknown> => {
+    const until = clock.monotonic() + resetMs
+    return {
+      get duration() {
+        return clock.monotonic() < until ? Infinity : -Infinity
+      },
+      next
+    }
+  }
+  return { next }
 }
 
 /** Whether an error came from an open circuit. */

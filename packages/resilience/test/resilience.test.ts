@@ -29,7 +29,7 @@ describe('a circuit breaker', () => {
         if (!state.up) throw new PeerUnavailableError('gone')
         return text
       },
-      { name: 'the oracle', failuresMax: 3, resetMs: 1_000 }
+      { name: 'the oracle', failuresMax: 3, resetMs: 1_000, clock: { monotonic: () => 5 } }
     )
     for (let attempt = 0; attempt < 3; attempt++) await expect(ask('x')).rejects.toThrow('gone')
     expect(ask.state).toBe('open')
@@ -65,6 +65,24 @@ describe('a circuit breaker', () => {
     vi.advanceTimersByTime(1_001)
     expect(await ask()).toBe(1)
     expect(ask.state).toBe('closed')
+  })
+
+  it('is opened and tried again by monotonic time, however the wall clock is set', async () => {
+    const state = { up: false }
+    const ask = withCircuitBreaker(
+      async () => {
+        if (!state.up) throw new Error('down')
+        return 1
+      },
+      { failuresMax: 1, resetMs: 1_000 }
+    )
+    await expect(ask()).rejects.toThrow('down')
+    vi.setSystemTime(Date.now() + 3_600_000)
+    await expect(ask()).rejects.toMatchObject({ name: 'PeerUnavailableError' })
+    vi.setSystemTime(Date.now() - 7_200_000)
+    state.up = true
+    vi.advanceTimersByTime(1_001)
+    expect(await ask()).toBe(1)
   })
 
   it('does not count refusals and errors of handlers', async () => {

@@ -2,14 +2,11 @@ import { nextStamp } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
-  ClockSkewError,
   FencedError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
   OutcomeUnknownError,
-  OverloadedError,
-  StorageError,
   UnavailableError
 } from '@murmuration/interface'
 import type {
@@ -21,6 +18,7 @@ import type {
   Operation,
   PeerLease
 } from '@murmuration/interface'
+import { judgedNow, makeRoom } from './admitting.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
 import { entryKey } from './core/entry.ts'
@@ -30,7 +28,7 @@ import { copiesNeeded } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { Replication } from './core/replication.ts'
 import type { Waiter } from './core/tracks.ts'
-import { entriesBytesMax, foldBytesPerEntry, queueMax, updateBytesMax } from './defaults.ts'
+import { foldBytesPerEntry, queueMax, updateBytesMax } from './defaults.ts'
 import type { HeldTenure } from './held.ts'
 import { checkKey } from './settings.ts'
 
@@ -223,11 +221,11 @@ export class Tenure implements OwnedDocument, HeldTenure {
     if (result.length > updateBytesMax) {
       throw new MessageTooLargeError(`result of ${result.length} bytes, ${updateBytesMax} allowed`)
     }
-    this.#makeRoom()
+    makeRoom(context, this)
     const entry = copy.execute({
       operations,
       writer: copy.writer(context.nextWriter),
-      time: nextStamp(copy.time, this.#judgedNow()),
+      time: nextStamp(copy.time, judgedNow(context)),
       epoch: this.epoch,
       key: key === undefined || context.mutants.keyNotReplicated === true ? undefined : key,
       result,
@@ -241,21 +239,6 @@ export class Tenure implements OwnedDocument, HeldTenure {
     return entry
   }
 
-  /**
-   * The owner's wall clock. Its skew against the other members of the view is judged here, once,
-   * before anything is executed; merges never look at a clock (rule 14).
-   */
-  #judgedNow(): number {
-    const { clock, mutants, offsets, settings } = this.#context
-    const skewMs = offsets.skewMs({ wall: clock.now(), monotonic: clock.monotonic() })
-    if (Math.abs(skewMs) > settings.clockSkewMs && mutants.ignoreSkew !== true) {
-      throw new ClockSkewError(
-        `the clock of this peer is ${Math.round(skewMs)} ms ahead of most members of the view`
-      )
-    }
-    return clock.now()
-  }
-
   /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
   #isTooSmallFor(ack: AckLevel = 'replicated'): boolean {
     return ack !== 'local' && this.replication.home.length < (this.#neededInBranch ?? 0)
@@ -266,34 +249,6 @@ export class Tenure implements OwnedDocument, HeldTenure {
     const branch = this.#context.membership.view?.branch
     if (branch === undefined) return undefined
     return Math.min(copiesNeeded(branch.agreed.members.length), this.record.replicas)
-  }
-
-  #makeRoom(): void {
-    const { settings } = this.#context
-    const { copy } = this.held
-    const { failure } = this.#context.disk
-    if (failure !== undefined) {
-      // Nothing was changed, and reads go on: better than an update that waits for a disk in vain.
-      throw new StorageError(`the disk of the owner of ${this.record.id} takes no writes`, {
-        cause: failure
-      })
-    }
-    if (this.replication.unacknowledged >= settings.unacknowledgedMax) {
-      throw new OverloadedError(
-        `${settings.unacknowledgedMax} updates of ${this.record.id} wait for copies`
-      )
-    }
-    if (this.#context.crowded()) {
-      throw new OverloadedError('the updates that wait for replicas fill the memory for them')
-    }
-    if (copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax) {
-      this.fold(true)
-      if (copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax) {
-        throw new OverloadedError(
-          `${copy.entryCount} updates of ${this.record.id} wait for a replica to return`
-        )
-      }
-    }
   }
 
   /** Resolves when the entry has its copies. The entry of an older tenure is stamped again first. */

@@ -187,9 +187,7 @@ export class Coverage {
     return round.unsettled.every(({ branch, members }) => {
       const absent = members.filter((member) => !round.collected.has(memberKey(member)))
       const allowed = branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0
-      return (
-        absent.length <= allowed || absent.every((member) => isAbandoned(round.view, member))
-      )
+      return absent.length <= allowed || absent.every((member) => isAbandoned(round.view, member))
     })
   }
 

@@ -1,0 +1,43 @@
+import { ClockSkewError, OverloadedError, StorageError } from '@murmuration/interface'
+import type { Context } from './context.ts'
+import { entriesBytesMax } from './defaults.ts'
+import type { Tenure } from './tenure.ts'
+
+/**
+ * The owner's wall clock. Its skew against the other members of the view is judged here, once,
+ * before anything is executed; merges never look at a clock (rule 14).
+ */
+export function judgedNow({ clock, mutants, offsets, settings }: Context): number {
+  const skewMs = offsets.skewMs({ wall: clock.now(), monotonic: clock.monotonic() })
+  if (Math.abs(skewMs) > settings.clockSkewMs && mutants.ignoreSkew !== true) {
+    throw new ClockSkewError(
+      `the clock of this peer is ${Math.round(skewMs)} ms ahead of most members of the view`
+    )
+  }
+  return clock.now()
+}
+
+/** Refuses an update that would have to wait, for a disk, for copies or for memory; folds what it can. */
+export function makeRoom(context: Context, tenure: Tenure): void {
+  const { disk, settings } = context
+  const { copy } = tenure.held
+  const { id } = tenure.record
+  const { failure } = disk
+  if (failure !== undefined) {
+    // Nothing was changed, and reads go on: better than an update that waits for a disk in vain.
+    throw new StorageError(`the disk of the owner of ${id} takes no writes`, { cause: failure })
+  }
+  if (tenure.replication.unacknowledged >= settings.unacknowledgedMax) {
+    throw new OverloadedError(`${settings.unacknowledgedMax} updates of ${id} wait for copies`)
+  }
+  if (context.crowded()) {
+    throw new OverloadedError('the updates that wait for replicas fill the memory for them')
+  }
+  const isFull = (): boolean =>
+    copy.entryCount >= settings.entriesMax || copy.entryBytes >= entriesBytesMax
+  if (!isFull()) return
+  tenure.fold(true)
+  if (isFull()) {
+    throw new OverloadedError(`${copy.entryCount} updates of ${id} wait for a replica to return`)
+  }
+}
