@@ -17,7 +17,7 @@ export const USAGE = `pnpm chaos [SCENARIO...] [--peers 5] [--network auto|names
 pnpm chaos durability [--peers 5] [--updates 100000] [--report FILE]
 
 Without a scenario all of them run, one after the other. FILE gets the results as JSON, and
-FILE.html as a page with plots. Scenarios that the report FILE holds already are not run again.
+FILE.html as a page with plots, FILE.md as a table. Scenarios that the report FILE holds already are not run again.
 
   durability            every peer in turn is killed and loses its disk under load
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(21)} ${summary}`).join('\n')}`
