@@ -45,19 +45,12 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const { partition, branches } = openPartition(settings, {
-    membership,
-    rpc,
-    clock,
-    log: sink('partition')
-  })
+  const watched = { membership, rpc, clock, log: sink('partition') }
+  const { partition, branches } = openPartition(settings, watched)
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
-  const documents = store.sub('state/')
-  const state = createState(
-    { ...shared, membership: placed, registers, store: documents, goesOn: goesOnOf(settings) },
-    {}
-  )
+  const kept = { store: store.sub('state/'), goesOn: goesOnOf(settings) }
+  const state = createState({ ...shared, ...kept, membership: placed, registers }, {})
   const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
     clock,
