@@ -15,6 +15,7 @@ import { runScenario } from './run.ts'
 import type { ScenarioReport } from './run.ts'
 import { scenarios } from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
+import { tableOf } from './table.ts'
 
 const KEYS = 6
 const PACE_MS = 200
@@ -91,6 +92,7 @@ async function chaos(options: ChaosOptions, missing: string | undefined): Promis
     if (report === undefined) continue
     await writeFile(report, `${JSON.stringify({ reports }, undefined, 2)}\n`)
     await writeFile(`${report}.html`, pageOf(reports))
+    await writeFile(`${report}.md`, tableOf(reports))
   }
   const asked = reports.filter((done) => chosen.some(({ name }) => name === done.scenario))
   const count = (result: string): number => asked.filter((each) => each.result === result).length

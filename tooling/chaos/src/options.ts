@@ -20,7 +20,8 @@ pnpm chaos durability [--peers 5] [--updates 100000] [--report FILE [--minutes N
 pnpm chaos linearizable [--peers 5] [--minutes 1] [--report FILE]
 
 Without a scenario all of them run, one after the other. FILE gets the results as JSON, and
-FILE.html as a page with plots. Scenarios that the report FILE holds already are not run again.
+FILE.html as a page with plots, FILE.md as a table. Scenarios that the report FILE holds already
+are not run again.
 With --minutes, durability ends after about so long: its disks and its log are kept in FILE.run, and
 the same command goes on from there, until all updates are acknowledged and every peer was lost.
 
