@@ -17,7 +17,7 @@ const box = defineAgent({
 const folder = mkdtempSync(join(tmpdir(), 'grows-'))
 const open: Cluster[] = []
 afterAll(async () => {
-  await Promise.all(open.map((peer) => peer.stop()))
+  await Promise.all(open.map((each) => each.stop()))
   rmSync(folder, { recursive: true, force: true })
 })
 
