@@ -17,7 +17,7 @@ const box = defineAgent({
 const folder = mkdtempSync(join(tmpdir(), 'grows-'))
 const open: Cluster[] = []
 afterAll(async () => {
-  await Promise.all(open.map((peer) => peer.stop()))
+  await Promise.all(open.map((each) => each.stop()))
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -28,8 +28,15 @@ async function joined(init: Partial<ClusterInit>): Promise<Cluster> {
   return made
 }
 
+const pause = (): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 10)
+  })
+
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f']
-const strong = { consistency: 'strong' } as const
+const strong = { consistency: 'strong', timeoutMs: 60_000 } as const
+/** Whether it is lost is the question here, not how soon it is acknowledged. */
+const patient = { timeoutMs: 60_000 }
 
 it('one member alone becomes the first of a cluster, and the copies are made under traffic', async () => {
   const dataDir = join(folder, 'first')
@@ -39,7 +46,7 @@ it('one member alone becomes the first of a cluster, and the copies are made und
     await through.agent(box, key).update((draft) => {
       draft.count.increment()
       draft.names.add(name)
-    })
+    }, patient)
     acknowledged.get(key)?.add(name)
   }
   await alone.ready()
@@ -53,18 +60,17 @@ it('one member alone becomes the first of a cluster, and the copies are made und
   await first.ready()
   let isOver = false
   const traffic = KEYS.map(async (key) => {
-    for (let at = 0; !isOver; at++) await put(first, key, `under traffic ${at}`)
+    for (let at = 0; !isOver; at++) {
+      await put(first, key, `under traffic ${at}`)
+      await pause()
+    }
   })
   const second = await joined({ bootstrap: first.addresses })
   const third = await joined({ bootstrap: first.addresses })
   await Promise.all([second.ready(), third.ready()])
   const isSettled = (): boolean =>
     first.view?.members.length === 3 && first.membership.settled === first.view.number
-  while (!isSettled()) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 20)
-    })
-  }
+  while (!isSettled()) await pause()
   isOver = true
   await Promise.all(traffic)
   // The copies were made: the first one is not needed any more.

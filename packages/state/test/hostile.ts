@@ -77,7 +77,7 @@ async function prepare(): Promise<{ world: World; frames: readonly Frame[] }> {
   return { world, frames }
 }
 
-export function mutated(bytes: Uint8Array, random: Random): Uint8Array {
+function mutated(bytes: Uint8Array, random: Random): Uint8Array {
   const next = (below: number): number => Math.floor(random.next() * below)
   const result = bytes.slice()
   const at = next(result.length)
