@@ -32,6 +32,22 @@ describe('the lease of a peer', () => {
     expect(lapses).toEqual([])
   })
 
+  test('is told to who waits, also where a renewal comes before its lapse was noticed', async () => {
+    const cluster = new Cluster()
+    await cluster.form(1)
+    await cluster.simulation.run(1000)
+    cluster.simulation.pause('a')
+    await cluster.simulation.run(3000)
+    const { lease } = cluster.of('a')
+    const told: boolean[] = []
+    cluster.of('a').addEventListener('lease', ({ detail }) => told.push(detail.held))
+    expect(lease.held).toBe(false)
+    const waiting = cluster.simulation.wait(lease.whenHeld(), 1000)
+    cluster.simulation.resume('a')
+    await waiting
+    expect(told).toEqual([false, true])
+  })
+
   test('lapses on the smaller side of a split, and is held again after it', async () => {
     const cluster = new Cluster()
     await cluster.form(5)

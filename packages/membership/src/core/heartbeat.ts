@@ -5,6 +5,7 @@ import type { Admission } from './admission.ts'
 import { packCharges, unpackCharges } from './charges.ts'
 import type { Context } from './context.ts'
 import type { ProbeResult } from './detector.ts'
+import type { Lease } from './lease.ts'
 import { memberOf } from './lookup.ts'
 import type { Beat } from './messages.ts'
 import { paceOf } from './pace.ts'
@@ -90,7 +91,7 @@ export class Heartbeat {
         const granter = memberOf(view, peer)
         const isSame = granter?.incarnation === standing.incarnation
         if (grants === true && isSame && standing.number === view.number) {
-          this.#granted(lease.granted(round, peer, later), later)
+          this.#grant(round, peer, later)
         }
         this.#context.meet(peer, standing, later)
         this.onBeat(peer, answer, later)
@@ -98,7 +99,7 @@ export class Heartbeat {
     }
     const isGranter = rules.grantersOf(view, self.peer).includes(self.peer)
     if (isGranter && this.#voting.grants(self.peer, now)) {
-      this.#granted(lease.granted(round, self.peer, now), now)
+      this.#grant(round, self.peer, now)
     }
   }
 
@@ -225,9 +226,12 @@ export class Heartbeat {
     timers.sooner('beat', isMesh ? now : now + alertBatchMs)
   }
 
-  #granted(isExtended: boolean, now: number): void {
+  #grant(round: ReturnType<Lease['renew']>, by: string, now: number): void {
     const { lease, outbox, timers } = this.#context
-    if (!isExtended) {
+    // After a stall a renewal may come before the timer that would have noticed the lapse, and
+    // whoever found it lapsed meanwhile waits to be told.
+    this.checkLease(now)
+    if (!lease.granted(round, by, now)) {
       return
     }
     timers.set('lapse', lease.until)
