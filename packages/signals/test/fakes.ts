@@ -257,7 +257,7 @@ export class FakeRpcNetwork {
     timeoutMs = 5000
   ): Promise<Uint8Array> {
     this.calls.push({ from, to, request })
-    if (this.down.has(to)) {
+    if (this.down.has(to) || this.down.has(from)) {
       throw new PeerUnavailableError('not there')
     }
     const handler = this.#handlers.get(`${to} ${method}`)

@@ -32,12 +32,6 @@ export const mutants: readonly Mutant[] = [
     2
   ),
   owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
-  owner(
-    'fold-without-lease',
-    'an owner that may have been replaced raises no floor',
-    { foldWithoutLease: true },
-    17
-  ),
   {
     name: 'simulated-cluster/repeats-without-key',
     rule: 'a call of unknown outcome is repeated with its key',

@@ -191,10 +191,6 @@ export class Tenure implements OwnedDocument, HeldTenure {
     if (this.signal.aborted || (!idle && this.#sinceFold < due)) {
       return
     }
-    if (!this.#mayAct() && this.#context.mutants.foldWithoutLease !== true) {
-      // Its client may have passed keys that a later owner acknowledged, of which this one knows nothing.
-      return
-    }
     this.#sinceFold = 0
     // With one unsettled home set, "all replicas" are the replicas of this view.
     if (copy.entryCount === 0 || membership.settled !== this.#view) {

@@ -7,8 +7,6 @@ export interface Mutants {
   readonly serveWithoutMerge?: boolean
   /** A new owner does not wait for the lease of the former one. */
   readonly noLeaseWait?: boolean
-  /** An owner raises floors also while somebody else may have replaced it. */
-  readonly foldWithoutLease?: boolean
   /** The key of an update stays with its owner and is not part of what replicas get. */
   readonly keyNotReplicated?: boolean
   /** The copy of an owner outside of the home set counts. */
