@@ -10,5 +10,11 @@ export const strongBytesMax = 262_144
  */
 export const sessionsMax = 64
 
+/**
+ * Bytes of the results that one register keeps for repetitions. They travel with every ballot; past
+ * this, sessions that were not used for longest are forgotten, as past `sessionsMax`.
+ */
+export const resultsBytesMax = 65_536
+
 /** Updates of one session that are not confirmed to its client yet; more are refused. */
 export const openUpdatesMax = 64

@@ -6,6 +6,7 @@
  */
 export {
   AgentRegister,
+  appliedUpdate,
   compareEpochs,
   decodeStrong,
   encodeStrong,
@@ -15,4 +16,4 @@ export { claimed, isHeld, released } from './core/ownership.ts'
 export type { Claimant } from './core/ownership.ts'
 export { updateStrong } from './core/strong-update.ts'
 export type { StrongOutcome, StrongUpdate, Transition } from './core/strong-update.ts'
-export { openUpdatesMax, sessionsMax, strongBytesMax } from './defaults.ts'
+export { openUpdatesMax, resultsBytesMax, sessionsMax, strongBytesMax } from './defaults.ts'

@@ -3,9 +3,10 @@ import type {
   AgentRecord,
   IdempotencyKey,
   LogSink,
+  PeerLease,
   SignalInput
 } from '@murmuration/interface'
-import type { OwnedDocument } from '@murmuration/state'
+import type { OwnedDocument, State } from '@murmuration/state'
 import type { Activation } from './activation.ts'
 import type { AgentType } from './define.ts'
 import type { Caller } from './interest.ts'
@@ -31,7 +32,10 @@ export interface ActivationInit {
   readonly record: AgentRecord
   readonly key: string
   readonly owned: OwnedDocument
+  readonly strong: State['strong']
   readonly mailboxMax: number
+  /** What must be held before each effect; undefined where nobody could take over. */
+  readonly lease: PeerLease | undefined
   /** Undefined without a signal bus. */
   readonly emit: ((signal: SignalInput) => void) | undefined
   readonly now: () => number

@@ -1,5 +1,6 @@
 import {
   AbortedError,
+  FencedError,
   isFactual,
   KeyExpiredError,
   NotOwnerError,
@@ -7,20 +8,26 @@ import {
   UnknownAgentError
 } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
-import type { IdempotencyKey, Operation, Signal, SignalInput } from '@murmuration/interface'
+import type { Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
 import { defaults } from './defaults.ts'
 import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
 import type { AgentType, SignalReaction } from './define.ts'
 import { HandlerFailure } from './failure.ts'
-import { actionWork, handle, isThenable, reactionWork } from './handling.ts'
+import { isThenable } from './core/thenable.ts'
+import { actionWork, handle, reactionWork } from './handling.ts'
 import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
 import type { Caller } from './interest.ts'
 import { StoredResult } from './messages.ts'
-import { Request } from './request.ts'
+import { doneOf, nameOf, Request } from './request.ts'
 import type { Done } from './request.ts'
+import { stamped } from './schema-version.ts'
+import { handleStrong } from './strong-handling.ts'
+
+/** What a request is: an action or reactions, an action on the strong part, or recorded operations. */
+type Task = Work | { readonly strong: Work } | readonly Operation[]
 
 /** One running agent: its owned document and its mailbox. */
 export class Activation {
@@ -32,7 +39,7 @@ export class Activation {
   readonly #inFlight = new Map<string, Request>()
   /** Signals of changes whose copies were not confirmed in time: a repetition may confirm them. */
   readonly #late = new Map<string, readonly SignalInput[]>()
-  readonly #onTenureEnd = (): void => this.close(this.#moved())
+  readonly #onTenureEnd = (): void => this.close(this.#over())
   lastUsedMs: number
   /** When the handler that runs began; undefined when none does. */
   busySinceMs: number | undefined
@@ -69,6 +76,12 @@ export class Activation {
     return this.waiting === 0 && this.#inFlight.size === 0
   }
 
+  /** Whether this peer holds its lease, or needs none. Asked right before each effect. */
+  get mayAct(): boolean {
+    const { lease } = this.#init
+    return lease === undefined || lease.held
+  }
+
   /** Requests that wait or run. */
   get waiting(): number {
     return this.#mailbox.size
@@ -102,7 +115,12 @@ export class Activation {
 
   /** @throws UnknownAgentError, OverloadedError, KeyExpiredError, NotOwnerError */
   call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
-    return this.#submit(options, this.#workOf(action, input))
+    const work = this.#workOf(action, input)
+    return this.#submit(options, this.#isStrong(action) ? { strong: work } : work)
+  }
+
+  #isStrong(action: string): boolean {
+    return Object.hasOwn(this.type.actions, action) && this.type.actions[action]?.part === 'strong'
   }
 
   /**
@@ -117,12 +135,14 @@ export class Activation {
     input: unknown,
     caller: Caller
   ): { readonly output: unknown } | Begun | undefined {
-    if (this.#mailbox.size > 0 || !this.isOpen) return undefined
+    // What is agreed has to be asked for first.
+    if (this.#mailbox.size > 0 || !this.isOpen || this.#isStrong(action)) return undefined
     const work = this.#workOf(action, input)
     const interest = new Interest(caller, this.#closing.signal)
     this.calls++
     const handled = this.#handle(interest, work)
-    if (!isThenable(handled) && handled.operations.length === 0) {
+    const isPlain = !isThenable(handled) && handled.operations.length === 0
+    if (isPlain && (handled.emitted.length === 0 || this.mayAct)) {
       interest.end()
       this.#emit(handled.emitted)
       return handled
@@ -160,7 +180,7 @@ export class Activation {
     return this.#enqueue(request, name)
   }
 
-  #submit(options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
+  #submit(options: WorkOptions, work: Task): Promise<Done> {
     if (!this.isOpen) throw this.#moved()
     const { key } = options
     const name = nameOf(key)
@@ -193,7 +213,7 @@ export class Activation {
     return request.done
   }
 
-  #join(running: Request, options: WorkOptions, work: Work | readonly Operation[]): Promise<Done> {
+  #join(running: Request, options: WorkOptions, work: Task): Promise<Done> {
     if (!running.interest.lost) {
       running.interest.join(options.caller)
       return running.done
@@ -218,12 +238,16 @@ export class Activation {
     request: Request,
     name: string | undefined,
     options: WorkOptions,
-    work: Work | readonly Operation[]
+    work: Task
   ): void | Promise<void> {
     if (request.hasWaited && request.interest.lost) {
       return request.fail(new AbortedError('the caller went away before its turn'))
     }
+    if (!this.mayAct) {
+      return this.#whenHeld(request, options, () => this.#take(request, name, options, work))
+    }
     this.calls++
+    if ('strong' in work) return this.#agree(request, options, work.strong)
     if (typeof work !== 'function') return this.#apply(request, options, work)
     try {
       return this.#await(request, name, options, this.#handle(request.interest, work))
@@ -242,13 +266,37 @@ export class Activation {
     }
   }
 
-  /** Errors with a code are meant for the caller; others are failures of the agent. */
   #failed(error: unknown): never {
+    throw this.#noted(error)
+  }
+
+  /** Errors with a code are meant for the caller; others are failures of the agent. */
+  #noted(error: unknown): unknown {
     if (error instanceof HandlerFailure && error.error.name === 'RemoteHandlerError') {
       this.lastFailure = error.error.message
       this.#init.onFailure(error.error.message)
     }
-    throw error
+    return error
+  }
+
+  /** An action on the strong part takes its turn until what it did is agreed. */
+  async #agree(request: Request, options: WorkOptions, work: Work): Promise<void> {
+    const { busy, now, record, strong } = this.#init
+    const { interest } = request
+    const store = (output: unknown): Uint8Array => this.#store(output)
+    this.busySinceMs = now()
+    busy.add(this)
+    try {
+      const handling = { parts: this.#parts, record, strong, interest, options, store }
+      const { done, emitted } = await handleStrong(handling, work)
+      this.#emit(emitted)
+      request.resolve(done)
+    } catch (error) {
+      request.fail(this.#noted(error))
+    } finally {
+      this.busySinceMs = undefined
+      busy.delete(this)
+    }
   }
 
   /** Until the handler has ended, the turn is taken. */
@@ -269,7 +317,7 @@ export class Activation {
     return handled
       .then((value) => {
         free()
-        this.#finish(request, name, options, value)
+        return this.#finish(request, name, options, value)
       })
       .catch((error: unknown) => {
         free()
@@ -293,9 +341,14 @@ export class Activation {
     request: Request,
     name: string | undefined,
     options: WorkOptions,
-    { output, operations, emitted }: Handled
-  ): void {
-    if (!this.isOpen) return request.fail(this.#moved())
+    handled: Handled
+  ): void | Promise<void> {
+    const { output, operations, emitted } = handled
+    if (!this.isOpen) return request.fail(this.#over())
+    const hasEffects = operations.length > 0 || emitted.length > 0 || options.recorded === true
+    if (hasEffects && !this.mayAct) {
+      return this.#whenHeld(request, options, () => this.#finish(request, name, options, handled))
+    }
     if (operations.length === 0 && options.recorded !== true) {
       this.#emit(emitted)
       return request.resolve({ output })
@@ -315,6 +368,19 @@ export class Activation {
     )
   }
 
+  /**
+   * A lapsed lease holds a turn, which stays taken, until it is renewed. Where another owner has
+   * begun meanwhile, closing has refused the request.
+   */
+  #whenHeld(
+    request: Request,
+    { timeoutMs }: WorkOptions,
+    then: () => void | Promise<void>
+  ): Promise<void> {
+    const held = this.#init.lease?.whenHeld({ signal: this.#closing.signal, timeoutMs })
+    return Promise.resolve(held).then(then, (error: unknown) => request.fail(error))
+  }
+
   /** Applies operations at once. Not tied to a caller: who repeats the request waits for the same. */
   async #commit(
     options: WorkOptions,
@@ -322,7 +388,7 @@ export class Activation {
     output: unknown
   ): Promise<Commit> {
     const { key, ack, timeoutMs } = options
-    return this.owned.commit(operations, {
+    return this.owned.commit(stamped(this.type, this.owned.document, operations), {
       result: this.#store(output),
       timeoutMs,
       ...(key === undefined ? {} : { key }),
@@ -354,16 +420,14 @@ export class Activation {
     for (const signal of signals) this.#init.emit?.(signal)
   }
 
+  /** For who has run already: what it did is dropped. */
+  #over(): Error {
+    return this.owned.signal.aborted
+      ? new FencedError(`${this.id} has another owner now`, { retryable: true })
+      : this.#moved()
+  }
+
   #moved(): NotOwnerError {
     return new NotOwnerError(`${this.id} does not run here any more`)
   }
-}
-
-function nameOf(key: IdempotencyKey | undefined): string | undefined {
-  return key === undefined ? undefined : `${key.session}:${key.sequence}`
-}
-
-function doneOf(commit: Commit): Done {
-  const { output } = StoredResult.decode(commit.result)
-  return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }
 }

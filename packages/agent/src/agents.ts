@@ -1,14 +1,17 @@
 import type { AbortOptions } from '@libp2p/interface'
 import type { AgentRecord, Epoch, Subscription } from '@murmuration/interface'
+import { BranchKeys } from './branch-keys.ts'
 import { Catalog } from './catalog.ts'
 import type { PeerLoad } from './core/load.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Session } from './core/session.ts'
+import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import { Echoes } from './echoes.ts'
 import { AgentHost } from './host.ts'
 import type { AgentComponents, Agents, AgentsInit, RunningAgent, ScheduledTick } from './index.ts'
 import { registerMetrics } from './metrics.ts'
+import { Recent } from './recent.ts'
 import { makeReference } from './reference.ts'
 import type { AgentRef, ReferenceParts } from './reference.ts'
 import { Router } from './router.ts'
@@ -46,7 +49,9 @@ export class ClusterAgents implements Agents {
       host: this.#host,
       router: this.#router,
       session,
+      branchKeys: new BranchKeys(components, session),
       echoes: new Echoes(components.clock),
+      agreed: new Recent(components.clock, { keptMs: defaults.echoMs, max: defaults.echoesMax }),
       observe: registerMetrics(components.metrics, () => this.#host.size)
     }
   }
@@ -77,6 +82,7 @@ export class ClusterAgents implements Agents {
     this.#scheduler.stop()
     // First what would ask again, then what answers.
     this.#router.stop()
+    this.#parts.branchKeys.stop()
     this.#serving.stop()
     this.#host.stop()
   }

@@ -34,6 +34,14 @@ export const defaults = Object.freeze({
   echoesSkipped: 64,
   /** Documents that references remember between updates. */
   echoesMax: 1_024,
+  /** Operations of one update or handler: what `crdt` takes in one draft. */
+  operationsMax: 4_096,
+  /** Bytes of an exported agent: as many as a whole copy of a document may have. */
+  exportBytesMax: 67_108_864,
+  /** Bytes of the operations with which an import is done in parts: half of what an update may have. */
+  importBytesMax: 131_072,
+  /** Parts of one import, for the largest export. Against others that write all the time it ends here. */
+  importPartsMax: 4_096,
   /** Signals one handler may emit; more is an error of the handler. */
   emitMax: 256,
   /**
@@ -64,6 +72,8 @@ export const defaults = Object.freeze({
   scheduleSkipMs: 15_000,
   /** Missed ticks that a schedule with `all` makes up for. */
   scheduleCatchUpMax: 100,
+  /** Milliseconds between two questions whether what a branch acknowledged is merged. */
+  branchKeysMs: 1_000,
   /** Milliseconds for which the loads of the members are used again: agents come in bursts. */
   loadCacheMs: 1_000,
   /** Milliseconds that a member has to say how loaded it is. */

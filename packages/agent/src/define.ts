@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Draft, Schema } from '@murmuration/crdt'
+import type { Draft, Schema, Value } from '@murmuration/crdt'
 import { InvalidParametersError } from '@murmuration/interface'
 import type {
   AgentRecord,
@@ -16,6 +16,7 @@ import { compilePattern } from './core/pattern.ts'
 import type { SupervisionLimits } from './core/supervision.ts'
 import { checkSchedules } from './schedules.ts'
 import type { ScheduleDefinition, ScheduleOf } from './schedules.ts'
+import type { StrongValue } from './strong-fields.ts'
 import { toolOf } from './tool.ts'
 import type { Tool } from './tool.ts'
 
@@ -34,19 +35,35 @@ export interface HandlerContext<S extends Schema> {
 }
 
 /** What an action's handler is given. */
-export interface ActionContext<S extends Schema, I> extends HandlerContext<S> {
+export interface ActionContext<
+  S extends Schema,
+  I,
+  G extends StrongFields = StrongFields
+> extends HandlerContext<S> {
   /** The validated input. */
   readonly input: I
+  /**
+   * Of an action with `part: 'strong'`: what is agreed now, to be read and changed in place. In other
+   * actions any use of it throws `ConsistencyUnavailableError`.
+   */
+  readonly strong: StrongValue<G>
 }
 
 /** A typed operation of an agent: input and output schema (Standard Schema) and a handler. */
 export interface ActionDefinition<
   S extends Schema,
   I extends StandardSchemaV1,
-  O extends StandardSchemaV1
+  O extends StandardSchemaV1,
+  G extends StrongFields = StrongFields
 > {
   readonly input: I
   readonly output: O
+  /**
+   * What the action changes. `strong`: reads and changes the strong part, linearizable, under its
+   * key exactly once; `run` may run again where others change it too, and only reads `state`.
+   * @default 'state'
+   */
+  readonly part?: 'state' | 'strong'
   readonly description?: string
   /** @default '1.0.0' */
   readonly version?: string
@@ -58,7 +75,7 @@ export interface ActionDefinition<
    * first run; a handler that changes nothing may run again.
    */
   run(
-    context: ActionContext<S, StandardSchemaV1.InferOutput<I>>
+    context: ActionContext<S, StandardSchemaV1.InferOutput<I>, G>
   ): StandardSchemaV1.InferInput<O> | Promise<StandardSchemaV1.InferInput<O>>
 }
 
@@ -70,6 +87,17 @@ export type SignalReaction<S extends Schema> = {
   // A method, so that types of different agents fit into one list.
   react(signal: Signal, context: HandlerContext<S>): void | Promise<void>
 }['react']
+
+/** What a migration works with. */
+export interface Migration<S extends Schema> {
+  /** The state by the present schema; changes of it are recorded. */
+  readonly state: Draft<S>
+  /**
+   * The values of any other schema, as they were. A field whose type has changed is another one: here
+   * it is read by its old type.
+   */
+  readonly old: <O extends Schema>(schema: O) => Value<O>
+}
 
 /** What `defineAgent` takes. */
 export interface AgentDefinition<
@@ -89,7 +117,22 @@ export interface AgentDefinition<
    * default, for before the first update. @default none
    */
   readonly strong?: G
-  readonly actions?: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
+  /**
+   * Of `state` and `strong`; raised when what was written before has to be migrated. Peers that know
+   * only an earlier version refuse with `SchemaVersionError` what was migrated. @default 1
+   */
+  readonly schemaVersion?: number
+  /**
+   * Brings a state of version `from` to the present one. Runs on the owner before anything else, and
+   * counts once; a reader may run it on its copy. Pure, not async, 4,095 operations at most.
+   * @default nothing: fields that are new are empty, and others are as they were
+   */
+  migrateState?(from: number, migration: Migration<S>): void
+  /** The same for the strong part: gives the present fields for those of version `from`. Pure. */
+  migrateStrong?(from: number, old: Readonly<Record<string, unknown>>): Record<string, unknown>
+  readonly actions?: {
+    readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K], NoInfer<G>>
+  }
   /** Handlers of signals by type pattern; run in the mailbox of each running agent. */
   readonly on?: Readonly<Record<string, SignalReaction<S>>>
   /** Level of calls and reads that do not say otherwise. @default 'eventual' */
@@ -131,7 +174,10 @@ export interface AgentType<
   readonly namespace: string
   readonly state: S
   readonly strong: G
-  readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K]> }
+  readonly schemaVersion: number
+  migrateState(from: number, migration: Migration<S>): void
+  migrateStrong(from: number, old: Readonly<Record<string, unknown>>): Record<string, unknown>
+  readonly actions: { readonly [K in keyof I & keyof O]: ActionDefinition<S, I[K], O[K], G> }
   readonly on: Readonly<Record<string, SignalReaction<S>>>
   readonly consistency: Exclude<Consistency, 'strong'>
   /** Undefined: the default of the peer. */
@@ -179,6 +225,7 @@ export function defineAgent<
   if (both !== undefined) {
     throw new InvalidParametersError(`${both} is in the state of ${type} and in its strong part`)
   }
+  const schemaVersion = schemaVersionOf(definition)
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 7) {
     throw new InvalidParametersError(
       `replicas of agent type ${type} must be 1 to 7, not ${replicas}`
@@ -189,7 +236,11 @@ export function defineAgent<
   }
   oneOf('placement', definition.placement, ['hash', 'pinned', 'load'])
   oneOf('consistency', definition.consistency, ['eventual', 'session'])
-  for (const name of Object.keys(actions)) {
+  for (const [name, action] of Object.entries<Partial<AnyAction<S>>>(actions)) {
+    oneOf(`part of ${name}`, action.part, ['state', 'strong'])
+    if (action.part === 'strong' && Object.keys(strong).length === 0) {
+      throw new InvalidParametersError(`${name} is for the strong part, and ${type} has none`)
+    }
     if (name.length > 0 && name.length <= ACTION_NAME_MAX) continue
     throw new InvalidParametersError(`an action has a name of 1 to ${ACTION_NAME_MAX} characters`)
   }
@@ -202,6 +253,10 @@ export function defineAgent<
     namespace,
     state,
     strong,
+    schemaVersion,
+    // Fields that are new are empty, and others are as they were.
+    migrateState: (from, migration) => definition.migrateState?.(from, migration),
+    migrateStrong: (from, old) => definition.migrateStrong?.(from, old) ?? old,
     actions,
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
@@ -219,6 +274,23 @@ export function defineAgent<
     }),
     tool: (action) => toolOf(`${type}.${action}`, actions[action])
   }
+}
+
+function schemaVersionOf(definition: {
+  readonly type: string
+  readonly schemaVersion?: number
+  readonly state: Schema
+  readonly strong?: StrongFields
+}): number {
+  const { type, schemaVersion = 1, state, strong = {} } = definition
+  if (!Number.isInteger(schemaVersion) || schemaVersion < 1 || schemaVersion > 2 ** 31) {
+    throw new InvalidParametersError(`schemaVersion of ${type} must be 1 or more`)
+  }
+  const reserved = [...Object.keys(state), ...Object.keys(strong)].find((name) => name[0] === '~')
+  if (reserved !== undefined) {
+    throw new InvalidParametersError(`${reserved} of ${type}: names with ~ are not for fields`)
+  }
+  return schemaVersion
 }
 
 function needsOf(definition: {
@@ -250,13 +322,20 @@ function oneOf(name: string, value: string | undefined, allowed: readonly string
 }
 
 /**
- * Defines an action apart from its agent; inside `defineAgent` a plain object does. `state` is the
- * schema of the agent, given only for its type.
+ * Defines an action apart from its agent; inside `defineAgent` a plain object does. `state` and
+ * `strong` are the schemas of the agent, given only for their types.
  */
 export function defineAction<
   S extends Schema,
   I extends StandardSchemaV1,
-  O extends StandardSchemaV1
->(action: ActionDefinition<S, I, O> & { readonly state?: S }): ActionDefinition<S, I, O> {
+  O extends StandardSchemaV1,
+  G extends StrongFields = NoFields
+>(
+  action: Omit<ActionDefinition<S, I, O, G>, 'part'> & {
+    readonly state?: S
+    readonly strong?: G
+    readonly part?: 'state' | 'strong'
+  }
+): ActionDefinition<S, I, O, G> {
   return action
 }

@@ -3,10 +3,13 @@ import type { Recording, Schema } from '@murmuration/crdt'
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Operation, Signal, SignalInput } from '@murmuration/interface'
 import type { OwnedDocument } from '@murmuration/state'
+import { isThenable } from './core/thenable.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType, HandlerContext, SignalReaction } from './define.ts'
 import { HandlerFailure } from './failure.ts'
 import type { Interest } from './interest.ts'
+import { noStrongPart } from './strong-fields.ts'
+import type { Fields } from './strong-fields.ts'
 import { validate } from './tool.ts'
 
 /** What a handler did; its operations are not applied yet. */
@@ -28,6 +31,7 @@ export interface HandlingParts {
 /** The context of an action, whose input is set when it is valid. */
 interface OpenContext extends HandlerContext<Schema> {
   input: unknown
+  readonly strong: Fields
 }
 
 /** Some work with a handler's context: gives its output, or a promise of it. */
@@ -72,7 +76,8 @@ export function reactionWork(reactions: readonly SignalReaction<Schema>[], signa
 export function handle(
   parts: HandlingParts,
   interest: Interest,
-  work: Work
+  work: Work,
+  strong: Fields = noStrongPart
 ): Handled | Promise<Handled> {
   const { type, id, key, owned, canEmit } = parts
   let recording: Recording<Schema> | undefined
@@ -81,6 +86,7 @@ export function handle(
   // A plain object with its own getters, so that a handler may spread it.
   const context: OpenContext = {
     input: undefined,
+    strong,
     // Made on first use: it costs more than all the rest of a call.
     get state() {
       recording ??= owned.document.draft(type.state)
@@ -121,15 +127,6 @@ function checkEmitted(signal: SignalInput, count: number, canEmit: boolean): voi
   if (count >= defaults.emitMax) {
     throw new InvalidParametersError(`a handler may emit ${defaults.emitMax} signals at most`)
   }
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    (typeof value === 'object' || typeof value === 'function') &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  )
 }
 
 /** Runs code of the user; what it throws is a `HandlerFailure`. */

@@ -22,6 +22,7 @@ import type { PeerLoad } from './core/load.ts'
 import type { OwnLoad } from './load-board.ts'
 import { Placer } from './placer.ts'
 import type { Done } from './request.ts'
+import { migrateOwned } from './schema-version.ts'
 import { Supervisor } from './supervisor.ts'
 
 /** Runs the agents that this peer owns. */
@@ -125,6 +126,7 @@ export class AgentHost {
   ): { readonly output: unknown } | Begun | undefined {
     const activation = this.#running(id)
     if (activation === undefined || this.#isPaused(activation.type)) return undefined
+    if (!activation.mayAct) return undefined
     activation.lastUsedMs = this.#components.clock.monotonic()
     return activation.begin(action, input, caller)
   }
@@ -220,6 +222,7 @@ export class AgentHost {
       .own(record, { signal: stopping })
       .finally(() => this.#reserved.delete(id))
     if (stopping.aborted) throw new NotOwnerError(`${id} was not started: the peer stops`)
+    await migrateOwned(type, owned)
     if (owned.signal.aborted) throw new NotOwnerError(`${id} moved away while it started`)
     const { clock, signals, log } = this.#components
     const activation = new Activation({
@@ -227,7 +230,9 @@ export class AgentHost {
       record,
       key,
       owned,
+      strong: state.strong,
       mailboxMax: this.#limits.mailboxMax,
+      lease: this.#components.leaseOf?.(id),
       emit:
         signals === undefined
           ? undefined

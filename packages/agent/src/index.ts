@@ -11,6 +11,7 @@ import type {
   LogSink,
   Membership,
   Partition,
+  PeerLease,
   Random,
   Registry,
   Rpc,
@@ -34,12 +35,13 @@ export type {
   AgentType,
   AnyAction,
   HandlerContext,
+  Migration,
   NoFields,
   SignalReaction,
   StrongFields
 } from './define.ts'
 export type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './reference.ts'
-export type { StrongValue } from './strong-reference.ts'
+export type { StrongValue } from './strong-fields.ts'
 export type { MissedTicks, ScheduleDefinition } from './schedules.ts'
 export { Session } from './core/session.ts'
 export { SessionToken } from './core/session-token.ts'
@@ -64,6 +66,11 @@ export interface AgentComponents {
   readonly machine?: (() => MachineLoad) | undefined
   readonly signals?: Signals | undefined
   readonly partition?: Partition | undefined
+  /**
+   * What this peer must hold before an agent runs a handler, changes its state or emits. A lapsed
+   * lease holds calls. @default none: nobody could take over
+   */
+  readonly leaseOf?: ((id: string) => PeerLease) | undefined
   /** Circuit breakers and bulkheads of calls to other peers. @default none */
   readonly guard?: CallGuard | undefined
   readonly metrics?: Metrics | undefined

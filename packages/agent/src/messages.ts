@@ -29,7 +29,12 @@ const key = object({
   lowest: integer({ min: 0 })
 })
 
-const epoch = object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })
+const epoch = object({
+  view: integer({ min: 0 }),
+  boot: integer({ min: 0 }),
+  branch: optional(text({ max: 256 })),
+  partial: optional(boolean())
+})
 
 const failure = object({
   name: text({ max: 512 }),
@@ -68,7 +73,10 @@ export const WorkReply = message({
   epoch: optional(epoch),
   copies: optional(integer({ min: 0, max: 7 })),
   duplicate: optional(boolean()),
-  /** The document after an update, where it is small. This and the four before: of updates only. */
+  /**
+   * The document after an update, where it is small: of updates only. The four before: of these, of
+   * sessions, and of what one side of a split acknowledged by itself.
+   */
   document: optional(bytes({ max: defaults.echoBytesMax }))
 })
 export type WorkReply = Infer<typeof WorkReply>

@@ -2,7 +2,11 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AbortOptions } from '@libp2p/interface'
 import { decodeDocument } from '@murmuration/crdt'
 import type { Draft, Schema, Value } from '@murmuration/crdt'
-import { ConsistencyUnavailableError, InvalidParametersError } from '@murmuration/interface'
+import {
+  ConsistencyUnavailableError,
+  InvalidParametersError,
+  UnavailableError
+} from '@murmuration/interface'
 import type {
   AckLevel,
   AgentRecord,
@@ -14,19 +18,25 @@ import type {
   VersionVector
 } from '@murmuration/interface'
 import type { DocumentReading } from '@murmuration/state'
+import type { BranchKeys } from './branch-keys.ts'
 import type { SessionToken } from './core/session-token.ts'
 import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import type { Echoes } from './echoes.ts'
-import { isThenable } from './handling.ts'
+import { isThenable } from './core/thenable.ts'
 import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import type { WorkRequest } from './messages.ts'
 import type { Observer } from './metrics.ts'
+import { exportBytes, exportJson, importedValues, restoring } from './porting.ts'
+import type { Exported } from './porting.ts'
+import type { Recent } from './recent.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
+import { isOld, migrated } from './schema-version.ts'
 import { StrongReference } from './strong-reference.ts'
-import type { StrongValue } from './strong-reference.ts'
+import type { Agreed } from './strong-reference.ts'
+import type { StrongValue } from './strong-fields.ts'
 import { watchDocument } from './watching.ts'
 
 export interface WorkCallOptions extends AbortOptions {
@@ -110,6 +120,19 @@ export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions' | 'stron
   ): Promise<UpdateResult>
   /** The state now and after each change, at most every 50 ms; ends with the signal. */
   watch(options?: AbortOptions): AsyncIterable<StateReading<Value<T['state']>>>
+  /**
+   * Both parts of the state, each as it is when it is read, as bytes that a later version of the
+   * type can take in.
+   */
+  export(options?: AbortOptions): Promise<Uint8Array>
+  /** The same as JSON, for people and other programs; taken in by the same version only. */
+  exportJson(options?: AbortOptions): Promise<string>
+  /**
+   * Brings the state to what was exported, from an agent of this type under any key. In parts of up to
+   * 128 KiB where it is large: after an error, do it again. What a type cannot take back stays: a
+   * `min` or `max` that went further, and a value where the export has none.
+   */
+  import(data: Uint8Array | string, options?: AbortOptions): Promise<void>
   /** Stops the agent where it runs; its state stays. The next request starts it again. */
   stop(options?: AbortOptions): Promise<boolean>
 }
@@ -119,7 +142,10 @@ export interface ReferenceParts {
   readonly host: AgentHost
   readonly router: Router
   readonly session: Session
+  readonly branchKeys: BranchKeys
   readonly echoes: Echoes
+  /** Strong parts as they were agreed a short while ago, so that the next change needs no read. */
+  readonly agreed: Recent<Agreed>
   readonly observe: Observer | undefined
 }
 
@@ -150,7 +176,7 @@ class Reference implements AgentRef<AgentType> {
   }
 
   async call(action: string, input: unknown, options: WorkCallOptions = {}): Promise<unknown> {
-    this.#refuseStrong(options.consistency)
+    if (this.#type.actions[action]?.part !== 'strong') this.#refuseStrong(options.consistency)
     const begun = isPlain(options) ? this.#beginHere(action, input) : undefined
     if (begun !== undefined && 'output' in begun) return begun.output
     const work = { kind: 'call', action, ...(input === undefined ? {} : { input }) } as const
@@ -202,7 +228,7 @@ class Reference implements AgentRef<AgentType> {
     const { document, version, epoch, replicas } = await this.#read(options, stale)
     options.session?.saw(this.id, version)
     return {
-      value: document.value(this.#type.state),
+      value: migrated(this.#type, document).value(this.#type.state),
       version,
       epoch,
       replicas,
@@ -216,7 +242,12 @@ class Reference implements AgentRef<AgentType> {
   ): Promise<UpdateResult> {
     if (options.consistency === 'strong') return this.#strong.update(change, options)
     const { echoes, components } = this.#parts
-    const base = echoes.get(this.id) ?? (await this.#read(options, false)).document
+    let base = echoes.get(this.id) ?? (await this.#read(options, false)).document
+    if (isOld(this.#type, base)) {
+      // Its owner migrates it before it does anything, and be it nothing.
+      await this.#work({ kind: 'update', operations: [] }, options)
+      base = (await this.#read(options, false)).document
+    }
     const { draft, operations } = base.draft(this.#type.state)
     const returned: unknown = change(draft)
     if (isThenable(returned)) {
@@ -243,13 +274,44 @@ class Reference implements AgentRef<AgentType> {
     for await (const { document, epoch } of seen) {
       const home = components.state.placement()?.homeOf(this.#record) ?? []
       yield {
-        value: document.value(this.#type.state),
+        value: migrated(this.#type, document).value(this.#type.state),
         version: document.version,
         epoch,
         replicas: home.map(({ peer }) => peer),
         consistency: this.#type.consistency
       }
     }
+  }
+
+  async export(options: AbortOptions = {}): Promise<Uint8Array> {
+    return exportBytes(this.#type, await this.#exported(options))
+  }
+
+  async exportJson(options: AbortOptions = {}): Promise<string> {
+    return exportJson(this.#type, await this.#exported(options))
+  }
+
+  async import(data: Uint8Array | string, options: AbortOptions = {}): Promise<void> {
+    const { state, strong } = await importedValues(this.#type, data)
+    for (let part = 0; ; part++) {
+      const { document } = await this.#read(options, false)
+      const operations = restoring(this.#type, migrated(this.#type, document), state)
+      if (operations.length === 0) break
+      if (part === defaults.importPartsMax) {
+        throw new UnavailableError(`${this.id} is changed by others faster than it can be imported`)
+      }
+      // A document that is not migrated yet gets no operations that were made on a migrated one.
+      const isLate = isOld(this.#type, document)
+      await this.#work({ kind: 'update', operations: isLate ? [] : [...operations] }, options)
+    }
+    if (strong === undefined) return
+    const assign = (draft: object): void => void Object.assign(draft, strong)
+    await this.#strong.update(assign, options)
+  }
+
+  async #exported(options: AbortOptions): Promise<Exported> {
+    const { document } = await this.#read(options, false)
+    return { document, strong: await this.#strong.agreed(options) }
   }
 
   async stop(options: AbortOptions = {}): Promise<boolean> {
@@ -263,12 +325,13 @@ class Reference implements AgentRef<AgentType> {
     options: WorkCallOptions,
     begun?: BegunHere
   ): Promise<Routed> {
-    const { router, session, echoes, observe, components } = this.#parts
+    const { router, session, branchKeys, echoes, observe, components } = this.#parts
     const { signal, ack, onRetry, idempotencyKey, timeoutMs = defaults.callTimeoutMs } = options
     checkTimeout(timeoutMs)
     const key = idempotencyKey ?? session.open()
     const began = observe === undefined ? 0 : components.clock.monotonic()
     let failure: unknown
+    let isKept = false
     try {
       const token = options.session
       const follows = token === undefined ? {} : { after: token.of(this.id) }
@@ -284,12 +347,16 @@ class Reference implements AgentRef<AgentType> {
         begun
       )
       if (routed.version !== undefined) token?.saw(this.id, routed.version)
+      if (routed.epoch?.branch !== undefined && idempotencyKey === undefined) {
+        isKept = true
+        branchKeys.keep(this.#record, key.sequence, routed.version ?? {})
+      }
       return routed
     } catch (error) {
       failure = error
       throw error
     } finally {
-      if (idempotencyKey === undefined) session.confirm(key.sequence)
+      if (idempotencyKey === undefined && !isKept) session.confirm(key.sequence)
       // Whatever came of it, the agent may have changed.
       if (work.kind !== 'update' || failure !== undefined) echoes.forget(this.id)
       observe?.((components.clock.monotonic() - began) / 1_000, failure)
@@ -317,7 +384,7 @@ class Reference implements AgentRef<AgentType> {
   #refuseStrong(consistency: Consistency | undefined): void {
     if (consistency !== 'strong') return
     throw new ConsistencyUnavailableError(
-      `handlers of ${this.#type.type} change its CRDTs, which merge: ask for eventual or session`
+      `this changes the CRDTs of ${this.#type.type}, which merge: ask for eventual or session`
     )
   }
 }

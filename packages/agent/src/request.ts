@@ -1,6 +1,8 @@
-import type { Epoch, VersionVector } from '@murmuration/interface'
+import type { Epoch, IdempotencyKey, VersionVector } from '@murmuration/interface'
+import type { Commit } from '@murmuration/state'
 import type { Turn } from './core/mailbox.ts'
 import type { Interest } from './interest.ts'
+import { StoredResult } from './messages.ts'
 
 /** How changes were acknowledged. */
 export interface Acknowledgement {
@@ -65,4 +67,15 @@ export class Request implements Turn {
     this.onEnd?.()
     return settle
   }
+}
+
+/** A key by one text. */
+export function nameOf(key: IdempotencyKey | undefined): string | undefined {
+  return key === undefined ? undefined : `${key.session}:${key.sequence}`
+}
+
+/** What a commit left under its key. */
+export function doneOf(commit: Commit): Done {
+  const { output } = StoredResult.decode(commit.result)
+  return output === undefined ? { acknowledgement: commit } : { output, acknowledgement: commit }
 }

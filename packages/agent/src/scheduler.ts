@@ -160,7 +160,7 @@ export class Scheduler {
       }
       return plan.tick * 1_000
     } catch (error) {
-      if (isFactual(error) && error.name === 'NotOwnerError') {
+      if (isFactual(error) && (error.name === 'NotOwnerError' || error.name === 'FencedError')) {
         this.#untrack(plan.record.id)
         return undefined
       }

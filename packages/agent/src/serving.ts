@@ -1,5 +1,5 @@
 import { isFactual, SchemaError } from '@murmuration/interface'
-import type { RpcContext } from '@murmuration/interface'
+import type { MurmurationError, RpcContext } from '@murmuration/interface'
 import type { Catalog } from './catalog.ts'
 import { defaults } from './defaults.ts'
 import { failureToWire, HandlerFailure, withUnknownOutcome } from './failure.ts'
@@ -61,7 +61,7 @@ export class Serving {
         const failure = failureToWire(error.error)
         return WorkReply.encode({ status: 'failed', view: this.#view, failure })
       }
-      if (isFactual(error) && error.name === 'NotOwnerError') {
+      if (isFactual(error) && hasMoved(error)) {
         return WorkReply.encode({ status: 'moved', view: this.#view })
       }
       throw error
@@ -80,7 +80,9 @@ export class Serving {
         status: 'done',
         view: this.#view,
         ...(output === undefined ? {} : { output }),
-        ...((isUpdate || after !== undefined) && acknowledgement !== undefined
+        // In a branch of a split it is always told: its keys are not passed before the heal.
+        ...((isUpdate || after !== undefined || acknowledgement?.epoch.branch !== undefined) &&
+        acknowledgement !== undefined
           ? acknowledgementToWire(acknowledgement)
           : {}),
         ...(document === undefined ? {} : { document })
@@ -134,6 +136,11 @@ export class Serving {
       wake.now() // Cancels its timer.
     }
   }
+}
+
+/** Nothing was done, and another peer will do it. */
+function hasMoved({ name, outcomeUnknown }: MurmurationError): boolean {
+  return name === 'NotOwnerError' || (name === 'FencedError' && !outcomeUnknown)
 }
 
 /** The parts of an acknowledgement that travel. */

@@ -1,24 +1,24 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import {
   ConsistencyUnavailableError,
   InvalidParametersError,
+  KeyExpiredError,
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord, IdempotencyKey, StateReading } from '@murmuration/interface'
 import type { StrongReading, StrongResult } from '@murmuration/state'
 import { defaults } from './defaults.ts'
-import type { AgentType, StrongFields } from './define.ts'
-import { isThenable } from './handling.ts'
+import type { AgentType } from './define.ts'
+import { isThenable } from './core/thenable.ts'
 import type { ReadOptions, ReferenceParts, UpdateResult, WorkCallOptions } from './reference.ts'
 import type { RouteOptions } from './router.ts'
-import { validate } from './tool.ts'
+import { fieldsOf, guarded, valueOf } from './strong-fields.ts'
+import type { Fields } from './strong-fields.ts'
 
-/** The fields of the strong part of an agent. */
-export type StrongValue<G extends StrongFields> = {
-  -readonly [K in keyof G]: StandardSchemaV1.InferOutput<G[K]>
+/** A strong part as it was agreed, not longer ago than the version says. */
+export interface Agreed {
+  readonly value: unknown
+  readonly version: number
 }
-
-type Fields = Record<string, unknown>
 
 /** The strong part of an agent (rule 13): plain values under one version, compared and set. */
 export class StrongReference {
@@ -41,12 +41,18 @@ export class StrongReference {
     }
     const reading = await this.#ask(limitsOf(options))
     return {
-      value: await this.#fieldsOf(reading.value),
+      value: await fieldsOf(this.#type, reading.value),
       version: { register: reading.version },
       epoch: reading.epoch,
       replicas: reading.replicas,
       consistency: 'strong'
     }
+  }
+
+  /** What is agreed, as it stands in the register; undefined where the type has no strong part. */
+  async agreed(options: ReadOptions): Promise<unknown> {
+    if (Object.keys(this.#type.strong).length === 0) return undefined
+    return (await this.#ask(limitsOf(options))).value
   }
 
   async update(change: (draft: Fields) => void, options: WorkCallOptions): Promise<UpdateResult> {
@@ -55,23 +61,54 @@ export class StrongReference {
     const limits = limitsOf(options)
     const key = options.idempotencyKey ?? session.open()
     try {
-      const first = await this.#ask(limits)
-      let { value, version }: { value: unknown; version: number } = first
+      const early = options.idempotencyKey === undefined
+      const first = early ? await this.#updateAgreed(change, key, limits) : undefined
+      if (first?.status === 'applied') return updated(first)
+      let from: Agreed = first ?? (await this.#ask(limits))
       for (let run = 0; run < defaults.strongRunsMax; run++) {
-        const next = await this.#changed(change, value)
-        const result = await this.#set(key, version, next, limits)
-        if (result.status === 'applied') {
-          const { epoch, copies, duplicate } = result
-          return { version: { register: result.version }, epoch, copies, duplicate }
-        }
+        const next = await this.#changed(change, from.value)
+        const result = await this.#set(key, { expected: from.version, next }, limits)
+        if (result.status === 'applied') return updated(result)
         // Told that it was not applied: the same key may be used for what is computed anew.
-        ;({ value, version } = result)
+        from = result
       }
       throw new UnavailableError(
         `${this.#record.id} was changed by others ${defaults.strongRunsMax} times in between`
       )
     } finally {
       if (options.idempotencyKey === undefined) session.confirm(key.sequence)
+    }
+  }
+
+  /**
+   * Changes what this peer was told a short while ago. The version that it had is a precondition as
+   * ever; where it does not hold, or the change does not like what it finds, it was never tried.
+   */
+  async #updateAgreed(
+    change: (draft: Fields) => void,
+    key: IdempotencyKey,
+    limits: RouteOptions
+  ): Promise<StrongResult | undefined> {
+    const from = this.#parts.agreed.get(this.#record.id)
+    if (from === undefined) return undefined
+    let next: Fields
+    try {
+      next = await this.#changed(change, from.value)
+    } catch {
+      // Perhaps it does on what stands there now.
+      return undefined
+    }
+    let isRepeated = false
+    const onRetry = (cause: unknown): void => {
+      isRepeated = true
+      limits.onRetry?.(cause)
+    }
+    try {
+      return await this.#set(key, { expected: from.version, next }, { ...limits, onRetry })
+    } catch (error) {
+      // So old a version might repeat what is forgotten; a key that was never sent before does not.
+      if (error instanceof KeyExpiredError && !isRepeated) return undefined
+      throw error
     }
   }
 
@@ -91,77 +128,50 @@ export class StrongReference {
   }
 
   /** Repeated with the same key and the same `expected` until what became of it is known. */
-  #set(
+  async #set(
     { session, sequence, lowest }: IdempotencyKey,
-    expected: number,
-    value: Fields,
+    { expected, next }: { readonly expected: number; readonly next: Fields },
     limits: RouteOptions
   ): Promise<StrongResult> {
-    const { components, host, router } = this.#parts
-    const change = { key: { session, sequence, lowest }, expected, value }
-    return router.keyed(this.#record, limits, async (signal) => {
-      host.refusePaused(this.#type, this.#record.id)
-      const options = { signal, timeoutMs: limits.timeoutMs }
-      return components.state.strong.update(this.#record, change, options)
-    })
+    const { agreed, components, host, router } = this.#parts
+    const { id } = this.#record
+    const change = { key: { session, sequence, lowest }, expected, value: next }
+    try {
+      const result = await router.keyed(this.#record, limits, async (signal) => {
+        host.refusePaused(this.#type, id)
+        const options = { signal, timeoutMs: limits.timeoutMs }
+        return components.state.strong.update(this.#record, change, options)
+      })
+      const { version } = result
+      if (result.status === 'changed') agreed.set(id, { value: result.value, version })
+      // A duplicate may have been agreed before others.
+      else if (!result.duplicate) agreed.set(id, { value: next, version })
+      return result
+    } catch (error) {
+      agreed.forget(id)
+      throw error
+    }
   }
 
   async #changed(change: (draft: Fields) => void, value: unknown): Promise<Fields> {
-    const fields = await this.#fieldsOf(value)
+    const fields = await fieldsOf(this.#type, value)
     const returned: unknown = change(guarded(fields, this.#type))
     if (isThenable(returned)) {
       throw new InvalidParametersError(
         'a change must not be async: only what it did at once counts'
       )
     }
-    return this.#validated(fields)
-  }
-
-  /** What is agreed, with the defaults of fields that were never set. */
-  async #fieldsOf(value: unknown): Promise<Fields> {
-    const fields: Fields = {}
-    const agreed = typeof value === 'object' && value !== null ? (value as Fields) : {} // a map
-    for (const [name, schema] of Object.entries(this.#type.strong)) {
-      const present = Object.hasOwn(agreed, name) ? agreed[name] : await defaultOf(schema)
-      if (present !== undefined) fields[name] = structuredClone(present)
-    }
-    return fields
-  }
-
-  async #validated(fields: Fields): Promise<Fields> {
-    const { type, strong } = this.#type
-    const valid: Fields = {}
-    for (const [name, schema] of Object.entries(strong)) {
-      const value = await validate(schema, fields[name], () => `${name} of ${type}`)
-      if (value !== undefined) valid[name] = value
-    }
-    return valid
+    return valueOf(this.#type, fields)
   }
 }
 
-/** The CRDTs of the agent are not to be reached from a strong change: it would not change them. */
-function guarded(fields: Fields, type: AgentType): Fields {
-  const refuse = (name: string | symbol): void => {
-    if (typeof name !== 'string' || Object.hasOwn(type.strong, name)) return
-    throw new ConsistencyUnavailableError(
-      `${name} is no strong field of ${type.type}: update it with eventual or session`
-    )
-  }
-  return new Proxy(fields, {
-    get: (target, name, receiver): unknown => {
-      refuse(name)
-      return Reflect.get(target, name, receiver)
-    },
-    set: (target, name, value: unknown, receiver) => {
-      refuse(name)
-      return Reflect.set(target, name, value, receiver)
-    }
-  })
-}
-
-async function defaultOf(schema: StandardSchemaV1): Promise<unknown> {
-  const result = await schema['~standard'].validate(undefined)
-  return result.issues === undefined ? result.value : undefined
+function updated({
+  version,
+  epoch,
+  copies,
+  duplicate
+}: Extract<StrongResult, { status: 'applied' }>): UpdateResult {
+  return { version: { register: version }, epoch, copies, duplicate }
 }
 
 function limitsOf(options: WorkCallOptions): RouteOptions {

@@ -3,9 +3,11 @@ import { counter } from '@murmuration/crdt'
 import { createRegisters } from '@murmuration/consensus'
 import { createMembership } from '@murmuration/membership'
 import { createState } from '@murmuration/state'
+import type { State } from '@murmuration/state'
+import type { AgentRecord } from '@murmuration/interface'
 import type { Simulation } from '@murmuration/testkit'
 import { createAgents, defineAgent } from '../src/index.ts'
-import type { Agents } from '../src/index.ts'
+import type { Agents, AgentType } from '../src/index.ts'
 
 export const account = defineAgent({
   type: 'account',
@@ -17,10 +19,16 @@ export const plain = defineAgent({ type: 'plain', state: { visits: counter() }, 
 
 interface Peer {
   readonly agents: Agents
-  readonly ownerOf: (key: string) => string | undefined
+  readonly state: State
+  readonly ownerOf: (key: string, type?: { record(key: string): AgentRecord }) => string | undefined
+  stop(): Promise<void>
 }
 
-export async function start(simulation: Simulation, names: readonly string[]): Promise<Peer[]> {
+export async function start(
+  simulation: Simulation,
+  names: readonly string[],
+  types: readonly unknown[] = [account, plain]
+): Promise<Peer[]> {
   const parts = names.map((name) => {
     const { rpc, store, clock, random, links } = simulation.node(name)
     const membership = createMembership(
@@ -36,15 +44,22 @@ export async function start(simulation: Simulation, names: readonly string[]): P
     const state = createState({ rpc, membership, store, clock, random, registers })
     const agents = createAgents(
       { rpc, membership, state, clock, random },
-      { types: [account, plain] }
+      { types: types as AgentType[] } // their fields do not matter here
     )
     const ready = Promise.resolve(membership.start()).then(async () => {
       await state.start()
       await registers.start()
       await agents.start()
     })
-    const ownerOf = (key: string) => state.placement()?.ownerOf(account.record(key))?.peer
-    return { membership, agents, ownerOf, ready }
+    const ownerOf: Peer['ownerOf'] = (key, type = account) =>
+      state.placement()?.ownerOf(type.record(key))?.peer
+    const stop = async (): Promise<void> => {
+      await agents.stop()
+      await registers.stop()
+      await state.stop()
+      await membership.stop()
+    }
+    return { membership, agents, state, ownerOf, ready, stop }
   })
   await simulation.wait(Promise.all(parts.map(({ ready }) => ready)))
   const isWhole = await simulation.until(

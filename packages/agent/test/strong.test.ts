@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { counter } from '@murmuration/crdt'
 import { createSimulation } from '@murmuration/testkit'
-import { expect, expectTypeOf, test } from 'vitest'
+import { expect, expectTypeOf, test, vi } from 'vitest'
 import { defineAgent } from '../src/index.ts'
 import { account, plain, start } from './simulated-agents.ts'
 
@@ -71,4 +71,34 @@ test('a strong update goes on after its owner died with its disk, and counts onc
   await simulation.wait(next)
   expect((await simulation.wait(ref.state(strong))).value.quota).toBe(8)
   expect((await simulation.wait(ref.state(strong))).epoch!.view).toBeGreaterThan(first.epoch.view)
+})
+
+test('the next strong update of a peer needs no read, and is computed anew where others changed it', async () => {
+  const simulation = createSimulation({ seed: 5 })
+  const [a, b] = await start(simulation, ['a', 'b', 'c'])
+  const strong = { consistency: 'strong' } as const
+  const reads = vi.spyOn(a!.state.strong, 'read')
+  const seen: number[] = []
+  const spend = (by: number) => (draft: { quota: number }) => {
+    seen.push(draft.quota)
+    if (draft.quota < by) throw new Error('not enough')
+    draft.quota -= by
+  }
+  const here = a!.agents.agent(account, 'five')
+  const there = b!.agents.agent(account, 'five')
+  await simulation.wait(here.update(spend(1), strong))
+  await simulation.wait(here.update(spend(1), strong))
+  expect(reads).toHaveBeenCalledTimes(1)
+  await simulation.wait(there.update(spend(6), strong))
+  // Computed on 8, which does not stand any more, and then on 2.
+  await simulation.wait(here.update(spend(1), strong))
+  expect(seen).toEqual([10, 9, 8, 8, 2])
+  expect(reads).toHaveBeenCalledTimes(1)
+  // What does not go here on what was known, does on what others left.
+  await simulation.wait(there.update((draft) => void (draft.quota += 9), strong))
+  await simulation.wait(here.update(spend(5), strong))
+  expect(seen.slice(5)).toEqual([1, 10])
+  expect(reads).toHaveBeenCalledTimes(2)
+  await expect(simulation.wait(here.update(spend(7), strong))).rejects.toThrow('not enough')
+  expect((await simulation.wait(here.state(strong))).value.quota).toBe(5)
 })

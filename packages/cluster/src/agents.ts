@@ -1,6 +1,6 @@
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents } from '@murmuration/agent'
-import type { LogSink, Registers, Registry, Store } from '@murmuration/interface'
+import type { LogSink, Membership, Registers, Registry, Store } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createLocalRegistry, createRegistry } from '@murmuration/registry'
 import type { Tenure } from '@murmuration/registry'
@@ -8,6 +8,8 @@ import type { Settings } from './settings.ts'
 
 export interface AgentParts extends Omit<AgentComponents, 'membership' | 'registry' | 'log'> {
   readonly membership: JoiningMembership
+  /** What agents are placed by: the same, or the branch of this side of a split. */
+  readonly placed: Membership
   readonly store: Store
   /** Undefined on a peer that is no member. */
   readonly registers: Registers | undefined
@@ -24,6 +26,7 @@ export function openAgents(
   const agents = createAgents(
     {
       ...parts,
+      membership: parts.placed,
       // An edge peer owns nothing that it could move.
       ...(settings.role === 'member' ? { control: membership } : {}),
       log: sink('agent'),
@@ -39,7 +42,8 @@ export function openAgents(
     begin: (agent, options) => agents.begin(agent, options),
     end: async (id) => agents.end(id),
     running: (id) => agents.epochOf(id),
-    held: (id) => state.holds(id)
+    held: (id) => state.holds(id),
+    movingFrom: (agent) => state.movingFrom(agent)
   }
   const registry = openRegistry(settings, parts, { agents, tenure })
   return { agents, registry }

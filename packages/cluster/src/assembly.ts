@@ -3,18 +3,19 @@ import { createRegisters } from '@murmuration/consensus'
 import type { LogSink, Signals } from '@murmuration/interface'
 import { createMembership, createViewFollower } from '@murmuration/membership'
 import type { JoiningMembership } from '@murmuration/membership'
-import { createPartition } from '@murmuration/partition'
 import { createCallGuard } from '@murmuration/resilience'
 import { createSignals } from '@murmuration/signals'
 import type { SignalsComponents } from '@murmuration/signals'
 import { createState } from '@murmuration/state'
-import type { State } from '@murmuration/state'
+import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
+import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
+import { goesOnOf, openSides } from './sides.ts'
 
 /** Starts the parts of a peer on a platform, from the bottom up. */
 export async function assemble(
@@ -36,12 +37,13 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const state = createState({ ...shared, membership, registers, store: store.sub('state/') }, {})
+  const splitting = { membership, rpc, clock, log: sink('partition') }
+  const { partition, leases, branches } = openSides(settings, splitting)
+  // What merges is placed by the branch of this side, where there is one.
+  const placed = branches ?? membership
+  const documents = { ...shared, membership: placed, registers, leases }
+  const state = openDocuments(platform, settings, documents)
   const signals = openSignals(platform, settings, { membership, state })
-  const partition = createPartition(
-    { membership, rpc, clock, log: sink('partition') },
-    settings.onPartition === undefined ? {} : { policy: settings.onPartition }
-  )
   const guard = createCallGuard({
     clock,
     isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
@@ -50,21 +52,24 @@ export async function assemble(
     ...shared,
     store,
     membership,
+    placed,
     state,
     // Alone there is nobody to claim from.
     registers: settings.distributed ? registers : undefined,
     signals,
     partition,
+    leaseOf: leases === undefined ? undefined : (id) => leases.of(id),
     guard,
     machine: platform.machine,
     sink
   })
-  await start(closers, partition)
-  await start(closers, state)
-  if (registers !== undefined) await start(closers, registers)
-  await start(closers, agents)
-  await start(closers, signals)
-  await start(closers, registry)
+  const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
+  const merging = { state, partition, clock, log: sink('partition') }
+  const reports = branches === undefined ? undefined : new MergeReports(merging)
+  const upwards = [partition, branches, state, registers, agents, signals, registry, hints, reports]
+  for (const service of upwards) {
+    if (service !== undefined) await start(closers, service)
+  }
   if (discovery !== undefined) {
     await start(closers, discovery)
     discovery.offer(offersOf(settings.agents), settings.labels)
@@ -81,6 +86,15 @@ export async function assemble(
     registry,
     log: sink('cluster')
   }
+}
+
+/** Documents on the disk of this peer. */
+function openDocuments(
+  { openState = createState, store }: Platform,
+  settings: Settings,
+  components: Omit<StateComponents, 'store' | 'goesOn'>
+): State {
+  return openState({ ...components, store: store.sub('state/'), goesOn: goesOnOf(settings) })
 }
 
 /** The bus, over gossip where there is some. */

@@ -22,5 +22,11 @@ export const defaults = Object.freeze({
   /** Mean of the milliseconds between two such views. */
   movePauseMs: 200,
   /** Milliseconds that a view has to come which moves agents. */
-  moveTimeoutMs: 10_000
+  moveTimeoutMs: 10_000,
+  /** Milliseconds between two questions whether a side of a split is merged. */
+  mergedAskMs: 1_000,
+  /** Milliseconds after which an agent is reported without what became of it. */
+  mergedTimeoutMs: 60_000,
+  /** Agents in one report of a merge. */
+  mergedAgentsMax: 10_000
 })

@@ -13,15 +13,17 @@ import type {
   Member,
   Membership,
   Partition,
-  Registers,
   PartitionPolicy,
+  Registers,
   Registry,
   Role,
   SignalRoute,
   Signals,
-  View
+  View,
+  ViewControl
 } from '@murmuration/interface'
 import type { RebalancePlan } from '@murmuration/placement'
+import type { HomeFinder } from '@murmuration/registry'
 import type { SignalsInit } from '@murmuration/signals'
 import type { State } from '@murmuration/state'
 import type { Platform } from './platform.ts'
@@ -80,6 +82,12 @@ export interface ClusterInit {
   readonly mdns?: boolean
   /** Finds peers from one address through a DHT of this cluster. @default false */
   readonly kademlia?: boolean
+  /**
+   * Members tell through the DHT which agents they are home to, and a peer that is no member finds
+   * homes there (`cluster.homes`), also before it has a view. No member waits for it. Needs
+   * `kademlia`. @default false
+   */
+  readonly hints?: boolean
   /** Further ways to find peers: `dns`, `file`, `environment` of `@murmuration/discovery`. @default none */
   readonly strategies?: readonly StrategyFactory[]
   /** Where keys and state are kept. @default nowhere: everything is lost when the process ends */
@@ -139,8 +147,11 @@ export interface Cluster extends AsyncDisposable {
   readonly state: State
   /** One linearizable register per key; undefined in single mode and on peers that are no members. */
   readonly registers: Registers | undefined
-  readonly membership: Membership
+  /** The agreed views, and what people may change in them. */
+  readonly membership: Membership & ViewControl
   readonly partition: Partition
+  /** Finds homes of agents through the DHT; undefined unless `hints` was set. */
+  readonly homes: HomeFinder | undefined
   /** In single mode it knows this peer only; undefined on a platform without one. */
   readonly discovery: Discovery | undefined
   /** Who may come in. Undefined in single mode. */

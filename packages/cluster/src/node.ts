@@ -13,7 +13,6 @@ import {
   tcpDefaults,
   yamuxDefaults
 } from '@murmuration/discovery'
-import type { Walkable } from '@murmuration/discovery'
 import { admission, privateNetwork } from '@murmuration/identity'
 import type { Admitted, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
@@ -29,7 +28,7 @@ export interface Node {
   readonly rpc: Rpc
   readonly pubsub: GossipSub
   /** Undefined unless asked for. */
-  readonly dht: Walkable | undefined
+  readonly dht: ReturnType<ReturnType<typeof kademliaNode>> | undefined
   readonly admitted: Admitted
   readonly credentials: Credentials
 }

@@ -10,9 +10,11 @@ import type {
   Registers,
   Registry,
   Signals,
-  View
+  View,
+  ViewControl
 } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
+import type { HomeFinder } from '@murmuration/registry'
 import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
@@ -79,6 +81,10 @@ export class Peer implements Cluster {
     return this.#parts.agents
   }
 
+  get homes(): HomeFinder | undefined {
+    return this.#parts.platform.hints?.homes
+  }
+
   get registry(): Registry {
     return this.#parts.registry
   }
@@ -95,7 +101,7 @@ export class Peer implements Cluster {
     return this.#parts.state
   }
 
-  get membership(): Membership {
+  get membership(): Membership & ViewControl {
     return this.#parts.membership
   }
 

@@ -3,6 +3,7 @@ import { InvalidParametersError } from '@murmuration/interface'
 import type { AgentRecord, Clock, Member, Random, View, ViewControl } from '@murmuration/interface'
 import { planRebalance } from '@murmuration/placement'
 import type { Placement, RebalancePlan } from '@murmuration/placement'
+import type { State } from '@murmuration/state'
 import { defaults } from './defaults.ts'
 import type { ClusterPlacement, MoveOptions, MoveReport, PlanOptions } from './index.ts'
 
@@ -12,9 +13,16 @@ export interface PlacingParts {
   readonly state: {
     records(): readonly AgentRecord[]
     placement(): Placement | undefined
+    prepare: State['prepare']
   }
   readonly clock: Clock
   readonly random: Random
+}
+
+/** A move that was asked for. */
+interface Wanted {
+  readonly id: string
+  readonly peer: string
 }
 
 /** Where agents belong, and how they are moved. */
@@ -82,10 +90,7 @@ export class Placing implements ClusterPlacement {
   }
 
   /** In batches, one view each, with a pause in between that no two peers take in step. */
-  async #moveAll(
-    wanted: readonly { readonly id: string; readonly peer: string }[],
-    options: MoveOptions
-  ): Promise<MoveReport> {
+  async #moveAll(wanted: readonly Wanted[], options: MoveOptions): Promise<MoveReport> {
     const { signal, perView = defaults.movesPerView, pauseMs = defaults.movePauseMs } = options
     const moved: string[] = []
     const refused: { id: string; reason: string }[] = []
@@ -101,13 +106,14 @@ export class Placing implements ClusterPlacement {
         if (reason !== undefined) refused.push({ id, reason })
         return reason === undefined
       })
-      if (allowed.length === 0) continue
+      const copied = await this.#copy(allowed, refused, signal)
+      if (copied.length === 0) continue
       const { timeoutMs = defaults.moveTimeoutMs } = options
       await this.#parts.membership.propose(
-        { move: this.#movesOf(allowed) },
+        { move: this.#movesOf(copied) },
         { timeoutMs, ...(signal === undefined ? {} : { signal }) }
       )
-      for (const { id, peer } of allowed) {
+      for (const { id, peer } of copied) {
         if (this.ownerOf(id) === peer) moved.push(id)
         else refused.push({ id, reason: `${peer} left before the agent arrived` })
       }
@@ -115,10 +121,37 @@ export class Placing implements ClusterPlacement {
     return { moved, refused }
   }
 
+  /** Make before break: who will run them has copies first. Gives those that may be moved now. */
+  async #copy(
+    wanted: readonly Wanted[],
+    refused: { id: string; reason: string }[],
+    signal: AbortSignal | undefined
+  ): Promise<readonly Wanted[]> {
+    const groups = Map.groupBy(wanted, ({ id, peer }) => `${this.ownerOf(id) ?? ''} ${peer}`)
+    const copied = await Promise.all(
+      [...groups.values()].map(async (group) => {
+        const { id, peer } = group[0] ?? { id: '', peer: '' }
+        const owner = this.ownerOf(id)
+        if (owner === undefined || owner === peer) return group
+        const ids = group.map((one) => one.id)
+        try {
+          await this.#parts.state.prepare(peer, owner, ids, signal === undefined ? {} : { signal })
+          return group
+        } catch (error) {
+          const reason =
+            signal?.aborted === true
+              ? 'the moves were cancelled'
+              : `${peer} does not answer: ${String(error)}`
+          refused.push(...ids.map((one) => ({ id: one, reason })))
+          return []
+        }
+      })
+    )
+    return copied.flat()
+  }
+
   /** Where hashing agrees, nothing has to be written down. */
-  #movesOf(
-    wanted: readonly { readonly id: string; readonly peer: string }[]
-  ): { peer: string; keys: string[] }[] {
+  #movesOf(wanted: readonly Wanted[]): { peer: string; keys: string[] }[] {
     const moves = new Map<string, string[]>()
     for (const { id, peer } of wanted) {
       const record = this.#recordOf(id)

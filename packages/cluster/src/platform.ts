@@ -11,7 +11,9 @@ import type {
   Store
 } from '@murmuration/interface'
 import type { JoiningMembership, MembershipDiscovery } from '@murmuration/membership'
+import type { HomeFinder } from '@murmuration/registry'
 import type { SignalsComponents } from '@murmuration/signals'
+import type { State, StateComponents } from '@murmuration/state'
 import type { ClusterIdentity } from './index.ts'
 
 /**
@@ -46,6 +48,13 @@ export interface Platform extends Pick<SignalsComponents, 'gossip' | 'signer' | 
   readonly serialOf?: (peer: string) => string | undefined
   /** Started after the membership that it follows. @default none: nobody is refused */
   readonly identity?: ClusterIdentity & Service & { follow(membership: JoiningMembership): void }
+  /** Tells peers outside of the view where agents are at home, and finds that. @default nothing */
+  readonly hints?: {
+    publish(membership: JoiningMembership): Service
+    readonly homes: HomeFinder
+  }
+  /** Makes the service that keeps the documents of agents. @default createState */
+  readonly openState?: (components: StateComponents) => State
   /** Is told the members of each view, so that calls find those that are not connected yet. */
   readonly remember?: (members: readonly Member[]) => void
 }

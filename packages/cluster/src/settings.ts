@@ -37,6 +37,9 @@ export function settingsOf(init: ClusterInit): Settings {
   if (!Number.isInteger(weight) || weight < 1 || weight > 1_000) {
     throw new InvalidParametersError(`weight must be a whole number from 1 to 1000, not ${weight}`)
   }
+  if (init.hints === true && init.kademlia !== true) {
+    throw new InvalidParametersError('hints travel through the DHT: set kademlia too')
+  }
   const guarded = modes.length > 0
   const role = init.role ?? 'member'
   const bootstrap = init.bootstrap ?? []

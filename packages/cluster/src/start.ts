@@ -13,6 +13,7 @@ import {
 import type { MembershipProofs } from '@murmuration/discovery'
 import { loadOrCreateKey } from '@murmuration/identity'
 import type { Store } from '@murmuration/interface'
+import { createHomeFinder, createHomeHints } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import { createMemoryStore, openLevelStore } from '@murmuration/storage'
@@ -105,6 +106,7 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
     serialOf: (other) => admitted.certificateOf(other)?.serial,
     identity,
     remember: (members) => rememberAddresses(libp2p, members, log),
+    ...hintsOf(settings, node, privateKey, logger),
     ...(libp2p.metrics === undefined ? {} : { metrics: libp2p.metrics })
   }
 }
@@ -185,6 +187,35 @@ function openDiscovery(settings: Settings, node: Node): ReturnType<typeof create
       ]
     }
   )
+}
+
+/** Providers prove themselves by their connection, and what they say by a signed view. */
+function hintsOf(
+  { hints, name }: Settings,
+  { libp2p, rpc, dht, admitted }: Node,
+  privateKey: PrivateKey,
+  logger: ComponentLogger
+): Pick<Platform, 'hints'> {
+  if (hints !== true || dht === undefined) return {}
+  const log = logSink(logger, 'hints')
+  return {
+    hints: {
+      publish: (membership) => createHomeHints({ dht, rpc, membership, privateKey, clock, log }),
+      homes: createHomeFinder(
+        {
+          dht,
+          rpc,
+          connect: ({ id, multiaddrs }, options) =>
+            libp2p.dial(multiaddrs.length > 0 ? multiaddrs : id, options),
+          log
+        },
+        {
+          cluster: name,
+          trusts: (peer) => admitted.rolesOf(peer)?.includes('member') === true
+        }
+      )
+    }
+  }
 }
 
 /** A peer that others only tell of is taken note of with its certificates. */

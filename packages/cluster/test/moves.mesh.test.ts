@@ -110,6 +110,52 @@ describe('a move of agents that are called all the time', () => {
     }
   })
 
+  it('fails no call and loses no update of a thousand', async () => {
+    const peers = await mesh(3)
+    const [first, second] = peers
+    if (first === undefined || second === undefined) throw new Error('no mesh')
+    const keys = Array.from({ length: 1_000 }, (_, at) => `k${at}`)
+    for (let at = 0; at < keys.length; at += 100) {
+      const some = keys.slice(at, at + 100)
+      await Promise.all(some.map((key) => first.agent(station, key).call('add', 1)))
+    }
+    const counts = new Map(keys.map((key) => [key, 1]))
+    const failures: unknown[] = []
+    let isCalling = true
+    const call = async (peer: Cluster, own: readonly string[]): Promise<void> => {
+      for (let at = 0; isCalling; at = (at + 1) % own.length) {
+        const key = own[at] ?? ''
+        try {
+          await peer.agent(station, key).call('add', 1)
+          counts.set(key, (counts.get(key) ?? 0) + 1)
+        } catch (error) {
+          failures.push(error)
+        }
+        await wait(2)
+      }
+    }
+    const callers = Array.from({ length: 8 }, (_, at) => {
+      const peer = peers[at % peers.length] ?? first
+      return call(
+        peer,
+        keys.filter((__, index) => index % 8 === at)
+      )
+    })
+    await wait(200)
+    const ids = keys.map((key) => station.id(key))
+    const { moved, refused } = await first.placement.move(ids, second.peerId, { pauseMs: 50 })
+    expect([moved.length, refused]).toEqual([1_000, []])
+    await wait(200)
+    isCalling = false
+    await Promise.all(callers)
+    expect(failures).toEqual([])
+    for (let at = 0; at < keys.length; at += 100) {
+      const some = keys.slice(at, at + 100)
+      const values = await Promise.all(some.map((key) => first.agent(station, key).state()))
+      expect(values.map(({ value }) => value.readings)).toEqual(some.map((key) => counts.get(key)))
+    }
+  }, 120_000)
+
   it('loses none although the peer that they move to is killed in the middle', async () => {
     const peers = await mesh(4)
     const [first, second] = peers

@@ -207,7 +207,7 @@ export class Mover {
         weight: await this.#hasMovedThere(peer, incarnation, chain.number)
       }))
     )
-    return { voters: answers.filter(({ weight }) => weight > 0), total: 0 }
+    return { voters: answers.filter(({ weight }) => weight > 0), total: 0, needed: 0 }
   }
 
   async #hasMovedThere(peer: string, incarnation: string, view: number): Promise<number> {

@@ -1,10 +1,11 @@
-import type { Simulation } from '@murmuration/testkit'
+import { createHistory } from '@murmuration/testkit'
+import type { PendingOperation, Simulation } from '@murmuration/testkit'
 import type { RegisterOutcome } from '@murmuration/interface'
 import type { Mutants } from '../src/core/mutants.ts'
 import { CoreWorld } from './core-world.ts'
 import type { Conditions, Peer } from './core-world.ts'
-import { isLinearizable } from './wgl.ts'
-import type { RegisterCall } from './wgl.ts'
+import { assertRegisters } from './register-history.ts'
+import type { RegisterHistory, RegisterInput } from './register-history.ts'
 
 const faultsMs = 1600
 const operationMs = 400
@@ -35,14 +36,21 @@ export interface CoreRunInit {
   readonly conditions?: Partial<Conditions>
   /** Part of the faults that are a loss of power for everybody. */
   readonly powerCuts?: number
+  /** Part of the reads after which everybody loses power at once. */
+  readonly cutsAfterReads?: number
   /** Part of the faults that are a crash. */
   readonly crashes?: number
 }
 
 interface Register {
   readonly name: string
-  readonly calls: RegisterCall[]
   values: number
+}
+
+/** An operation under way. */
+interface Call {
+  readonly input: RegisterInput
+  readonly pending: PendingOperation<string>
 }
 
 /** One run: clients change registers through crashes, pauses, splits, wiped disks and new views. */
@@ -53,7 +61,7 @@ export class CoreRun {
   #faults = true
   #issued = 0
   #open = 0
-  #order = 0
+  readonly #history: RegisterHistory = createHistory<RegisterInput, string>()
   readonly #counts = { committed: 0, unknown: 0, unavailable: 0 }
   readonly #strikes: number
   readonly #deletions: boolean
@@ -78,7 +86,7 @@ export class CoreRun {
       log: isTraced ? (line) => simulation.log(`${this.#world.now.toFixed(2)} ${line()}`) : () => {}
     })
     this.#init = init
-    this.#registers = names.map((name) => ({ name, calls: [], values: 0 }))
+    this.#registers = names.map((name) => ({ name, values: 0 }))
     this.#strikes = init.strikes ?? pick([0, 0, 0.1, 0.3])
     this.#deletions = init.deletions ?? random() < 0.3
   }
@@ -94,12 +102,7 @@ export class CoreRun {
     const total = this.#init.operations ?? 40
     world.timeline.runUntil(faultsMs, () => this.#issued >= total && this.#open === 0)
     this.#recover()
-    for (const { calls, name } of this.#registers) {
-      const verdict = isLinearizable(calls)
-      if (verdict !== true) {
-        throw new Error(`${name} is ${verdict === false ? 'not linearizable' : 'undecided'}`)
-      }
-    }
+    assertRegisters(this.#history)
     return { ...this.#counts, views: world.views.length, events: world.timeline.events }
   }
 
@@ -159,12 +162,6 @@ export class CoreRun {
   #operate(peer: Peer, register: Register, done: () => void): void {
     const world = this.#world
     const kind = world.random()
-    // The two halves of a moment: a call at the time of a return comes after it.
-    const call: RegisterCall & { ret: number } = {
-      call: this.#moment(),
-      ret: Infinity,
-      apply: (value) => value
-    }
     let change: ((value: Uint8Array | undefined) => Uint8Array | undefined) | undefined
     let apply = (value: string): string => value
     if (kind < 0.4) {
@@ -181,8 +178,9 @@ export class CoreRun {
       change = (value) => Uint8Array.of(...(value ?? []), element)
       apply = (value) => (value === '' ? String(element) : `${value},${element}`)
     }
-    const entry: RegisterCall = { ...call, apply }
     const isRead = change === undefined
+    const input: RegisterInput = { apply }
+    const pending = this.#history.invoke(peer.name, register.name, input)
     let isOver = false
     const operation = world.propose(peer, register.name, change, (outcome) => {
       if (isOver) {
@@ -190,10 +188,14 @@ export class CoreRun {
       }
       isOver = true
       this.#open--
-      this.#record(register, entry, isRead, outcome)
+      this.#record(register, { input, pending }, outcome)
+      if (isRead && outcome.status === 'committed') {
+        this.#cutAfterRead()
+      }
       done()
     })
     if (operation === undefined) {
+      pending.failed()
       done()
       return
     }
@@ -208,34 +210,23 @@ export class CoreRun {
         // Its peer died: nobody will ever tell.
         isOver = true
         this.#open--
-        this.#record(register, entry, isRead, { status: 'unknown' })
+        this.#record(register, { input, pending }, { status: 'unknown' })
         done()
       }
     })
   }
 
-  #moment(): number {
-    this.#order++
-    return this.#order
-  }
-
-  #record(
-    register: Register,
-    entry: RegisterCall,
-    isRead: boolean,
-    outcome: RegisterOutcome
-  ): void {
+  #record(register: Register, { input: { apply }, pending }: Call, outcome: RegisterOutcome): void {
     this.#counts[outcome.status]++
     this.#world.log(
       () =>
-        `${register.name} ${entry.apply('…')}: ${outcome.status} ${outcome.status === 'committed' ? (outcome.previous?.join(',') ?? '') : ''}`
+        `${register.name} ${apply('…')}: ${outcome.status} ${outcome.status === 'committed' ? (outcome.previous?.join(',') ?? '') : ''}`
     )
     if (outcome.status === 'committed') {
-      entry.ret = this.#moment()
-      entry.found = outcome.previous?.join(',') ?? ''
-      register.calls.push(entry)
-    } else if (outcome.status === 'unknown' && !isRead && entry.apply('…') !== '…') {
-      register.calls.push(entry)
+      pending.ok(outcome.previous?.join(',') ?? '')
+    } else if (outcome.status !== 'unknown' || apply('…') === '…') {
+      // It had no effect: also where nobody knows how it ended, if it would leave the value alone.
+      pending.failed()
     }
   }
 
@@ -278,6 +269,14 @@ export class CoreRun {
     }
     world.log(() => `cut ${sides.map(Number).join('')}${isOneWay ? ' one way' : ''}`)
     world.timeline.after(20 + world.random() * 150, () => world.blocked.fill(0))
+  }
+
+  /** What a read has told is on disk, however soon the power fails. */
+  #cutAfterRead(): void {
+    const { cutsAfterReads = 0 } = this.#init
+    if (cutsAfterReads > 0 && this.#faults && this.#world.chance(cutsAfterReads)) {
+      this.#cutPower()
+    }
   }
 
   /** Everybody is gone at once, with all that is not on disk. */
@@ -371,19 +370,16 @@ export class CoreRun {
   #probe(register: Register, isRead: boolean): void {
     const world = this.#world
     let outcome: RegisterOutcome | undefined
-    const entry: RegisterCall = { call: this.#moment(), ret: Infinity, apply: (value) => value }
-    world.propose(
-      world.pick(world.peers),
-      register.name,
-      isRead ? undefined : (value) => value,
-      (result) => {
-        outcome = result
-      }
-    )
+    const peer = world.pick(world.peers)
+    const input: RegisterInput = { apply: (value) => value }
+    const pending = this.#history.invoke(peer.name, register.name, input)
+    world.propose(peer, register.name, isRead ? undefined : (value) => value, (result) => {
+      outcome = result
+    })
     world.timeline.runUntil(world.now + 1000, () => outcome !== undefined)
     if (outcome?.status !== 'committed') {
       throw new Error(`${register.name} cannot be used after the faults: ${outcome?.status}`)
     }
-    this.#record(register, entry, isRead, outcome)
+    this.#record(register, { input, pending }, outcome)
   }
 }

@@ -1,4 +1,4 @@
-import type { Member, RegisterOutcome, View } from '@murmuration/interface'
+import type { Member, RegisterOutcome, StoreLife, View } from '@murmuration/interface'
 import { answerRequest, emptyRecord, isErasable } from '../src/core/acceptor.ts'
 import type { AcceptorSituation, RegisterRecord } from '../src/core/acceptor.ts'
 import { Chain } from '../src/core/chain.ts'
@@ -145,7 +145,11 @@ export class CoreWorld {
   }
 
   /** A new view; where it places each group is drawn at random, with some of the former replicas. */
-  newView(members: readonly Peer[], home?: readonly Peer[]): void {
+  newView(
+    members: readonly Peer[],
+    home?: readonly Peer[],
+    abandoned: readonly StoreLife[] = []
+  ): void {
     const number = this.views.length + 1
     const before = this.views.at(-1)
     const view: View = {
@@ -165,7 +169,8 @@ export class CoreWorld {
         }
       }),
       tieBreaker: '',
-      placement: { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' }
+      placement: { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' },
+      abandoned: [...(before?.abandoned ?? []), ...abandoned]
     }
     const eligible = view.members.filter(({ since }) => since < number)
     const [oldest] = (eligible.length > 0 ? eligible : view.members).toSorted(
@@ -259,7 +264,8 @@ export class CoreWorld {
   #adopt(peer: Peer, life: Life): void {
     life.context.chain = new Chain(
       this.views.slice(peer.disk.settled - 1, peer.disk.view),
-      this.homes
+      this.homes,
+      this.mutants
     )
     life.proposers.forEach((proposer) => proposer.adopt())
     this.#erase(peer, life)

@@ -1,11 +1,11 @@
 import { createMembership } from '@murmuration/membership'
 import type { RegisterOutcome } from '@murmuration/interface'
-import { integerBetween, pick } from '@murmuration/testkit'
+import { createHistory, integerBetween, pick } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
 import { createRegisters } from '../src/index.ts'
 import type { RegistersService } from '../src/index.ts'
-import { isLinearizable } from './wgl.ts'
-import type { RegisterCall } from './wgl.ts'
+import { assertRegisters } from './register-history.ts'
+import type { RegisterHistory, RegisterInput } from './register-history.ts'
 
 const names = ['a', 'b', 'c', 'd', 'e']
 const faultsMs = 12_000
@@ -24,8 +24,7 @@ interface Peer {
 export class ShellRun {
   readonly #simulation: Simulation
   readonly #peers = new Map<string, Peer>()
-  readonly #calls: RegisterCall[][] = keys.map(() => [])
-  #moments = 0
+  readonly #history: RegisterHistory = createHistory<RegisterInput, string>()
   #faults = true
   #running = 0
   #elements = 0
@@ -70,18 +69,7 @@ export class ShellRun {
       const peer = pick(random, [...this.#peers.values()])!
       await simulation.wait(this.#operate(peer, at, true))
     }
-    this.#check()
-  }
-
-  #check(): void {
-    for (const [at, calls] of this.#calls.entries()) {
-      const verdict = isLinearizable(calls)
-      if (verdict !== true) {
-        throw new Error(
-          `${keys[at]?.id} is ${verdict === false ? 'not linearizable' : 'undecided'}`
-        )
-      }
-    }
+    assertRegisters(this.#history)
   }
 
   /** Everybody is a member and everything is settled. */
@@ -126,17 +114,14 @@ export class ShellRun {
 
   async #operate({ name, registers }: Peer, at: number, mustSucceed = false): Promise<void> {
     const key = keys[at]!
-    const calls = this.#calls[at]!
     const isRead = mustSucceed || this.#simulation.random.next() < 0.4
     this.#elements++
     const element = `${this.#elements}`
-    const call: RegisterCall = {
-      call: this.#moments++,
-      ret: Infinity,
-      apply: (value) => (isRead ? value : value === '' ? element : `${value},${element}`)
-    }
+    const apply = (value: string): string =>
+      isRead ? value : value === '' ? element : `${value},${element}`
+    const pending = this.#history.invoke(name, key.id, { apply })
     const append = (value: Uint8Array | undefined): Uint8Array =>
-      new TextEncoder().encode(call.apply(textOf(value)))
+      new TextEncoder().encode(apply(textOf(value)))
     // A peer that dies never answers.
     const late = new Promise<RegisterOutcome>((resolve) => {
       this.#simulation.after(3000, () => resolve({ status: 'unknown' }))
@@ -153,13 +138,11 @@ export class ShellRun {
     this.#simulation.log(`${name} ${isRead ? 'read' : element} of ${key.id}: ${outcome.status}`)
     if (outcome.status === 'committed') {
       this.committed++
-      call.ret = this.#moments++
-      call.found = textOf(outcome.previous)
-      calls.push(call)
+      pending.ok(textOf(outcome.previous))
     } else if (mustSucceed) {
       throw new Error(`${key.id} cannot be read after the faults: ${outcome.status}`)
-    } else if (outcome.status === 'unknown' && !isRead) {
-      calls.push(call)
+    } else if (outcome.status !== 'unknown' || isRead) {
+      pending.failed()
     }
   }
 

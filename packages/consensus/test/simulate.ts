@@ -1,5 +1,6 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
+import { AbandonRun } from './abandon-run.ts'
 import { CoreRun } from './core-run.ts'
 import type { CoreRunInit } from './core-run.ts'
 import {
@@ -17,6 +18,12 @@ function runCores(init: CoreRunInit = {}): Workload['run'] {
   }
 }
 
+function runAbandon(mutants: Mutants = {}): Workload['run'] {
+  return async (simulation) => {
+    new AbandonRun(simulation, mutants).run()
+  }
+}
+
 function runScenario(scenario: Scenario, mutants: Mutants = {}): Workload['run'] {
   return async (simulation) => {
     const violation = scenario(mutants, simulation)
@@ -28,6 +35,7 @@ function runScenario(scenario: Scenario, mutants: Mutants = {}): Workload['run']
 
 export const workloads: readonly Workload[] = [
   { name: 'consensus/cores', share: 800, run: runCores() },
+  { name: 'consensus/abandon', share: 50, run: runAbandon() },
   {
     name: 'consensus/peers',
     share: 2,
@@ -125,8 +133,8 @@ export const mutants: readonly Mutant[] = [
     'peek-unsynced',
     'reads see nothing that is not on disk',
     { peekUnsynced: true },
-    [302, 10_000],
-    lostPower
+    [69, 3000],
+    { cutsAfterReads: 0.3, conditions: { diskMs: 20, loss: 0.1 } }
   ),
   mutant(
     'read-without-commit',
@@ -220,6 +228,20 @@ export const mutants: readonly Mutant[] = [
     [323, 10_000],
     lateMessages
   ),
+  {
+    name: 'consensus/one-survivor-suffices',
+    rule: 'where a majority was given up, all others are asked, for any of them may be the newest',
+    killingSeed: 23,
+    budget: 1000,
+    run: runAbandon({ oneSurvivorSuffices: true })
+  },
+  {
+    name: 'consensus/ask-no-survivor',
+    rule: 'what survivors hold is not given up',
+    killingSeed: 6,
+    budget: 100,
+    run: runAbandon({ askNoSurvivor: true })
+  },
   scripted(
     'ballots-used-twice',
     'a restarted proposer uses no ballot again, and an equal one is not promised (P1)',

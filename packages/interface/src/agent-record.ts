@@ -35,6 +35,10 @@ export interface AgentRecord {
 export interface Epoch {
   readonly view: number
   readonly boot: number
+  /** The side of a split that acted by itself. What it did merges after the heal. @default none */
+  readonly branch?: string
+  /** Too few replicas were on that side: it may lack what was acknowledged before. @default false */
+  readonly partial?: boolean
 }
 
 /** Version vector: highest contiguous counter seen of each replica writer. */

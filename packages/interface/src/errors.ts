@@ -201,9 +201,16 @@ export class NotOwnerError extends MurmurationError {
   }
 }
 
-/** The sender acted under an older view or epoch than this peer has durably adopted. */
+/**
+ * The sender acted under an older view or epoch than was durably adopted: an owner that was replaced
+ * changes and acknowledges nothing any more. With `outcomeUnknown` it had executed the update before,
+ * which may yet be merged, once for its key.
+ */
 export class FencedError extends MurmurationError {
-  constructor(message: string, detail: ErrorDetail = {}) {
+  constructor(
+    message: string,
+    detail: ErrorDetail & Partial<Pick<ErrorFacts, 'retryable' | 'outcomeUnknown'>> = {}
+  ) {
     super('FencedError', message, { code: 'ERR_FENCED', ...detail })
   }
 }
@@ -258,6 +265,13 @@ export class UnknownAgentError extends MurmurationError {
 export class SchemaError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {
     super('SchemaError', message, { code: 'ERR_SCHEMA', ...detail })
+  }
+}
+
+/** The state of an agent was written with a later schema than this peer knows. */
+export class SchemaVersionError extends MurmurationError {
+  constructor(message: string, detail: ErrorDetail = {}) {
+    super('SchemaVersionError', message, { code: 'ERR_SCHEMA_VERSION', ...detail })
   }
 }
 

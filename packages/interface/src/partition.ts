@@ -1,5 +1,5 @@
 import type { TypedEventTarget } from 'main-event'
-import type { PartitionPolicy } from './agent-record.ts'
+import type { Epoch, PartitionPolicy } from './agent-record.ts'
 import type { Service } from './runtime.ts'
 import type { View } from './view.ts'
 
@@ -91,6 +91,41 @@ export interface PartitionEvents {
   }>
   /** Views agree and every member is reached again. */
   healed: CustomEvent<HealReport>
+  /** This side goes on by itself, or does not any more; results say so in their epoch. */
+  branch: CustomEvent<{
+    readonly status: 'begun' | 'ended'
+    readonly branch: string
+    readonly members: readonly string[]
+  }>
+  /** What this peer did for its side of a split is merged. */
+  merged: CustomEvent<MergeReport>
+}
+
+/** What became of what one peer owned on its side of a split, once the sides have met again. */
+export interface MergeReport {
+  readonly branch: string
+  /** Members of that side. */
+  readonly members: readonly string[]
+  /** Milliseconds since 1970: from when to when the side went on by itself. */
+  readonly began: number
+  readonly ended: number
+  readonly agents: readonly MergedAgent[]
+}
+
+export interface MergedAgent {
+  readonly id: string
+  /** Updates that were made on this side by itself. */
+  readonly updates: number
+  /** Updates that are in it now and were not known on this side: of other sides, or since the heal. */
+  readonly elsewhere: number
+  /** `both`: what stands is merged of several sides. `this`: nobody else had changed it. */
+  readonly sides: 'this' | 'both'
+  /** Fields in which values of several sides exclude each other, and who reads them has to choose. */
+  readonly conflicts: readonly string[]
+  /** Who owns it now, as PeerId text. */
+  readonly owner: string | undefined
+  /** Undefined where it could not be read in time: its copies are handed over all the same. */
+  readonly epoch: Epoch | undefined
 }
 
 /** When to stop and when to go on. */

@@ -41,15 +41,27 @@ export interface Revocations {
   readonly serials: readonly string[]
 }
 
-/** An operator made a view without a majority. Data that was acknowledged before may be lost. */
+/** One life of a peer's disk. */
+export interface StoreLife {
+  /** PeerId as text. */
+  readonly peer: string
+  readonly incarnation: string
+}
+
+/**
+ * An operator made a view without a majority, or gave up what lost disks held. Data that was
+ * acknowledged before may be lost.
+ */
 export interface ForcedMark {
-  /** The number of the forced view. */
+  /** The number of that view. */
   readonly view: number
   /** The view that it was made from. Views in between, if somebody decided any, do not count. */
   readonly base: number
   /** The peer on which it was forced, as text. */
   readonly by: string
   readonly reason: string
+  /** How many lives of disks it gives up; then a majority decided it. @default it was forced */
+  readonly abandoned?: number
 }
 
 /** How agents are mapped to members; equal on all peers of a view. */
@@ -95,10 +107,33 @@ export interface View {
   /** @default nobody */
   readonly revoked?: Revocations
   /**
-   * Where it is not empty, this view descends from a forced one and nobody has acknowledged that:
+   * Disks that are lost for good, by the word of an operator: nobody waits for what only they held,
+   * and none of them is admitted again; at most 1024. @default none
+   */
+  readonly abandoned?: readonly StoreLife[]
+  /**
+   * Where it is not empty, this view descends from a forced one, or from one that gave disks up, and
+   * nobody has acknowledged that:
    * it is not known that everything acknowledged is there. @default safe
    */
   readonly unsafe?: readonly ForcedMark[]
+  /**
+   * This is no agreed view but one side of a split that goes on by itself: the members of the last
+   * agreed view that reach each other. It is never sent to others, and every agreed view that follows
+   * ranks above it. @default none
+   */
+  readonly branch?: Branch
+}
+
+/** A side of a split that goes on by itself, until the sides meet again. */
+export interface Branch {
+  readonly id: string
+  /** The view that was agreed last, with the members of all sides. */
+  readonly agreed: View
+  /** The member that made the branch. */
+  readonly steward: string
+  /** Milliseconds since 1970. */
+  readonly began: number
 }
 
 /** What this peer thinks of another one now; only a view decides. */
@@ -121,9 +156,9 @@ export interface MembershipEvents {
   /** The lease of this peer was obtained or has lapsed. Advice only: {@link PeerLease.held} decides. */
   lease: CustomEvent<{ readonly held: boolean }>
   /**
-   * This peer adopted a view that an operator forced, or one that descends from it. `lost` are the
-   * numbers of views that this peer had adopted and that do not count any more: what was
-   * acknowledged in them is known to this peer and its like only.
+   * This peer adopted a view that an operator forced or that gave disks up, or one that descends from
+   * it. `lost` are the numbers of views that this peer had adopted and that do not count any more:
+   * what was acknowledged in them is known to this peer and its like only.
    */
   forced: CustomEvent<{ readonly mark: ForcedMark; readonly lost: readonly number[] }>
 }
@@ -136,8 +171,20 @@ export interface ViewProposal {
   readonly reinstate?: Partial<Revocations>
   /** Takes the marks of forced views up to this number away: somebody has looked after the data. */
   readonly acknowledgeForced?: number
+  /** Gives up what disks held that are lost for good. **Unsafe**: what only they held is gone. */
+  readonly abandon?: Abandonment
   /** Moves agents to these members; keys under the peer `''` go back to where hashing puts them. */
   readonly move?: readonly MovedAgents[]
+}
+
+/** Where a majority of replicas is lost, their last known data would be waited for, for ever. */
+export interface Abandonment {
+  /** Members of unsettled views, and of the present one no more. */
+  readonly lives: readonly StoreLife[]
+  /** Why, for whoever reads it later; 1 to 256 characters. */
+  readonly reason: string
+  /** PeerId (text) of whoever is responsible. @default the peer that is asked */
+  readonly by?: string
 }
 
 /** An operator's decision in place of a majority that is lost for good. */
@@ -243,4 +290,9 @@ export interface Membership extends TypedEventTarget<MembershipEvents>, Service 
   reachability(peer: string): Reachability
   /** Asks the cluster to go on without this peer; resolves when a view without it is decided. */
   leave(options?: AbortOptions): Promise<void>
+}
+
+/** Whether an operator has given this life of a disk up. */
+export function isAbandoned({ abandoned = [] }: View, { peer, incarnation }: StoreLife): boolean {
+  return abandoned.some((life) => life.peer === peer && life.incarnation === incarnation)
 }

@@ -1,10 +1,16 @@
-import { InvalidParametersError, OverloadedError, UnavailableError } from '@murmuration/interface'
+import {
+  InvalidParametersError,
+  isAbandoned,
+  OverloadedError,
+  UnavailableError
+} from '@murmuration/interface'
 import type { ForcedView, View, ViewProposal } from '@murmuration/interface'
 import { isMajority } from './core/quorum.ts'
 import { placesOf, withMoves } from './core/moves.ts'
 import { withProposal } from './core/view-change.ts'
 import type { Machine } from './core/machine.ts'
 import {
+  abandonedMax,
   forceAskTimeoutMs,
   forcedMax,
   movedKeyMax,
@@ -17,7 +23,11 @@ import {
 import type { Wire } from './wire.ts'
 
 /** Throws where a proposal is not well formed or would grow a list over its bound. */
-export function checkProposal(view: View, proposal: ViewProposal): void {
+export function checkProposal(
+  view: View,
+  unsettled: readonly View[],
+  proposal: ViewProposal
+): void {
   const { revoke = {}, reinstate = {}, acknowledgeForced = 0 } = proposal
   const texts = [revoke, reinstate].flatMap(({ peers = [], serials = [] }) => [
     ...peers,
@@ -30,6 +40,7 @@ export function checkProposal(view: View, proposal: ViewProposal): void {
     throw new InvalidParametersError('acknowledgeForced must be the number of a view')
   }
   checkMoves(view, proposal)
+  checkAbandoned(view, unsettled, proposal)
   const { revoked } = withProposal(view, proposal)
   if (Math.max(revoked?.peers.length ?? 0, revoked?.serials.length ?? 0) > revokedMax) {
     throw new InvalidParametersError(
@@ -57,6 +68,38 @@ function checkMoves(view: View, proposal: ViewProposal): void {
   if (after.length > movedMax || length > movedTextMax) {
     throw new OverloadedError(
       `a view holds ${movedMax} moved agents of ${movedTextMax} characters in all: move some back`
+    )
+  }
+}
+
+/** Whoever is a member speaks for itself, and where nobody waits for a disk there is nothing to give up. */
+function checkAbandoned(view: View, unsettled: readonly View[], { abandon }: ViewProposal): void {
+  if (abandon === undefined) {
+    return
+  }
+  const { by = '', lives, reason } = abandon
+  if (reason === '' || Math.max(reason.length, by.length) > textMax) {
+    throw new InvalidParametersError(`a reason is a text of 1 to ${textMax} characters`)
+  }
+  for (const life of lives) {
+    const isIn = ({ members }: View): boolean => {
+      return members.some((one) => one.peer === life.peer && one.incarnation === life.incarnation)
+    }
+    if (isIn(view)) {
+      throw new InvalidParametersError(
+        `${life.peer} is a member: it must be out of the view before`
+      )
+    }
+    if (!isAbandoned(view, life) && !unsettled.some(isIn)) {
+      throw new InvalidParametersError(
+        `nobody waits for incarnation ${life.incarnation} of ${life.peer}: it is in no unsettled view`
+      )
+    }
+  }
+  const { abandoned = [], unsafe = [] } = withProposal(view, { abandon })
+  if (abandoned.length > abandonedMax || unsafe.length > forcedMax) {
+    throw new InvalidParametersError(
+      `at most ${abandonedMax} disks can be given up, and ${forcedMax} marks wait to be acknowledged`
     )
   }
 }

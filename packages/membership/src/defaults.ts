@@ -126,6 +126,9 @@ export const backlogMax = 4096
  */
 export const forcedStep = 1000
 
+/** Lives of disks that were given up, in a view; they are named for ever, so that none comes back. */
+export const abandonedMax = 1024
+
 /** Revoked PeerIds in a view, and revoked serials. Expired serials can be taken back. */
 export const revokedMax = 1024
 

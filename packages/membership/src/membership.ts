@@ -168,11 +168,14 @@ export class MembershipService
     await this.#waiters.until(isOver, { what, ...waitOf(what, options), dueAt })
   }
 
-  async propose(proposal: ViewProposal, options: LeaseWaitOptions = {}): Promise<View> {
+  async propose(asked: ViewProposal, options: LeaseWaitOptions = {}): Promise<View> {
     this.#assertStarted()
     const { view } = this
+    const { abandon } = asked
+    const by = this.self.peer
+    const proposal = abandon === undefined ? asked : { ...asked, abandon: { by, ...abandon } }
     if (view !== undefined) {
-      checkProposal(view, proposal)
+      checkProposal(view, this.unsettledViews(), proposal)
     }
     this.#engine.enter((machine, now) => checkTaken(machine.proposals.add(proposal, now)))
     const what = 'a proposal'
@@ -251,7 +254,7 @@ export class MembershipService
     }
     const config = { ...this.#settings, self, random, rules: this.#rules }
     const machine = new Machine(config, stored, clock.monotonic())
-    this.#wire.handleAll((from, sent, signal) => this.#serve(from, sent, signal))
+    this.#wire.handleAll((from, sent) => this.#serve(from, sent))
     discovery?.addEventListener('connected', this.#onConnected)
     discovery?.addEventListener('disconnected', this.#onDisconnected)
     this.#engine.begin(machine)
@@ -350,7 +353,8 @@ export class MembershipService
     }
   }
 
-  #serve(from: string, sent: Sent, signal: AbortSignal): Promise<Answered> {
+  /** Every request is answered once its batch is durable, so the backlog bounds who waits. */
+  #serve(from: string, sent: Sent): Promise<Answered> {
     if (this.#engine.isStuck) {
       throw new OverloadedError('the store of this peer refuses writes')
     }
@@ -360,7 +364,6 @@ export class MembershipService
     const id = this.#nextAnswer++
     return new Promise((resolve) => {
       this.#answers.set(id, resolve)
-      signal.addEventListener('abort', () => this.#answers.delete(id), { once: true })
       this.#engine.enter((machine, now) => machine.asked(id, from, sent, now))
     })
   }

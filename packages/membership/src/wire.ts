@@ -36,12 +36,12 @@ export class Wire {
   }
 
   /** Serves the methods. Bad bytes are refused with `MalformedMessageError`. */
-  handleAll(serve: (from: string, sent: Sent, signal: AbortSignal) => Promise<Answered>): void {
+  handleAll(serve: (from: string, sent: Sent) => Promise<Answered>): void {
     for (const method of methods) {
-      const handler: RpcHandler = async (bytes, { peer, signal }) => {
+      const handler: RpcHandler = async (bytes, { peer }) => {
         // As above.
         const sent = { method, message: this.#decode(method, 'request', peer, bytes) } as Sent
-        const { message } = await serve(peer, sent, signal)
+        const { message } = await serve(peer, sent)
         return this.#encode(method, 'answer', message)
       }
       // A peer that is busy with other work must not look dead.

@@ -71,6 +71,58 @@ describe('a revoked peer', () => {
   })
 })
 
+describe('a disk that is given up', () => {
+  const reason = 'it burnt'
+
+  test('is named by the view, loudly, and never admitted again; with an empty one its peer is', async () => {
+    const cluster = new Cluster({ settles: false })
+    await cluster.form(4)
+    const { peer, incarnation } = cluster.of('d').self
+    const lives = [{ peer, incarnation }]
+    cluster.crash('d')
+    await cluster.agree(['a', 'b', 'c'])
+    const marks: ForcedMark[] = []
+    cluster.of('c').addEventListener('forced', ({ detail }) => marks.push(detail.mark))
+    const view = await cluster.simulation.wait(
+      cluster.of('b').propose({ abandon: { lives, reason } })
+    )
+    expect(view.abandoned).toEqual(lives)
+    await cluster.simulation.run(100)
+    const { number } = view
+    expect(marks).toEqual([{ view: number, base: number - 1, by: 'b', reason, abandoned: 1 }])
+    expect(cluster.of('c').view?.unsafe).toEqual(marks)
+    // The same again is there already.
+    const again = await cluster.simulation.wait(
+      cluster.of('a').propose({ abandon: { lives, reason } })
+    )
+    expect(again.number).toBe(number)
+    cluster.start('d', { found: false })
+    await cluster.simulation.run(5)
+    const joining = cluster.simulation.wait(cluster.of('d').joined(), 5000)
+    await expect(joining).rejects.toMatchObject({ reason: 'incarnation-retired' })
+    cluster.crash('d')
+    cluster.wipe('d')
+    cluster.start('d', { found: false })
+    await cluster.agree(['a', 'b', 'c', 'd'])
+    expect(cluster.of('d').view?.abandoned).toEqual(lives)
+    cluster.assertSound()
+  })
+
+  test('is none of a member, and none that nobody waits for', async () => {
+    const cluster = new Cluster()
+    await cluster.form(3)
+    const { peer, incarnation } = cluster.of('b').self
+    for (const abandon of [
+      { lives: [{ peer, incarnation }], reason },
+      { lives: [{ peer: 'x', incarnation: 'never' }], reason },
+      { lives: [], reason: '' }
+    ]) {
+      const proposing = cluster.of('a').propose({ abandon })
+      await expect(proposing).rejects.toMatchObject({ name: 'InvalidParametersError' })
+    }
+  })
+})
+
 describe('the record of a member', () => {
   test('follows its labels and its weight, and keeps its roles', async () => {
     const cluster = new Cluster()

@@ -49,7 +49,7 @@ describe('moves in a view', () => {
       'OverloadedError'
     ]
   ])('are refused %s', (_why, move, name) => {
-    expect(() => checkProposal(view, { move })).toThrow(expect.objectContaining({ name }))
+    expect(() => checkProposal(view, [view], { move })).toThrow(expect.objectContaining({ name }))
   })
 })
 

@@ -7,11 +7,15 @@ export async function claimOutcomeOf(start: Promise<Epoch>): Promise<ClaimResult
   } catch (error) {
     const name = error instanceof Error ? error.name : ''
     const reason = reasons[name]
-    if (reason !== undefined) return { status: 'unavailable', reason }
+    if (reason !== undefined) return unavailable(reason)
     // The view changed while the claim ran: the next one decides who owns it.
-    if (name === 'NotOwnerError') return { status: 'unknown' }
+    if (name === 'NotOwnerError' || name === 'FencedError') return { status: 'unknown' }
     throw error
   }
+}
+
+export function unavailable(reason: UnavailableReason): ClaimResult {
+  return { status: 'unavailable', reason }
 }
 
 const reasons: Readonly<Record<string, UnavailableReason | undefined>> = {

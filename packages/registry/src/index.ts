@@ -58,6 +58,12 @@ export interface Tenure {
   running(id: string): Epoch | undefined
   /** Whether this peer holds a copy of the agent's state. */
   held(id: string): boolean
+  /**
+   * Who ran the agent before this peer, from the view that moved it until this peer serves it.
+   *
+   * @default undefined: it is never said to be on its way
+   */
+  movingFrom?(agent: AgentRecord): string | undefined
 }
 
 export interface RegistryComponents {

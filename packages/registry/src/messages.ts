@@ -12,6 +12,8 @@ export const WhereReply = message({
   epoch: optional(object({ view: integer({ min: 0 }), boot: integer({ min: 0 }) })),
   /** Who owns it by the view of the peer that answers: the sender's view may be older. */
   owner: optional(text({ max: 256 })),
+  /** Who ran it before, while the owner merges its state and does not serve it yet. */
+  from: optional(text({ max: 256 })),
   /** What was registered of the agent. */
   registered: optional(registrationShape)
 })

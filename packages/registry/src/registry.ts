@@ -11,11 +11,10 @@ import type {
   Registry,
   RegistryChange,
   RegistryEvents,
-  RpcContext,
-  UnavailableReason
+  RpcContext
 } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
-import { claimOutcomeOf } from './claim-outcome.ts'
+import { claimOutcomeOf, unavailable } from './claim-outcome.ts'
 import { ChangeSignals } from './change-signals.ts'
 import { Claims } from './claims.ts'
 import { LocationCache } from './core/location-cache.ts'
@@ -286,8 +285,11 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const isHeld = isHere ? this.#isHeld(agent.id) : answer?.held === true
     const at = claim?.owner ?? (isHeld ? (answer?.peer ?? owner) : undefined)
     if (at === undefined) return { location: { status: 'not-found', ...fresh } }
-    const location: FindResult =
-      at === rpc.peer ? { status: 'local', ...fresh } : { status: 'remote', peer: at, ...fresh }
+    const from = isHere ? tenure.movingFrom?.(agent) : answer?.from
+    let location: FindResult = { status: 'remote', peer: at, ...fresh }
+    if (at === rpc.peer) location = { status: 'local', ...fresh }
+    if (from !== undefined && from !== at)
+      location = { status: 'migrating', from, to: at, ...fresh }
     return { location, answer, claim }
   }
 
@@ -360,11 +362,13 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const held = this.#isHeld(agent.id)
     const registration = this.#registrations.get(agent.id)
     const owner = this.#components.placement()?.ownerOf(agent)?.peer
+    const from = epoch === undefined ? tenure.movingFrom?.(agent) : undefined
     return WhereReply.encode({
       running: epoch !== undefined,
       held,
       ...(epoch === undefined ? {} : { epoch }),
       ...(owner === undefined ? {} : { owner }),
+      ...(from === undefined ? {} : { from }),
       ...(registration === undefined ? {} : { registered: registrationToWire(registration) })
     })
   }
@@ -393,8 +397,4 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     this.safeDispatchEvent('change', { detail: change })
     this.#signals.tell(change)
   }
-}
-
-function unavailable(reason: UnavailableReason): ClaimResult {
-  return { status: 'unavailable', reason }
 }

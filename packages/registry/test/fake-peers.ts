@@ -65,6 +65,8 @@ export class Network {
 export class Agents implements Tenure {
   readonly epochs = new Map<string, Epoch>()
   refusal: Error | undefined
+  /** Who has the agents that are on their way here. */
+  from: string | undefined
   async begin(agent: AgentRecord): Promise<Epoch> {
     if (this.refusal !== undefined) throw this.refusal
     const epoch = { view: view.number, boot: 1 }
@@ -76,6 +78,9 @@ export class Agents implements Tenure {
   }
   running(id: string): Epoch | undefined {
     return this.epochs.get(id)
+  }
+  movingFrom(): string | undefined {
+    return this.from
   }
   held(id: string): boolean {
     return this.epochs.has(id)

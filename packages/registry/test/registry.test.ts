@@ -70,6 +70,22 @@ describe('registry', () => {
     expect((await on(owner).describe(agent.id))?.labels).toEqual({ kind: 'weather' })
   })
 
+  it('says that an agent is on its way until its new owner serves it', async () => {
+    await on(owner).register(agent)
+    const tenure = agents.get(owner)
+    const epoch = tenure?.epochs.get(agent.id)
+    if (tenure === undefined || epoch === undefined) throw new Error('not registered')
+    tenure.held = () => true
+    tenure.epochs.delete(agent.id)
+    tenure.from = third
+    const moving = { status: 'migrating', from: third, to: owner, freshness: 'fresh' }
+    expect(await on(other).find(agent.id)).toEqual(moving)
+    expect(await on(owner).find(agent.id)).toEqual(moving)
+    tenure.epochs.set(agent.id, epoch)
+    tenure.from = undefined
+    expect((await on(other).find(agent.id)).status).toBe('remote')
+  })
+
   it('answers a second find from its cache, without a question, and says so', async () => {
     await on(owner).register(agent)
     await on(other).find(agent.id)

@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 import type { AgentType } from '@murmuration/agent'
-import type { Cluster, PlatformClusterInit } from '@murmuration/cluster'
+import type { Cluster, Platform, PlatformClusterInit } from '@murmuration/cluster'
 import type { CrashOptions, Simulation } from '@murmuration/testkit'
 import { SimulatedPeers } from './simulated-peers.ts'
 
@@ -21,6 +21,8 @@ export interface SimulatedClusterInit {
   readonly name?: string
   /** Virtual milliseconds within which all must be ready. @default 30,000 */
   readonly readyMs?: number
+  /** Replaces parts that a peer stands on by others, each time that it starts. @default none */
+  readonly adapt?: (platform: Platform) => Platform
   /** What differs from peer to peer, such as labels and roles. @default nothing */
   readonly optionsOf?: (peer: string) => Partial<Omit<PlatformClusterInit, 'name' | 'agents'>>
 }

@@ -50,14 +50,15 @@ export class SimulatedPeers implements SimulatedCluster {
     if (simulation.isRunning(name)) {
       throw new InvalidParametersError(`${name} is running`)
     }
-    const { peers, agents, optionsOf, name: cluster = 'simulated' } = this.#init
+    const { peers, agents, optionsOf, adapt, name: cluster = 'simulated' } = this.#init
     const node = simulation.node(name)
     const isFounder = this.#begun.size === 0
     this.#begun.add(name)
     const contacts = (): readonly string[] => {
       return [...new Set([...peers, ...this.#begun])].filter((other) => other !== name)
     }
-    const platform = simulatedPlatform(node, { contacts, found: isFounder })
+    const made = simulatedPlatform(node, { contacts, found: isFounder })
+    const platform = adapt?.(made) ?? made
     const started = await createClusterOn(platform, { ...optionsOf?.(name), name: cluster, agents })
     this.#running.set(name, started)
     return started

@@ -26,6 +26,8 @@ interface Call {
 export interface Mistakes {
   /** It repeats a call of unknown outcome as a new one. */
   readonly repeatsWithoutKey?: boolean
+  /** It never hears how its first call ended. */
+  readonly missesAnswer?: boolean
 }
 
 export interface AllLayersResult {
@@ -108,25 +110,36 @@ class Run {
     const log = (what: string): void => {
       this.#simulation.log(`${call.tag} of ${call.key} through ${from} ${what}`)
     }
-    const life = this.#simulation.node(from)
+    const { life } = this.#simulation.node(from)
     const fail = (why: string): void => {
       log(`fails: ${why}`)
       again()
     }
-    // A caller that dies never hears of its call.
-    const cancel = this.#simulation.after(callTimeoutMs * 1.2, () => {
-      if (!this.#cluster.isRunning(from) || this.#simulation.node(from).life !== life.life) {
-        settle(() => fail('its peer died'))
-      }
-    })
     let isSettled = false
+    const isDeaf = call.tag === 't0' && this.#mistakes.missesAnswer === true
+    let stopWatching = (): void => {}
     const settle = (then: () => void): void => {
-      if (!isSettled) {
+      if (!isSettled && !isDeaf) {
         isSettled = true
-        cancel()
+        stopWatching()
         then()
       }
     }
+    // A caller that dies never hears of its call, and one that is paused may die before it goes on.
+    const watch = (wasAwake: boolean): void => {
+      stopWatching = this.#simulation.after(callTimeoutMs * 1.2, () => {
+        if (!this.#cluster.isRunning(from) || this.#simulation.node(from).life !== life) {
+          settle(() => fail('its peer died'))
+          return
+        }
+        const isAwake = !this.#paused.has(from)
+        if (isAwake && wasAwake) {
+          throw new Error(`${call.tag} of ${call.key} through ${from} outlives its deadline`)
+        }
+        watch(isAwake)
+      })
+    }
+    watch(false)
     this.#cluster
       .peer(from)
       .agent(tally, call.key)

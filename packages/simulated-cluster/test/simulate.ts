@@ -1,5 +1,8 @@
 import type { Mutant, Workload } from '@murmuration/testkit'
 import { runAllLayers } from './all-layers.ts'
+import { runClaims } from './claims.ts'
+import type { ClaimsMutants } from './claims.ts'
+import { runMoves } from './moves.ts'
 
 export const workloads: readonly Workload[] = [
   {
@@ -8,11 +11,33 @@ export const workloads: readonly Workload[] = [
     run: async (simulation) => {
       await runAllLayers(simulation)
     }
-  }
+  },
+  {
+    name: 'simulated-cluster/claims',
+    share: 1,
+    run: async (simulation) => {
+      await runClaims(simulation)
+    }
+  },
+  { name: 'simulated-cluster/moves', share: 1, run: runMoves }
 ]
 
-/** Rules of the layers are broken where they are made; this one is a mistake of a user. */
 export const mutants: readonly Mutant[] = [
+  owner(
+    'no-lease-wait',
+    'a new owner waits for the lease of the former one',
+    {
+      noLeaseWait: true
+    },
+    2
+  ),
+  owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
+  owner(
+    'fold-without-lease',
+    'an owner that may have been replaced raises no floor',
+    { foldWithoutLease: true },
+    17
+  ),
   {
     name: 'simulated-cluster/repeats-without-key',
     rule: 'a call of unknown outcome is repeated with its key',
@@ -23,3 +48,16 @@ export const mutants: readonly Mutant[] = [
     }
   }
 ]
+
+/** A rule of ownership is broken in the layer of state. */
+function owner(name: string, rule: string, broken: ClaimsMutants, killingSeed = 1): Mutant {
+  return {
+    name: `simulated-cluster/owner-${name}`,
+    rule,
+    killingSeed,
+    budget: 100,
+    run: async (simulation) => {
+      await runClaims(simulation, broken)
+    }
+  }
+}

@@ -53,6 +53,53 @@ test('any peer may lose its disk, and no acknowledged update is lost', async () 
   expect(value.total).toBe(3)
 })
 
+test('an agent whose replicas are mostly lost goes on from the last one, once somebody gives them up', async () => {
+  const simulation = createSimulation({ seed: 6 })
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  const cluster = await createSimulatedCluster({ simulation, peers: names, agents: [tally] })
+  const count = await simulation.wait(cluster.peer('a').agent(tally, 'x').call('add', 'one'))
+  expect(count).toBe(1)
+  await simulation.run(2000)
+  const { replicas } = await simulation.wait(cluster.peer('a').agent(tally, 'x').state())
+  const lost = replicas.slice(0, 2)
+  const lives = lost.map((name) => {
+    const { peer, incarnation } = cluster.peer(name).membership.self
+    return { peer, incarnation }
+  })
+  for (const name of lost) {
+    cluster.crash(name, { wiped: true })
+  }
+  const left = cluster.running
+  const any = cluster.peer(left[0] ?? '')
+  const isOut = (): boolean => any.membership.view?.members.length === left.length
+  expect(await simulation.until(isOut, 10_000)).toBe(true)
+  const early = any.agent(tally, 'x').call('add', 'two', { timeoutMs: 5000 })
+  await expect(simulation.wait(early)).rejects.toThrow()
+  expect(any.membership.settled).toBeLessThan(any.membership.view?.number ?? 0)
+  const forced: number[] = []
+  any.membership.addEventListener('forced', ({ detail }) => forced.push(detail.mark.abandoned ?? 0))
+  const abandon = { lives, reason: 'both disks burnt' }
+  const view = await simulation.wait(any.membership.propose({ abandon }))
+  expect(view.abandoned).toEqual(lives)
+  expect(view.unsafe).toMatchObject([{ reason: 'both disks burnt', by: left[0], abandoned: 2 }])
+  expect(forced).toEqual([2])
+  await cluster.ready(left)
+  await simulation.wait(any.agent(tally, 'x').call('add', 'three'))
+  const { value } = await simulation.wait(any.agent(tally, 'x').state())
+  expect(value.tags).toContain('one')
+  expect(value.tags).toContain('three')
+  const safe = await simulation.wait(any.membership.propose({ acknowledgeForced: view.number }))
+  expect([safe.unsafe, safe.abandoned]).toEqual([[], lives])
+  await expect(
+    any.membership.propose({
+      abandon: {
+        lives: [{ peer: left[0] ?? '', incarnation: any.membership.self.incarnation }],
+        reason: 'no'
+      }
+    })
+  ).rejects.toMatchObject({ name: 'InvalidParametersError' })
+})
+
 test('signals of one peer reach subscribers on the others', async () => {
   const cluster = await form(4)
   const { simulation } = cluster
@@ -86,4 +133,9 @@ test('the same seed gives the same run of all layers, with faults', async () => 
     return simulation.trace
   }
   expect(await run()).toEqual(await run())
+})
+
+test('a call that outlives its deadline is found', async () => {
+  const run = runAllLayers(createSimulation({ seed: 11 }), { missesAnswer: true })
+  await expect(run).rejects.toThrow(/t0 of . through p\d outlives its deadline/)
 })

@@ -1,5 +1,5 @@
 import type { RpcContext, View } from '@murmuration/interface'
-import { jittered } from './context.ts'
+import { isSamePlace, jittered, placeIn } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import { combine, digestText, digestToText, emptyDigest } from './core/digest.ts'
 import type { Digest } from './core/digest.ts'
@@ -136,7 +136,7 @@ export class AntiEntropy {
 
   async #compare(view: View, owner: string, documents: readonly HeldDocument[]): Promise<void> {
     const buckets = bucketsOf(documents).map((digest) => digestToText(digest))
-    const request = compareRequest.encode({ view: view.number, buckets })
+    const request = compareRequest.encode({ ...placeIn(view), buckets })
     const reply = compareReply.decode(await this.#call(owner, 'state.compare', request))
     if (reply.busy || reply.differing.length === 0) {
       return
@@ -197,7 +197,7 @@ export class AntiEntropy {
     what: { readonly buckets: readonly number[]; readonly documents: readonly HeldDocument[] }
   ): Promise<ListReply> {
     const request: ListRequest = {
-      view: view.number,
+      ...placeIn(view),
       buckets: what.buckets,
       documents: what.documents.map((held) => ({
         id: held.id,
@@ -216,7 +216,7 @@ export class AntiEntropy {
       const { batch, large, states } = takeBatch(left)
       left = left.slice(batch.length)
       const request = putRequest.encode({
-        view: view.number,
+        ...placeIn(view),
         incarnation: membership.self.incarnation,
         boot: membership.self.boot,
         from: 'holder',
@@ -259,8 +259,9 @@ export class AntiEntropy {
   }
 
   #onCompare(bytes: Uint8Array, call: RpcContext): Uint8Array {
-    const { view, buckets } = compareRequest.decode(bytes)
-    if (view !== this.#context.membership.view?.number) {
+    const request = compareRequest.decode(bytes)
+    const { buckets } = request
+    if (!isSamePlace(this.#context, request)) {
       return compareReply.encode({ busy: true, differing: [] })
     }
     const own = bucketsOf(this.#servedFor(call.peer)).map((digest) => digestToText(digest))
@@ -270,7 +271,7 @@ export class AntiEntropy {
 
   #onList(bytes: Uint8Array, call: RpcContext): Uint8Array {
     const request = listRequest.decode(bytes)
-    if (request.view !== this.#context.membership.view?.number) {
+    if (!isSamePlace(this.#context, request)) {
       return listReply.encode({ busy: true, want: [], have: [] })
     }
     const want: string[] = []

@@ -1,9 +1,12 @@
 import type { Logger } from '@libp2p/interface'
-import type { Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
+import type { AgentRecord, Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
+import type { OwnerLeases } from './contract.ts'
 import type { ClockOffsets } from './core/clock-offsets.ts'
 import type { Coverage } from './core/coverage.ts'
 import type { Mutants } from './core/mutants.ts'
+import type { Sender } from './core/messages.ts'
+import type { Predecessors } from './core/predecessors.ts'
 import type { Disk } from './disk.ts'
 import type { Held } from './held.ts'
 import type { Counters } from './metrics.ts'
@@ -25,8 +28,12 @@ export interface Context {
   readonly table: Table
   readonly disk: Disk
   readonly coverage: Coverage
+  readonly leases: OwnerLeases | undefined
+  readonly predecessors: Predecessors
   readonly offsets: ClockOffsets
   readonly transfer: Transfer
+  /** Whether a document goes on with the replicas that are there, and not only with enough of them. */
+  readonly goesOn: (record: AgentRecord) => boolean
   /** Fires when the service stops. */
   readonly signal: AbortSignal
   /** A writer name that this process never used before. */
@@ -53,6 +60,30 @@ export function currentView(context: Context): View {
     throw new NotStartedError('the state service is not started, or no view was adopted yet')
   }
   return view
+}
+
+/** The view that was agreed last: what is agreed has no branches. */
+export function agreedOf(view: View): View {
+  return view.branch?.agreed ?? view
+}
+
+/** What this peer says of itself to others: the view or branch in which it acts. */
+export function placeOf(context: Context): Sender {
+  const { self, view } = context.membership
+  const { incarnation, boot } = self
+  return { ...placeIn(view), incarnation, boot }
+}
+
+/** How a view is named in messages. */
+export function placeIn(view: View | undefined): Pick<Sender, 'view' | 'branch'> {
+  const branch = view?.branch?.id
+  return { view: view?.number ?? 0, ...(branch === undefined ? {} : { branch }) }
+}
+
+/** Whether a request is about the very view, or branch, of this peer. */
+export function isSamePlace(context: Context, asked: Pick<Sender, 'view' | 'branch'>): boolean {
+  const { view } = context.membership
+  return asked.view === view?.number && asked.branch === view.branch?.id
 }
 
 /** Half fixed, half random, so that peers do not stay in step. */

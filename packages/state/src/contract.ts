@@ -6,8 +6,10 @@ import type {
   Clock,
   Epoch,
   IdempotencyKey,
+  Leases,
   Membership,
   Operation,
+  PeerLease,
   Random,
   Registers,
   Rpc,
@@ -16,6 +18,15 @@ import type {
   VersionVector
 } from '@murmuration/interface'
 import type { Placement } from '@murmuration/placement'
+
+/**
+ * Keeps two owners from acting at once (rule 8): an owner acknowledges while it holds its lease, and
+ * the next one begins when that of the former one has ended.
+ */
+export interface OwnerLeases extends Pick<Leases, 'mayReplace' | 'whenReplaceable'> {
+  /** What the owner of this document must hold before it acknowledges. */
+  of(id: string): PeerLease
+}
 
 /** What {@link createState} needs from the node. */
 export interface StateComponents {
@@ -27,6 +38,13 @@ export interface StateComponents {
   readonly random: Random
   /** For strong state; without them there is none. Their `replicas` must include 3. */
   readonly registers?: Registers | undefined
+  /** Without them nobody waits for anybody: right where there is only this peer. @default none */
+  readonly leases?: OwnerLeases | undefined
+  /**
+   * Documents that are served without copies that nobody in the view has, as the side that decides
+   * needs it where it goes on in a split. Their epochs say `partial` then. @default none
+   */
+  readonly goesOn?: ((record: AgentRecord) => boolean) | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }
@@ -65,6 +83,16 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /** This peer ceased to serve a document that it changed for its side of a split by itself. */
+  branched: CustomEvent<BranchedDocument>
+}
+
+/** What a side of a split made of a document, by itself. */
+export interface BranchedDocument {
+  readonly record: AgentRecord
+  readonly branch: string
+  readonly updates: number
+  readonly version: VersionVector
 }
 
 /** How an update was acknowledged. */
@@ -109,11 +137,14 @@ export interface OwnedDocument {
   readonly document: Document
   lookup(key: IdempotencyKey): Lookup
   /**
-   * Applies operations, at once, and resolves when they are on enough replicas.
+   * Applies operations, at once where the lease of this peer is held and else as soon as it is, and
+   * resolves when they are on enough replicas and the lease is held.
    *
-   * Errors: `NotOwnerError` (the tenure has ended), `OverloadedError`, `KeyExpiredError`,
-   * `InvalidParametersError`, `MessageTooLargeError`, `ClockSkewError`: nothing was changed. `OutcomeUnknownError`,
-   * `AbortedError`: applied here, and replication goes on.
+   * Errors: `FencedError` (the tenure has ended), `UnavailableError` (the lease was not held in time),
+   * `OverloadedError`, `KeyExpiredError`, `InvalidParametersError`, `MessageTooLargeError`,
+   * `ClockSkewError`, `StorageError` (its disk takes no writes): nothing was changed.
+   * `OutcomeUnknownError`, `AbortedError`, and `FencedError` with `outcomeUnknown`: applied here, and
+   * replication goes on.
    */
   commit(operations: readonly Operation[], options?: CommitOptions): Promise<Commit>
 }
@@ -146,6 +177,11 @@ export interface StrongOptions extends AbortOptions {
   readonly timeoutMs?: number
 }
 
+export interface StrongReadOptions extends StrongOptions {
+  /** Where its update was applied before, that is told instead of the state. */
+  readonly key?: IdempotencyKey
+}
+
 /** The strong state of an agent, at some moment between the question and its answer. */
 export interface StrongReading {
   /** Undefined before the first update. */
@@ -155,6 +191,8 @@ export interface StrongReading {
   readonly epoch: Epoch
   /** PeerIds of the replicas of its register. */
   readonly replicas: string[]
+  /** The update of the key that was asked for, if it was applied: its version and what it left. */
+  readonly applied?: { readonly version: number; readonly result: Uint8Array }
 }
 
 /** An update of strong state: what it becomes, computed from version `expected`. */
@@ -163,6 +201,8 @@ export interface StrongChange {
   readonly expected: number
   /** What JSON has, bytes and big integers; at most 256 KiB encoded. */
   readonly value: unknown
+  /** Kept under the key, and told to whoever repeats it. 64 KiB for all of an agent. @default empty */
+  readonly result?: Uint8Array
 }
 
 export type StrongResult =
@@ -174,6 +214,8 @@ export type StrongResult =
       readonly copies: number
       /** It had been applied before, under the same key. */
       readonly duplicate: boolean
+      /** What was kept when it was applied. */
+      readonly result: Uint8Array
     }
   /** It was not applied, and never will be: the state is this one now. */
   | { readonly status: 'changed'; readonly version: number; readonly value: unknown }
@@ -188,7 +230,7 @@ export type StrongResult =
  * any more. `ConsistencyUnavailableError`: the owner was made without registers.
  */
 export interface StrongState {
-  read(record: AgentRecord, options?: StrongOptions): Promise<StrongReading>
+  read(record: AgentRecord, options?: StrongReadOptions): Promise<StrongReading>
   update(record: AgentRecord, change: StrongChange, options?: StrongOptions): Promise<StrongResult>
 }
 
@@ -218,6 +260,21 @@ export interface State extends TypedEventTarget<StateEvents>, Service {
   own(record: AgentRecord, options?: AbortOptions): Promise<OwnedDocument>
   /** Reads from any peer. Errors: `UnavailableError`, and what a remote call may throw. */
   read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
+  /**
+   * Has a peer fetch copies of documents from their owner, so that a view that moves them there makes
+   * calls wait only for what has changed since. Rejects where one of the two does not answer.
+   */
+  prepare(
+    peer: string,
+    owner: string,
+    ids: readonly string[],
+    options?: AbortOptions
+  ): Promise<void>
+  /**
+   * Who owned a document in the view before, while this peer has got it by the present one, holds a
+   * copy, and does not serve it yet.
+   */
+  movingFrom(record: AgentRecord): string | undefined
   /** The strong part of agents. */
   readonly strong: StrongState
   /** Documents held here. */

@@ -26,6 +26,12 @@ export const clockSkewMs = 500
 /** How long the transfer of one large document may take. Unit: ms. */
 export const transferTimeoutMs = 30_000
 
+/** Documents that are copied ahead of a move by one request. Unit: documents. */
+export const preparedMax = 1024
+
+/** How long one such request may take. Unit: ms. A peer that is silent for so long gets no agents. */
+export const prepareTimeoutMs = 10_000
+
 /**
  * Entries of one message to a replica. Unit: bytes. Larger batches raise throughput and the time
  * that others wait behind them.

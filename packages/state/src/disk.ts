@@ -43,9 +43,15 @@ export class Disk {
   #sync = false
   #next: Batch | undefined
   #writing = false
+  #failure: unknown
 
   constructor(init: DiskInit) {
     this.#init = init
+  }
+
+  /** Why the last write failed; undefined where it did not. Failed ones are tried again. */
+  get failure(): unknown {
+    return this.#failure
   }
 
   /** Reads everything. What cannot be read is put aside and its document marked, never left out. */
@@ -137,8 +143,10 @@ export class Disk {
           // oxlint-disable-next-line no-await-in-loop -- one write at a time keeps their order.
           await this.#init.store.write(operations, { sync })
         }
+        this.#failure = undefined
         batch.resolve()
       } catch (error) {
+        this.#failure = error
         this.#extra.unshift(...extra)
         taken.forEach(([held, changes]) => held.copy.markUnsaved(changes))
         // In front: a document that was dropped must not be deleted after its successor is written.

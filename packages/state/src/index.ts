@@ -7,11 +7,13 @@ import type { State, StateComponents, StateInit } from './contract.ts'
 import { StateService } from './state.ts'
 
 export type {
+  BranchedDocument,
   Commit,
   CommitOptions,
   DocumentReading,
   Lookup,
   OwnedDocument,
+  OwnerLeases,
   ReadOptions,
   State,
   StateComponents,
@@ -20,6 +22,7 @@ export type {
   StateStats,
   StrongChange,
   StrongOptions,
+  StrongReadOptions,
   StrongReading,
   StrongResult,
   StrongState

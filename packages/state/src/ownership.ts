@@ -6,10 +6,10 @@ import {
   NotStartedError,
   UnavailableError
 } from '@murmuration/interface'
-import type { AgentRecord, View } from '@murmuration/interface'
+import type { AgentRecord, Epoch, View } from '@murmuration/interface'
 import { withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { memberKey } from './core/homes.ts'
+import { collectNeeded, memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { homesOf, placementOf } from './placements.ts'
 import type { Senders } from './senders.ts'
@@ -33,6 +33,7 @@ export class Ownership {
   readonly #self: MemberKey
   readonly #followers: () => Followers
   readonly #waiting = new Set<() => void>()
+  #cancel: (() => void) | undefined
 
   constructor(context: Context, init: { self: MemberKey; followers: () => Followers }) {
     this.#context = context
@@ -65,7 +66,9 @@ export class Ownership {
     if (options.signal?.aborted === true) {
       throw new AbortedError(`the caller stopped waiting for ${record.id}`)
     }
-    const missing = context.coverage.missing(record)
+    const missing = this.#isAnotherActing(record)
+      ? 'the lease of its former owner has not ended'
+      : context.coverage.missing(record)
     throw new UnavailableError(`${record.id} cannot be served now: ${missing}`)
   }
 
@@ -77,7 +80,9 @@ export class Ownership {
       return
     }
     const { senders, settling, collect, compareSoon } = this.#followers()
+    const former = coverage.view
     coverage.adopt(view, membership.unsettledViews())
+    this.#awaitFormer(former, view)
     senders.adopt(new Set(view.members.map((member) => memberKey(member))))
     this.#context.offsets.keep(new Set(view.members.map(({ peer }) => peer)))
     for (const held of table.values()) {
@@ -87,6 +92,12 @@ export class Ownership {
     collect()
     compareSoon()
     this.wake()
+  }
+
+  /** Enough was merged; or all that can be, of a document that goes on without the rest. */
+  #mayServe(record: AgentRecord): boolean {
+    const { coverage, goesOn } = this.#context
+    return coverage.covers(record) || (goesOn(record) && coverage.coversPartly(record))
   }
 
   /** Begins a tenure of the document if this peer owns it and has merged enough copies. */
@@ -108,13 +119,18 @@ export class Ownership {
       return
     }
     this.#followers().settling.add(held)
-    if (!coverage.covers(held.copy.record)) {
+    if (!this.#mayServe(held.copy.record) || this.#isAnotherActing(held.copy.record)) {
       return
     }
     if (held.damaged) {
       held.copy.markAllUnsaved()
     }
-    const tenure = new Tenure(context, { held, self: this.#self, view: view.number })
+    const tenure = new Tenure(context, {
+      held,
+      self: this.#self,
+      view: view.number,
+      branch: { ...branchOf(view), ...this.#partialOf(view, held.copy.record) }
+    })
     held.tenure = tenure
     tenure.rebase(view.number, home)
     context.counters.takeOvers?.increment()
@@ -129,6 +145,11 @@ export class Ownership {
     this.wake()
   }
 
+  stop(): void {
+    this.#cancel?.()
+    this.wake()
+  }
+
   /** Whoever waits to own a document looks again. */
   wake(): void {
     for (const done of this.#waiting) {
@@ -136,9 +157,65 @@ export class Ownership {
     }
   }
 
+  /** On a side that goes on by itself, owners of other sides may act as they like. */
+  #isAnotherActing(record: AgentRecord): boolean {
+    const { clock, coverage, predecessors } = this.#context
+    return coverage.view?.branch === undefined && predecessors.mayAct(record, clock.monotonic())
+  }
+
+  /** Looks again when the leases of former owners have ended. */
+  #awaitFormer(former: View | undefined, view: View): void {
+    const { clock, leases, membership, predecessors, signal } = this.#context
+    predecessors.adopt(view, membership.unsettledViews(), clock.monotonic())
+    if (leases === undefined) {
+      return
+    }
+    this.#arm()
+    if (view.branch !== undefined) {
+      return
+    }
+    const members = new Set(view.members.map((member) => memberKey(member)))
+    const removed = former?.members.filter((member) => !members.has(memberKey(member))) ?? []
+    for (const { peer, incarnation } of removed) {
+      // What fails because this peer stops need not be looked at again.
+      leases.whenReplaceable({ peer, incarnation }, { signal }).then(
+        () => this.progress(),
+        () => {}
+      )
+    }
+  }
+
+  #arm(): void {
+    const { clock, predecessors } = this.#context
+    this.#cancel?.()
+    const now = clock.monotonic()
+    const at = predecessors.nextAt(now)
+    if (at !== undefined) {
+      this.#cancel = clock.schedule(at - now, () => {
+        this.progress()
+        this.#arm()
+      })
+    }
+  }
+
+  /** Whether fewer replicas were merged than may be needed to have all that was acknowledged. */
+  #partialOf({ branch, members }: View, record: AgentRecord): Pick<Epoch, 'partial'> {
+    if (branch === undefined) {
+      return this.#context.coverage.covers(record) ? {} : { partial: true }
+    }
+    const here = new Set(members.map((member) => memberKey(member)))
+    const home = homesOf(branch.agreed).homeOf(record)
+    const held = home.filter((member) => here.has(memberKey(member))).length
+    return held < collectNeeded(home.length) ? { partial: true } : {}
+  }
+
   #isAdopted(view: View): boolean {
     const adopted = this.#context.coverage.view
-    return adopted?.number === view.number && adopted.cluster === view.cluster
+    return (
+      adopted?.number === view.number &&
+      adopted.cluster === view.cluster &&
+      adopted.branch?.id === view.branch?.id
+    )
   }
 
   /** A tenure goes on where the document has had no other owner in between. */
@@ -152,12 +229,12 @@ export class Ownership {
       tenure.rebase(view.number, home)
     } else {
       held.tenure = undefined
-      tenure.end()
+      tenure.end('view')
     }
   }
 
   #find(record: AgentRecord): Tenure | undefined {
-    const { coverage, membership, signal, table } = this.#context
+    const { membership, signal, table } = this.#context
     if (signal.aborted) {
       throw new NotStartedError('the state service was stopped')
     }
@@ -175,7 +252,7 @@ export class Ownership {
     if (held !== undefined && !sameRecord(held.copy.record, record)) {
       throw new InvalidParametersError(`${record.id} is held with other placement parameters`)
     }
-    if (held === undefined && !coverage.covers(record)) {
+    if (held === undefined && !this.#mayServe(record)) {
       return undefined
     }
     const obtained = held ?? table.obtain(record)
@@ -197,4 +274,8 @@ export class Ownership {
       }
     })
   }
+}
+
+function branchOf({ branch }: View): Pick<Epoch, 'branch'> {
+  return branch === undefined ? {} : { branch: branch.id }
 }

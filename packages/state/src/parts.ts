@@ -9,10 +9,12 @@ import { Coverage } from './core/coverage.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import type { Mutants } from './core/mutants.ts'
+import { Predecessors } from './core/predecessors.ts'
 import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
 import { Ownership } from './ownership.ts'
 import { homesOf } from './placements.ts'
+import { Preparing } from './preparing.ts'
 import { Reader } from './reader.ts'
 import { Replica } from './replica.ts'
 import { Senders } from './senders.ts'
@@ -41,6 +43,7 @@ export class Parts {
   readonly settling: Settling
   readonly antiEntropy: AntiEntropy
   readonly senders: Senders
+  readonly preparing: Preparing
   readonly #controller = new AbortController()
   readonly #transfer: Transfer
   readonly #replica: Replica
@@ -73,11 +76,14 @@ export class Parts {
       }),
       offsets: new ClockOffsets(),
       coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
+      leases: components.leases,
+      predecessors: predecessorsOf(components, mutants),
       get transfer() {
         return transfer()
       },
       signal: this.#controller.signal,
       nextWriter: writers(self, components.membership.self.boot, mutants),
+      goesOn: components.goesOn ?? (() => false),
       crowded: () => this.settling.crowded,
       changed: (held) => {
         this.settling.touched(held)
@@ -111,6 +117,7 @@ export class Parts {
     const replica = this.#replica
     const own = (record: AgentRecord, signal: AbortSignal): Promise<OwnedDocument> =>
       this.ownership.own(record, { signal })
+    this.preparing = new Preparing(context)
     this.#reader = new Reader(context, { replica, own })
     this.#strong = new Strong(context, { replica, own, registers: components.registers })
   }
@@ -136,6 +143,7 @@ export class Parts {
     this.#replica.register()
     this.#takeOver.register()
     this.#reader.register()
+    this.preparing.register()
     this.#strong.register()
     this.antiEntropy.start()
     this.settling.start()
@@ -147,15 +155,16 @@ export class Parts {
     this.#replica.unregister()
     this.#takeOver.unregister()
     this.#reader.unregister()
+    this.preparing.unregister()
     this.#strong.unregister()
     this.antiEntropy.stop()
     this.settling.stop()
     for (const held of table.values()) {
-      held.tenure?.end()
+      held.tenure?.end('stop')
     }
     this.#controller.abort()
     this.senders.stop()
-    this.ownership.wake()
+    this.ownership.stop()
     await disk.flush()
   }
 
@@ -166,6 +175,7 @@ export class Parts {
     if (round === undefined) {
       return
     }
+    this.context.predecessors.settled(membership.settled)
     this.settling.refold()
     if (!coverage.complete(round)) {
       // Replies that were asked for under the older settled view must not count for fewer sets.
@@ -188,6 +198,19 @@ export class Parts {
       })
     }
   }
+}
+
+/** Where there are no leases, and in mutants, nobody is waited for. */
+function predecessorsOf(
+  { leases, membership }: StateComponents,
+  { noLeaseWait }: Mutants
+): Predecessors {
+  const hasNone = leases === undefined || noLeaseWait === true
+  return new Predecessors({
+    self: memberKey(membership.self),
+    homes: homesOf,
+    mayReplace: (owner) => hasNone || leases.mayReplace(owner)
+  })
 }
 
 /** Names for dots: one life of a disk, one process start, and a number within it. */

@@ -222,8 +222,16 @@ export class Reader {
     if (bytes === undefined) {
       throw new UnavailableError(`${peer} has no answer for ${record.id}`)
     }
-    const { view, boot } = reply
-    const epoch = view === undefined || boot === undefined ? undefined : { view, boot }
+    const { view, boot, branch, partial } = reply
+    const epoch =
+      view === undefined || boot === undefined
+        ? undefined
+        : {
+            view,
+            boot,
+            ...(branch === undefined ? {} : { branch }),
+            ...(partial === undefined ? {} : { partial })
+          }
     return { document: decodeDocument(bytes), epoch }
   }
 

@@ -1,5 +1,5 @@
 import type { RpcContext, View } from '@murmuration/interface'
-import { currentView, withDeadline } from './context.ts'
+import { currentView, isSamePlace, withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import { equalDigests } from './core/digest.ts'
 import { decodeEntry } from './core/entry.ts'
@@ -56,12 +56,12 @@ export class Replica {
 
   /** Whether the sender acts in the view of this peer, with its newest boot. */
   fenced(request: Sender, peer: string): boolean {
-    const { membership, mutants, table } = this.#context
+    const { mutants, table } = this.#context
     if (mutants.acknowledgeAnyView === true) {
       return false
     }
     return (
-      request.view !== membership.view?.number ||
+      !isSamePlace(this.#context, request) ||
       request.boot < (table.boots.get(memberKey({ peer, ...request })) ?? 0)
     )
   }

@@ -1,5 +1,5 @@
 import type { AgentRecord } from '@murmuration/interface'
-import { jittered, withDeadline } from './context.ts'
+import { jittered, placeOf, withDeadline } from './context.ts'
 import type { Context } from './context.ts'
 import type { FoldStep } from './core/copy-state.ts'
 import type { Entry } from './core/entry.ts'
@@ -234,7 +234,7 @@ export class Sender {
         }
         return { record: tenure.record, entries, folds: folds.map((step) => stepToWire(step)) }
       })
-      const request = appendRequest.encode({ ...this.#place(), documents })
+      const request = appendRequest.encode({ ...placeOf(this.#context), documents })
       return await this.#ask('state.append', request, this.#context.settings.requestTimeoutMs)
     } catch (error) {
       this.#report('append', error)
@@ -251,7 +251,12 @@ export class Sender {
         results = batch.parts.map(() => 'ok')
       } else {
         const { states, large } = batch
-        const request = putRequest.encode({ ...this.#place(), from: 'owner', states, large })
+        const request = putRequest.encode({
+          ...placeOf(this.#context),
+          from: 'owner',
+          states,
+          large
+        })
         const limit = large.length > 0 ? transferTimeoutMs : this.#context.settings.requestTimeoutMs
         results = await this.#ask('state.put', request, limit)
       }
@@ -307,11 +312,6 @@ export class Sender {
       this.#report('fetch', error)
       return 'failed'
     }
-  }
-
-  #place(): { view: number; incarnation: string; boot: number } {
-    const { self, view } = this.#context.membership
-    return { view: view?.number ?? 0, incarnation: self.incarnation, boot: self.boot }
   }
 
   /** The verdicts, or none where they do not count. */

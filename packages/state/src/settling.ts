@@ -108,7 +108,7 @@ export class Settling {
   }
 
   #settle(): void {
-    const { clock, coverage, membership } = this.#context
+    const { clock, coverage, membership, predecessors } = this.#context
     const { view } = membership
     const { round } = coverage
     if (
@@ -127,6 +127,10 @@ export class Settling {
       this.#unsafe.delete(held)
     }
     const now = clock.monotonic()
+    if (predecessors.anyRemoved(view, now)) {
+      // Whoever takes over later looks no further back than to the settled view.
+      return
+    }
     if (this.#reportedAt === undefined || now - this.#reportedAt >= settleGraceMs) {
       this.#reportedAt = now
       membership.reportSettled(view.number)

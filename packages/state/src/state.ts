@@ -68,9 +68,31 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
     return this.#started().reader.read(record, options)
   }
 
+  async prepare(
+    peer: string,
+    owner: string,
+    ids: readonly string[],
+    options: AbortOptions = {}
+  ): Promise<void> {
+    await this.#started().preparing.prepare(peer, owner, ids, options)
+  }
+
+  movingFrom(record: AgentRecord): string | undefined {
+    const { membership } = this.#components
+    const { view, self } = membership
+    const before = membership.unsettledViews().at(-2)
+    const held = this.held(record.id)
+    if (view === undefined || before === undefined || held === undefined) return undefined
+    const to = placementOf(view).ownerOf(record)?.peer
+    const from = placementOf(before).ownerOf(record)?.peer
+    const isWaiting = held.tenure === undefined && to === self.peer && from !== self.peer
+    return isWaiting && view.members.some(({ peer }) => peer === from) ? from : undefined
+  }
+
   readonly strong: StrongState = {
     read: async (record, options = {}) => {
       checkRecord(record)
+      if (options.key !== undefined) checkKey(options.key)
       return this.#started().strong.read(record, options)
     },
     update: async (record, change, options = {}) => {
@@ -162,6 +184,10 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
 
   #tenureChanged(tenure: Tenure, status: 'begun' | 'ended'): void {
     this.safeDispatchEvent('tenure', { detail: { id: tenure.record.id, status } })
+    const { branched } = tenure
+    if (status === 'ended' && branched !== undefined) {
+      this.safeDispatchEvent('branched', { detail: branched })
+    }
     this.#parts?.ownership.wake()
   }
 

@@ -1,5 +1,6 @@
 import {
   AgentRegister,
+  appliedUpdate,
   decodeStrong,
   encodeStrong,
   registerKeyOf,
@@ -8,6 +9,7 @@ import {
 import type { Claimant, StrongOutcome, StrongUpdate } from '@murmuration/agent-register'
 import {
   ConsistencyUnavailableError,
+  FencedError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
@@ -18,16 +20,18 @@ import {
 import type {
   AgentRecord,
   Epoch,
+  IdempotencyKey,
   RegisterOutcome,
   Registers,
   RpcContext
 } from '@murmuration/interface'
-import { currentView, withDeadline } from './context.ts'
+import { agreedOf, currentView, withDeadline } from './context.ts'
 import type { Context } from './context.ts'
 import type {
   OwnedDocument,
   StrongChange,
   StrongOptions,
+  StrongReadOptions,
   StrongReading,
   StrongResult
 } from './contract.ts'
@@ -41,6 +45,14 @@ export interface StrongInit {
   readonly replica: Replica
   readonly own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
 }
+
+/** A read, of a key too, or an update. */
+interface Question {
+  readonly key?: IdempotencyKey
+  readonly update?: StrongUpdate
+}
+
+const nothing = new Uint8Array(0)
 
 /**
  * Strong state of agents. From any peer a request goes to the owner, which changes the agent's one
@@ -63,23 +75,25 @@ export class Strong {
     this.#context.rpc.unhandle('state.strong')
   }
 
-  async read(record: AgentRecord, options: StrongOptions): Promise<StrongReading> {
-    const { epoch, version = 0, value } = await this.#ask(record, undefined, options)
-    return {
-      value: value === undefined ? undefined : decodeStrong(value),
-      version,
-      epoch,
-      replicas: this.#replicas(record)
+  async read(record: AgentRecord, options: StrongReadOptions): Promise<StrongReading> {
+    const { key } = options
+    const reply = await this.#ask(record, key === undefined ? {} : { key }, options)
+    const { epoch, version = 0, value } = reply
+    const reading = { epoch, version, replicas: this.#replicas(record) }
+    if (reply.status === 'known') {
+      return { ...reading, value: undefined, applied: { version, result: reply.result ?? nothing } }
     }
+    return { ...reading, value: value === undefined ? undefined : decodeStrong(value) }
   }
 
   async update(
     record: AgentRecord,
-    { key, expected, value }: StrongChange,
+    { key, expected, value, result }: StrongChange,
     options: StrongOptions
   ): Promise<StrongResult> {
-    const update = { key, expected, value: encodeStrong(value) }
-    const reply = await this.#ask(record, update, options)
+    const kept = result === undefined ? {} : { result }
+    const update = { key, expected, value: encodeStrong(value), ...kept }
+    const reply = await this.#ask(record, { update }, options)
     const { epoch, version = 0 } = reply
     if (reply.status === 'changed') {
       const { value: now } = reply
@@ -87,12 +101,13 @@ export class Strong {
       return { status: 'changed', version, value: present }
     }
     const copies = Math.floor(this.#replicas(record).length / 2) + 1
-    return { status: 'applied', version, epoch, copies, duplicate: reply.status === 'known' }
+    const duplicate = reply.status === 'known'
+    return { status: 'applied', version, epoch, copies, duplicate, result: reply.result ?? nothing }
   }
 
   /** The replicas of the register. */
   #replicas(record: AgentRecord): string[] {
-    return placementOf(currentView(this.#context))
+    return placementOf(agreedOf(currentView(this.#context)))
       .homeOf({ ...record, ...registerKeyOf(record) })
       .map(({ peer }) => peer)
   }
@@ -100,38 +115,34 @@ export class Strong {
   /** Goes to the owner; whoever is behind, this peer or that one, takes up the newer view first. */
   async #ask(
     record: AgentRecord,
-    update: StrongUpdate | undefined,
+    question: Question,
     options: StrongOptions
   ): Promise<StrongReply & { readonly epoch: Epoch }> {
     const { settings } = this.#context
     const timeoutMs = options.timeoutMs ?? settings.ownTimeoutMs
-    const ask = (signal: AbortSignal) => this.#askOwner(record, update, timeoutMs, signal)
+    const ask = (signal: AbortSignal) => this.#askOwner(record, question, timeoutMs, signal)
     const reply = await withDeadline(this.#context, timeoutMs, ask, options.signal)
     return { ...reply, epoch: { view: reply.view ?? 0, boot: reply.boot ?? 0 } }
   }
 
   async #askOwner(
     record: AgentRecord,
-    update: StrongUpdate | undefined,
+    question: Question,
     timeoutMs: number,
     signal: AbortSignal
   ): Promise<StrongReply> {
     const { membership, rpc } = this.#context
     for (;;) {
-      const view = currentView(this.#context)
+      const view = agreedOf(currentView(this.#context))
       const owner = placementOf(view).ownerOf(record)?.peer
       if (owner === undefined) {
         throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
       }
       if (owner === membership.self.peer) {
         // oxlint-disable-next-line no-await-in-loop -- the last thing that this loop does.
-        return await this.#perform(record, update, timeoutMs, signal)
+        return await this.#perform(record, question, timeoutMs, signal)
       }
-      const request = StrongRequest.encode({
-        asked: view.number,
-        record,
-        ...(update === undefined ? {} : { update })
-      })
+      const request = StrongRequest.encode({ asked: view.number, record, ...question })
       // oxlint-disable-next-line no-await-in-loop -- asks again only in a newer view.
       const bytes = await rpc.call(owner, 'state.strong', request, { timeoutMs, signal })
       const reply = StrongReply.decode(bytes)
@@ -144,19 +155,24 @@ export class Strong {
   }
 
   async #onRequest(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
-    const { asked, record, update } = StrongRequest.decode(bytes)
-    const view = await this.#init.replica.follow(asked, call)
+    const { asked, record, key, update } = StrongRequest.decode(bytes)
+    const view = agreedOf(await this.#init.replica.follow(asked, call))
     checkRecord(record)
     if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
       return StrongReply.encode({ status: 'elsewhere', view: view.number })
     }
-    return StrongReply.encode(await this.#perform(record, update, call.remainingMs, call.signal))
+    const question = {
+      ...(key === undefined ? {} : { key }),
+      ...(update === undefined ? {} : { update })
+    }
+    const reply = await this.#perform(record, question, call.remainingMs, call.signal)
+    return StrongReply.encode(reply)
   }
 
   /** As the owner: one ballot on the register. */
   async #perform(
     record: AgentRecord,
-    update: StrongUpdate | undefined,
+    { key: asked, update }: Question,
     timeoutMs: number,
     signal: AbortSignal
   ): Promise<StrongReply> {
@@ -165,10 +181,17 @@ export class Strong {
       throw new ConsistencyUnavailableError('this peer was made without registers')
     }
     const { epoch } = await this.#init.own(record, signal)
+    await this.#whenHeld(record, signal)
     const key = registerKeyOf(record)
     if (update === undefined) {
       const { value } = committed(await registers.read(key, { timeoutMs, signal }), record)
-      const { data } = value === undefined ? {} : AgentRegister.decode(value)
+      const register = value === undefined ? undefined : AgentRegister.decode(value)
+      const applied = asked === undefined ? undefined : appliedUpdate(register, asked)
+      if (applied !== undefined) {
+        const { version, result = nothing } = applied
+        return { status: 'known', ...epoch, version, result }
+      }
+      const data = register?.data
       return { status: 'read', ...epoch, version: data?.version ?? 0, ...valueOf(data?.value) }
     }
     const claimant = this.#claimant(record, epoch)
@@ -186,8 +209,21 @@ export class Strong {
     return replyOf(step(previous).outcome, record, epoch)
   }
 
+  /**
+   * A lapsed lease holds what was asked for. Once the register has an update, a majority has agreed to
+   * it under this epoch: that may be told at any time.
+   */
+  async #whenHeld({ id }: AgentRecord, signal: AbortSignal): Promise<void> {
+    const lease = this.#context.leases?.of(id)
+    if (lease !== undefined && !lease.held) {
+      await lease.whenHeld({ signal }).catch((cause: unknown) => {
+        throw new UnavailableError(`${id}: the lease of its owner was not held in time`, { cause })
+      })
+    }
+  }
+
   #claimant(record: AgentRecord, epoch: Epoch): Claimant {
-    const view = currentView(this.#context)
+    const view = agreedOf(currentView(this.#context))
     const { peer, incarnation } = this.#context.membership.self
     return { peer, incarnation, epoch, view, placed: placementOf(view).ownerOf(record)?.peer }
   }
@@ -215,11 +251,13 @@ function replyOf(outcome: StrongOutcome, { id }: AgentRecord, epoch: Epoch): Str
   switch (outcome.status) {
     case 'applied':
     case 'known':
-      return { status: outcome.status, ...epoch, version: outcome.version }
+      return { ...outcome, ...epoch }
     case 'changed':
       return { status: 'changed', ...epoch, version: outcome.version, ...valueOf(outcome.value) }
     case 'fenced':
-      throw new NotOwnerError(`${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`)
+      throw new FencedError(`${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`, {
+        retryable: true
+      })
     case 'expired':
       throw new KeyExpiredError(`${id}: what became of this key is not remembered any more`)
     case 'overloaded':

@@ -1,11 +1,11 @@
 import type { RpcContext, View } from '@murmuration/interface'
-import { currentView, jittered, pause } from './context.ts'
+import { currentView, isSamePlace, jittered, pause, placeIn } from './context.ts'
 import type { Context } from './context.ts'
 import type { Round } from './core/coverage.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { collectReply, collectRequest } from './core/messages.ts'
-import type { CollectReply, IndexEntry } from './core/messages.ts'
+import type { CollectReply, IndexEntry, Sender } from './core/messages.ts'
 import { collectConcurrency, indexBytesMax, indexPageMax, retryMs } from './defaults.ts'
 import { homesOf } from './placements.ts'
 import type { Replica } from './replica.ts'
@@ -105,7 +105,7 @@ export class TakeOver {
     let after: string | undefined
     for (;;) {
       const { boot, incarnation } = membership.self
-      const request = { view: round.view.number, incarnation, boot }
+      const request = { ...placeIn(round.view), incarnation, boot }
       // oxlint-disable-next-line no-await-in-loop -- a page says where the next one begins.
       const bytes = await rpc.call(
         peer,
@@ -117,7 +117,11 @@ export class TakeOver {
       if (!this.#current(round)) {
         return
       }
-      if (reply.fenced || memberKey({ peer, incarnation: reply.incarnation }) !== key) {
+      const isAsked = memberKey({ peer, incarnation: reply.incarnation }) === key
+      if (isAsked) {
+        this.#context.predecessors.saw(key, reply.view)
+      }
+      if (reply.fenced || !isAsked) {
         // oxlint-disable-next-line no-await-in-loop -- there is nothing else to do in this round.
         await this.#refused(round, reply, peer)
         return
@@ -171,16 +175,16 @@ export class TakeOver {
     return collectReply.encode({
       view: view.number,
       incarnation: context.membership.self.incarnation,
-      fenced: fenced || this.#changedMeanwhile(request.view),
+      fenced: fenced || this.#changedMeanwhile(request),
       ...page,
       damaged: [...context.table.damaged]
     })
   }
 
   /** The view moved on while the boot was written: the answer would be for the wrong owner. */
-  #changedMeanwhile(number: number): boolean {
-    const { membership, mutants } = this.#context
-    return mutants.collectWithoutFence !== true && membership.view?.number !== number
+  #changedMeanwhile(request: Sender): boolean {
+    const { mutants } = this.#context
+    return mutants.collectWithoutFence !== true && !isSamePlace(this.#context, request)
   }
 
   /** A page of the documents held here that the asker owns, from `after` on. */

@@ -3,11 +3,14 @@ import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
   ClockSkewError,
+  FencedError,
   KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
   OutcomeUnknownError,
-  OverloadedError
+  OverloadedError,
+  StorageError,
+  UnavailableError
 } from '@murmuration/interface'
 import type {
   AckLevel,
@@ -15,13 +18,15 @@ import type {
   Epoch,
   IdempotencyKey,
   Member,
-  Operation
+  Operation,
+  PeerLease
 } from '@murmuration/interface'
 import type { Context, HeldDocument } from './context.ts'
-import type { Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
+import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
 import { entryKey } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { compareEpochs } from './core/epoch.ts'
+import { copiesNeeded } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { Replication } from './core/replication.ts'
 import type { Waiter } from './core/tracks.ts'
@@ -31,6 +36,14 @@ import { checkKey } from './settings.ts'
 
 const nothing = new Uint8Array(0)
 
+export interface TenureInit {
+  readonly held: HeldDocument
+  readonly self: MemberKey
+  readonly view: number
+  /** The side of a split for which it is served. */
+  readonly branch: Pick<Epoch, 'branch' | 'partial'>
+}
+
 /** A document that this peer owns and serves: executes updates and knows where their copies are. */
 export class Tenure implements OwnedDocument, HeldTenure {
   readonly held: HeldDocument
@@ -38,18 +51,22 @@ export class Tenure implements OwnedDocument, HeldTenure {
   /** Entries with an older stamp may have been executed again elsewhere since. */
   readonly begun: Epoch
   readonly #context: Context
+  readonly #lease: PeerLease | undefined
   readonly #controller = new AbortController()
   readonly #rejects = new Set<(error: Error) => void>()
   /** Monotonic time at which this view was adopted. */
   rebasedAt: number
   #view: number
   #sinceFold = 0
+  #isFenced = false
+  #updates = 0
 
-  constructor(context: Context, init: { held: HeldDocument; self: MemberKey; view: number }) {
+  constructor(context: Context, init: TenureInit) {
     this.#context = context
     this.held = init.held
     this.#view = init.view
-    this.begun = { view: init.view, boot: context.membership.self.boot }
+    this.#lease = context.leases?.of(init.held.copy.record.id)
+    this.begun = { view: init.view, boot: context.membership.self.boot, ...init.branch }
     this.rebasedAt = context.clock.monotonic()
     this.replication = new Replication({
       copy: init.held.copy,
@@ -64,7 +81,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   get epoch(): Epoch {
-    return { view: this.#view, boot: this.begun.boot }
+    return { ...this.begun, view: this.#view }
   }
 
   get signal(): AbortSignal {
@@ -87,17 +104,31 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.#context.send(this)
   }
 
-  end(): void {
+  /** By a view, after which this owner is fenced, or because this peer stops. */
+  end(by: 'view' | 'stop'): void {
     if (this.signal.aborted) {
       return
     }
+    this.#isFenced = by === 'view'
     this.#controller.abort()
     this.replication.end()
+    const why = `the tenure of ${this.record.id} ended before an update was acknowledged`
     for (const reject of this.#rejects) {
-      reject(new OutcomeUnknownError(`the tenure of ${this.record.id} ended before enough copies`))
+      reject(
+        this.#isFenced
+          ? new FencedError(why, { outcomeUnknown: true })
+          : new OutcomeUnknownError(why)
+      )
     }
     this.#rejects.clear()
     this.#context.tenureChanged(this, 'ended')
+  }
+
+  /** What was done in a branch; undefined in an agreed view, or where nothing was. */
+  get branched(): BranchedDocument | undefined {
+    const { branch } = this.begun
+    if (branch === undefined || this.#updates === 0) return undefined
+    return { record: this.record, branch, updates: this.#updates, version: this.document.version }
   }
 
   /** The copy was joined with another one: the replicas get the result as a whole. */
@@ -125,6 +156,12 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   async commit(operations: readonly Operation[], options: CommitOptions = {}): Promise<Commit> {
     const { key } = options
+    if (!this.#mayAct()) {
+      await this.#whenHeld(options)
+    }
+    if (this.#isFenced) {
+      throw this.#fenced()
+    }
     if (key !== undefined) {
       const found = this.lookup(key)
       if (found.status === 'known') {
@@ -135,6 +172,11 @@ export class Tenure implements OwnedDocument, HeldTenure {
       }
     } else {
       this.#check()
+    }
+    if (this.#isTooSmallFor(options.ack)) {
+      throw new UnavailableError(
+        `too few peers are on this side of a split for ${this.record.id}: ask for ack 'local'`
+      )
     }
     return this.#acknowledge(this.#execute(operations, options), options, false)
   }
@@ -149,6 +191,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
       copy.entryCount / 4
     )
     if (this.signal.aborted || (!idle && this.#sinceFold < due)) {
+      return
+    }
+    if (!this.#mayAct() && this.#context.mutants.foldWithoutLease !== true) {
+      // Its client may have passed keys that a later owner acknowledged, of which this one knows nothing.
       return
     }
     this.#sinceFold = 0
@@ -188,6 +234,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       deltaBytesMax: updateBytesMax
     })
     this.replication.added(entry)
+    this.#updates++
     context.counters.commits?.increment()
     context.changed(this.held)
     context.send(this)
@@ -209,9 +256,28 @@ export class Tenure implements OwnedDocument, HeldTenure {
     return clock.now()
   }
 
+  /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
+  #isTooSmallFor(ack: AckLevel = 'replicated'): boolean {
+    return ack !== 'local' && this.replication.home.length < (this.#neededInBranch ?? 0)
+  }
+
+  /** W of the agreed view: a side that goes on by itself promises no less. */
+  get #neededInBranch(): number | undefined {
+    const branch = this.#context.membership.view?.branch
+    if (branch === undefined) return undefined
+    return Math.min(copiesNeeded(branch.agreed.members.length), this.record.replicas)
+  }
+
   #makeRoom(): void {
     const { settings } = this.#context
     const { copy } = this.held
+    const { failure } = this.#context.disk
+    if (failure !== undefined) {
+      // Nothing was changed, and reads go on: better than an update that waits for a disk in vain.
+      throw new StorageError(`the disk of the owner of ${this.record.id} takes no writes`, {
+        cause: failure
+      })
+    }
     if (this.replication.unacknowledged >= settings.unacknowledgedMax) {
       throw new OverloadedError(
         `${settings.unacknowledgedMax} updates of ${this.record.id} wait for copies`
@@ -244,6 +310,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
     })
     if (duplicate && mutants.knownKeyWithoutCopies === true) {
       return Promise.resolve(done(1))
+    }
+    if (this.#isTooSmallFor(options.ack)) {
+      const why = `${this.record.id}: this side of a split has too few peers for its copies`
+      return Promise.reject(new OutcomeUnknownError(why))
     }
     const waiter = Promise.withResolvers<Commit>()
     this.#wait(standing, options, { done: (copies) => waiter.resolve(done(copies)), waiter })
@@ -295,13 +365,19 @@ export class Tenure implements OwnedDocument, HeldTenure {
     )
     this.#rejects.add(reject)
     signal?.addEventListener('abort', onAbort)
-    const waiter: Waiter = {
-      copies: this.#copiesFor(options.ack ?? 'replicated'),
-      confirmed: (copies) => {
+    const confirmed = (copies: number): void => {
+      if (this.#mayAct()) {
         finish()
         outcome.done(copies)
+      } else if (!finished) {
+        // Held, not rejected: the deadline above ends it, or the view that replaced this owner.
+        this.#lease?.whenHeld({ signal: this.signal }).then(
+          () => confirmed(copies),
+          () => {}
+        )
       }
     }
+    const waiter: Waiter = { copies: this.#copiesFor(options.ack ?? 'replicated'), confirmed }
     stopWaiting = this.replication.wait(entry, waiter)
     if (finished) {
       stopWaiting()
@@ -318,8 +394,34 @@ export class Tenure implements OwnedDocument, HeldTenure {
       case 'majority':
         return Math.floor(size / 2) + 1
       case 'replicated':
-        return 'needed'
+        return this.#neededInBranch ?? 'needed'
     }
+  }
+
+  /** Whether this peer holds its lease at this moment, or needs none. */
+  #mayAct(): boolean {
+    return this.#lease === undefined || this.#lease.held
+  }
+
+  /** A lapsed lease holds an update, until it is renewed or the tenure ends. */
+  async #whenHeld({ signal, timeoutMs }: CommitOptions): Promise<void> {
+    const signals = signal === undefined ? [this.signal] : [this.signal, signal]
+    try {
+      await this.#lease?.whenHeld({
+        signal: AbortSignal.any(signals),
+        timeoutMs: timeoutMs ?? this.#context.settings.commitTimeoutMs
+      })
+    } catch (error) {
+      if (!this.#isFenced) {
+        throw error
+      }
+    }
+  }
+
+  #fenced(): FencedError {
+    return new FencedError(`this peer was replaced as the owner of ${this.record.id}`, {
+      retryable: true
+    })
   }
 
   #check(key?: IdempotencyKey): void {

@@ -30,6 +30,11 @@ const scripted: readonly [rule: string, mutants: Mutants, scenario: Scenario][] 
     { forgetBeforeSettled: true },
     scenarios.forgetsTooEarly
   ],
+  [
+    'an owner forgets keys when all replicas have confirmed something since the client passed them',
+    { foldUnasked: true },
+    scenarios.forgetsForAnother
+  ],
   ['a known key is stamped again', { noRestamp: true }, scenarios.twoExecutions],
   ['the latest stamp stands', { lowerDotStands: true }, scenarios.twoExecutions]
 ]

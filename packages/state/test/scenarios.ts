@@ -111,6 +111,28 @@ export const forgetsTooEarly: Scenario = async (mutants) => {
   return repeated?.status === 'ok' && found['s:0'] !== 1 ? 'the update is lost' : undefined
 }
 
+/** An owner that was replaced unheard is told that the client needs an answer no more: the next owner's. */
+export const forgetsForAnother: Scenario = async (mutants) => {
+  const world = await World.of(5, { mutants })
+  const id = 'test/doc/a'
+  const former = world.ownerOf(id)!
+  await ask(world, former, add(id, 0))
+  await world.simulation.run(1000)
+  world.deaf.add(former.name)
+  world.isolate(former)
+  world.newView(world.peers.filter((peer) => peer !== former))
+  await world.simulation.run(300)
+  await ask(world, world.ownerOf(id)!, add(id, 1))
+  await ask(world, former, { ...add(id, 2), lowest: 2 })
+  await world.simulation.run(1000)
+  world.deaf.clear()
+  world.simulation.heal()
+  world.newView(world.peers)
+  await world.simulation.run(5000)
+  const found = hits(world.ownerOf(id)!, id)
+  return found['s:1'] === 1 ? world.violations[0] : 'the update of the next owner is lost'
+}
+
 /** Two owners execute one key; the first one answers for it, then the execution of the other comes. */
 export const twoExecutions: Scenario = async (mutants) => {
   for (let number = 0; number < 40; number++) {

@@ -1,5 +1,6 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
+import { runBranches } from './branch-run.ts'
 import { run } from './run.ts'
 import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
@@ -26,6 +27,13 @@ export const workloads: readonly Workload[] = [
     share: 6,
     run: async (simulation) => {
       await runSessions(simulation)
+    }
+  },
+  {
+    name: 'state/branches',
+    share: 1,
+    run: async (simulation) => {
+      await runBranches(simulation)
     }
   },
   { name: 'state/strong', share: 2, run: (simulation) => runStrong(simulation) }
@@ -77,6 +85,14 @@ export const mutants: readonly Mutant[] = [
     mutants: { forgetBeforeSettled: true },
     scenario: scenarios.forgetsTooEarly
   }),
+  scripted(
+    'fold-unasked',
+    'keys are forgotten when all replicas confirmed since they were passed',
+    {
+      mutants: { foldUnasked: true },
+      scenario: scenarios.forgetsForAnother
+    }
+  ),
   scripted('no-restamp', 'a known key is stamped again', {
     mutants: { noRestamp: true },
     scenario: scenarios.twoExecutions

@@ -143,10 +143,45 @@ test('a tenure ends when a view gives the document to another peer', async () =>
   world.isolate(owner)
   const commit = document.commit(increment(document))
   world.newView(world.peers.filter((peer) => peer !== owner))
-  await expect(world.simulation.wait(commit)).rejects.toMatchObject({ name: 'OutcomeUnknownError' })
+  await expect(world.simulation.wait(commit)).rejects.toMatchObject({
+    name: 'FencedError',
+    outcomeUnknown: true
+  })
   expect(document.signal.aborted).toBe(true)
-  await expect(document.commit([])).rejects.toMatchObject({ name: 'NotOwnerError' })
+  await expect(document.commit([])).rejects.toMatchObject({
+    name: 'FencedError',
+    outcomeUnknown: false
+  })
   await expect(owner.state!.own(recordOf(id))).rejects.toMatchObject({ name: 'NotOwnerError' })
+})
+
+test('copies that were prepared are there before a view moves a document, and not fetched again', async () => {
+  const world = await World.of(4, { trace: true })
+  const { owner } = await owned(world)
+  const home = world.homeOf(id, 1)
+  const target = world.peers.find(({ name }) => !home.includes(name))!
+  await world.simulation.wait(world.request('c', owner.name, update(0)))
+  await world.simulation.wait(owner.state!.prepare(target.name, owner.name, [id]))
+  expect(target.state!.held(id)!.copy.live.value(schema).total).toBe(1)
+  const fetches = () => world.simulation.trace.filter((line) => line.endsWith('state.fetch')).length
+  const before = fetches()
+  expect(before).toBeGreaterThan(0)
+  world.newView(world.peers, [{ peer: target.name, keys: [id] }])
+  await world.simulation.run(200)
+  const taken = await world.simulation.wait(target.state!.own(recordOf(id)))
+  expect(taken.document.value(schema).total).toBe(1)
+  expect(fetches()).toBe(before)
+})
+
+test('a document whose owner is silent is not prepared, and moves all the same', async () => {
+  const world = await World.of(4)
+  const { owner } = await owned(world)
+  const target = world.peers.find((peer) => peer !== owner)!
+  world.isolate(owner)
+  await world.simulation.wait(target.state!.prepare(target.name, owner.name, [id]))
+  await expect(
+    world.simulation.wait(target.state!.prepare(owner.name, target.name, [id]))
+  ).rejects.toMatchObject({ name: 'DeadlineExceededError' })
 })
 
 test('an owner that cannot reach enough copies says so and serves nothing', async () => {

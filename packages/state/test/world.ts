@@ -1,5 +1,5 @@
 import { counter, map, set } from '@murmuration/crdt'
-import type { AgentRecord, Random } from '@murmuration/interface'
+import type { AgentRecord, Random, View } from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import { createSimulation } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
@@ -109,9 +109,10 @@ export class World {
 
   static async of(
     count: number,
-    init: { seed?: number; mutants?: Mutants; members?: number } = {}
+    init: { seed?: number; mutants?: Mutants; members?: number; trace?: boolean } = {}
   ): Promise<World> {
-    const world = new World(createSimulation({ seed: init.seed ?? 1 }), count, init.mutants)
+    const { seed = 1, trace = false } = init
+    const world = new World(createSimulation({ seed, trace }), count, init.mutants)
     world.newView(world.peers.slice(0, init.members ?? count))
     for (const peer of world.peers) {
       await world.simulation.wait(world.start(peer))
@@ -128,10 +129,12 @@ export class World {
     return peer
   }
 
-  newView(members: readonly Peer[]): void {
+  newView(members: readonly Peer[], moved?: View['moved']): void {
+    const random = (): View['moved'] =>
+      this.moving ? [{ peer: pick(this.random, members).name, keys: ['test/doc/a'] }] : []
     const view = this.views.add(
       members.map((peer) => ({ peer: peer.name, incarnation: peer.disk.incarnation })),
-      this.moving ? [{ peer: pick(this.random, members).name, keys: ['test/doc/a'] }] : []
+      moved ?? random()
     )
     this.simulation.log(
       `view ${view.number}: ${view.members.map((member) => member.incarnation).join(' ')}`

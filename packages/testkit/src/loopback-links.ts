@@ -8,7 +8,12 @@ export interface LinkConditions {
   readonly isCut?: boolean
   /** Milliseconds on the way. @default 0 */
   readonly delayMs?: number
+  /** What passes in a second; the rest waits, and then the sender does. @default no limit */
+  readonly bytesPerSecond?: number
 }
+
+/** Bytes of a narrow link that are taken from their sender before they have passed. */
+const WAITING_BYTES_MAX = 65_536
 
 /** Where a peer listens, and what it tells others. */
 export interface LoopbackPlace {
@@ -80,7 +85,7 @@ export class LoopbackLinks {
     }
   }
 
-  /** Ends all cuts and delays. */
+  /** Ends all cuts, delays and limits. */
   heal(): void {
     this.#conditions.clear()
     for (const flow of this.#flows) flow.wake()
@@ -124,6 +129,9 @@ class Flow {
   readonly #conditions: () => LinkConditions
   /** What is on its way, in order. */
   readonly #waiting: { readonly chunk: Buffer; readonly dueMs: number }[] = []
+  #waitingBytes = 0
+  /** When a narrow link has passed on all that it was given. */
+  #freeMs = 0
   #timer: NodeJS.Timeout | undefined
   #isEnded = false
 
@@ -138,8 +146,11 @@ class Flow {
     this.#ends = ends
     this.#conditions = conditions
     source.on('data', (chunk: Buffer) => {
-      const { delayMs = 0 } = this.#conditions()
-      this.#waiting.push({ chunk, dueMs: performance.now() + delayMs })
+      const { delayMs = 0, bytesPerSecond = Infinity } = this.#conditions()
+      const now = performance.now()
+      this.#freeMs = Math.max(now, this.#freeMs) + (chunk.length * 1_000) / bytesPerSecond
+      this.#waiting.push({ chunk, dueMs: this.#freeMs + delayMs })
+      this.#waitingBytes += chunk.length
       this.wake()
     })
     sink.on('drain', () => this.wake())
@@ -157,6 +168,7 @@ class Flow {
       return
     }
     let isFull = this.#sink.writableNeedDrain
+    const isNarrow = this.#conditions().bytesPerSecond !== undefined
     while (!isFull) {
       const next = this.#waiting[0]
       if (next === undefined) break
@@ -167,9 +179,10 @@ class Flow {
         break
       }
       this.#waiting.shift()
+      this.#waitingBytes -= next.chunk.length
       isFull = !this.#sink.write(next.chunk)
     }
-    if (isFull) this.#source.pause()
+    if (isFull || (isNarrow && this.#waitingBytes > WAITING_BYTES_MAX)) this.#source.pause()
     else this.#source.resume()
   }
 

@@ -1,7 +1,9 @@
-import { Session } from '@murmuration/agent'
+import { randomBytes } from 'node:crypto'
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
-import { ledger } from './agents.ts'
+import { ledger, vault } from './agents.ts'
+import { DurabilityLog } from './durability-log.ts'
+import { Writer } from './durability-writer.ts'
 import { Herd, wait } from './herd.ts'
 import type { Network } from './network.ts'
 
@@ -9,6 +11,10 @@ export interface DurabilityInit {
   readonly network: Network
   readonly peers: number
   readonly updates: number
+  /** Keeps disks and log here, and goes on from them in a later turn. @default nothing is kept */
+  readonly folder?: string | undefined
+  /** How long the load of this turn may last, in milliseconds. @default until all is written */
+  readonly turnMs?: number | undefined
   readonly progress: (text: string) => void
 }
 
@@ -18,71 +24,102 @@ export interface DurabilityReport {
   readonly acknowledged: number
   readonly lost: readonly string[]
   readonly doubled: readonly string[]
+  /** Of all turns. */
   readonly seconds: number
+  readonly turns: number
   /** Peers that were killed and whose disks were wiped, in turn. */
   readonly wiped: readonly number[]
+  /** All updates are acknowledged and every peer was lost once: no other turn is needed. */
+  readonly isDone: boolean
 }
 
-const IN_FLIGHT = 128
-/** Updates of one agent: their names are its state, so they bound its size. */
-const UPDATES_PER_AGENT = 200
-/** Agents that are written in turn until each has so many updates. */
-const AGENTS = 100
-const ATTEMPT_MS = 10_000
-const GIVE_UP_MS = 90_000
 const WHOLE_MS = 60_000
-const READS_AT_ONCE = 16
 /** Copies of a loss are made before the next one: two losses at once are not promised. */
 const PAUSE_MS = 1_000
 
 /**
  * Writes under the log of an outside client while every peer in turn is killed and loses its disk,
- * then reads everything that was acknowledged.
+ * then reads everything that was acknowledged. In a folder it may be done in several turns: between
+ * two of them the whole cluster is killed, and comes back from its disks.
  */
 export async function runDurability(init: DurabilityInit): Promise<DurabilityReport> {
-  const { network, peers, updates, progress } = init
-  const herd = new Herd({ network, keys: 0, paceMs: 1_000 })
+  const { network, peers, updates, folder, progress } = init
   const began = performance.now()
+  const log = new DurabilityLog(folder)
+  const before = await log.open()
+  if (before !== undefined && before.peers !== peers) {
+    throw new Error(`${folder} holds a run of ${before.peers} peers`)
+  }
+  const secret = before?.secret ?? randomBytes(16).toString('hex')
+  const turn = (before?.turn ?? 0) + 1
+  const wiped = [...(before?.wiped ?? [])]
+  const seconds = (): number =>
+    Math.round((performance.now() - began) / 100) / 10 + (before?.seconds ?? 0)
+  const keep = (): Promise<void> => log.keep({ secret, peers, turn, wiped, seconds: seconds() })
+  await keep()
+  const herd = new Herd({ network, keys: 0, paceMs: 1_000, secret, folder })
   let client: Cluster | undefined
   try {
     await herd.start(peers)
-    client = await createCluster({
-      name: 'chaos',
-      secret: herd.secret,
-      agents: [ledger],
-      listen: [],
-      bootstrap: herd.up.flatMap(({ addresses }) => addresses),
-      role: 'edge'
-    })
-    await client.ready()
-    const writer = new Writer(client, updates)
-    const writing = writer.run()
-    const wiped: number[] = []
-    const losing = loseEach(herd, writer, wiped, progress).finally(() => writer.conclude())
-    await Promise.all([writing, losing])
+    client = await joined(herd)
+    const writer = new Writer(client, updates, log, turn)
+    // Of the load: a busy machine may take minutes to bring all peers together.
+    const until = performance.now() + (init.turnMs ?? Infinity)
+    progress(`all peers are together after ${Math.round((performance.now() - began) / 1_000)} s`)
+    const losing = loseEach({ herd, writer, wiped, until, keep, progress })
+    await Promise.all([writer.run(), losing.finally(() => writer.conclude())])
     await herd.whole(WHOLE_MS)
+    const { errors } = writer
+    progress(
+      `attempts repeated: ${[...errors].map(([name, count]) => `${count} ${name}`).join(', ')}`
+    )
     progress('reading everything back')
-    const { lost, doubled } = await writer.verify()
-    const seconds = Math.round((performance.now() - began) / 100) / 10
-    const acknowledged = writer.acknowledged
-    return { peers, network: network.name, acknowledged, lost, doubled, seconds, wiped }
+    const found = await writer.verify()
+    await keep()
+    const isDone = writer.share >= 1 && wiped.length === peers
+    const { acknowledged } = log
+    const base = { peers, network: network.name, acknowledged, seconds: seconds(), turns: turn }
+    return { ...base, ...found, wiped, isDone }
   } finally {
     await client?.stop()
     await herd.end()
+    await log.close()
   }
 }
 
+async function joined(herd: Herd): Promise<Cluster> {
+  const client = await createCluster({
+    name: 'chaos',
+    secret: herd.secret,
+    agents: [ledger, vault],
+    listen: [],
+    bootstrap: herd.up.flatMap(({ addresses }) => addresses),
+    role: 'edge'
+  })
+  await client.ready()
+  return client
+}
+
+interface Losing {
+  readonly herd: Herd
+  readonly writer: Writer
+  readonly wiped: number[]
+  /** By `performance.now()`. */
+  readonly until: number
+  readonly keep: () => Promise<void>
+  readonly progress: (text: string) => void
+}
+
 /** Each peer once, at equal shares of the work, and never while the loss before is not repaired. */
-async function loseEach(
-  herd: Herd,
-  writer: Writer,
-  wiped: number[],
-  progress: (text: string) => void
-): Promise<void> {
+async function loseEach({ herd, writer, wiped, until, keep, progress }: Losing): Promise<void> {
   const order = [...herd.peers.keys()]
+  const reached = async (share: number): Promise<boolean> => {
+    while (writer.share < share && performance.now() < until) await wait(20)
+    return writer.share >= share
+  }
   for (const [at, index] of order.entries()) {
-    const share = (at + 0.5) / (order.length + 0.5)
-    while (writer.share < share) await wait(20)
+    if (wiped.includes(index)) continue
+    if (!(await reached((at + 0.5) / (order.length + 0.5)))) return
     const atKill = Math.round(writer.share * 100)
     progress(`${atKill} %: peer ${index} is killed and its disk wiped`)
     await herd.kill(index)
@@ -91,89 +128,8 @@ async function loseEach(
     await herd.restart(index)
     await herd.whole(WHOLE_MS)
     wiped.push(index)
+    await keep()
     await wait(PAUSE_MS)
   }
-}
-
-class Writer {
-  readonly #cluster: Cluster
-  readonly #session: Session
-  readonly #updates: number
-  /** The log outside of the cluster: names of acknowledged updates, by agent. */
-  readonly #log = new Map<string, Set<string>>()
-  #begun = 0
-  #acknowledged = 0
-  #isConcluding = false
-
-  constructor(cluster: Cluster, updates: number) {
-    this.#cluster = cluster
-    this.#updates = updates
-    this.#session = new Session(`durability-${cluster.peerId.slice(-12)}`)
-  }
-
-  get acknowledged(): number {
-    return this.#acknowledged
-  }
-
-  get share(): number {
-    return this.#acknowledged / this.#updates
-  }
-
-  /** No more than was asked for. */
-  conclude(): void {
-    this.#isConcluding = true
-  }
-
-  async run(): Promise<void> {
-    const worker = async (): Promise<void> => {
-      // On until the last loss is repaired: no peer is lost without load.
-      while (this.#begun < this.#updates || !this.#isConcluding) {
-        await this.#update(this.#begun++)
-      }
-    }
-    await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
-  }
-
-  async #update(number: number): Promise<void> {
-    // Agents take turns, so that many are written at any time.
-    const key = `d${(number % AGENTS) + AGENTS * Math.floor(number / (AGENTS * UPDATES_PER_AGENT))}`
-    const name = String(number)
-    const idempotencyKey = this.#session.open()
-    const agent = this.#cluster.agent(ledger, key)
-    const late = performance.now() + GIVE_UP_MS
-    for (;;) {
-      try {
-        await agent.call('add', { name }, { idempotencyKey, timeoutMs: ATTEMPT_MS })
-        break
-      } catch (error) {
-        if (performance.now() > late)
-          throw new Error(`update ${name} is not taken`, { cause: error })
-        await wait(100)
-      }
-    }
-    this.#session.confirm(idempotencyKey.sequence)
-    const log = this.#log.get(key) ?? new Set<string>()
-    this.#log.set(key, log.add(name))
-    this.#acknowledged++
-  }
-
-  async verify(): Promise<{ lost: string[]; doubled: string[] }> {
-    const lost: string[] = []
-    const doubled: string[] = []
-    const waiting = [...this.#log]
-    const reader = async (): Promise<void> => {
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const [key, log] = next
-        const { value } = await this.#cluster
-          .agent(ledger, key)
-          .state({ timeoutMs: GIVE_UP_MS, consistency: 'session' })
-        const held = new Set(value.names)
-        for (const name of log) if (!held.has(name)) lost.push(`${key} ${name}`)
-        if (value.count > log.size) doubled.push(`${key} counts ${value.count} of ${log.size}`)
-        if (value.count < log.size) lost.push(`${key} counts ${value.count} of ${log.size}`)
-      }
-    }
-    await Promise.all(Array.from({ length: READS_AT_ONCE }, reader))
-    return { lost, doubled }
-  }
+  await reached(1)
 }

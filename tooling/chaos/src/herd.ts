@@ -4,9 +4,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Kind } from './agents.ts'
+import type { SetKind } from './agents.ts'
 import type { Network, Place } from './network.ts'
-import type { FromPeer, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
+import type { FromPeer, Heard, Operation, PeerInit, Reading, ToPeer } from './protocol.ts'
+import { World } from './world.ts'
 
 const START_MS = 120_000
 const READ_MS = 15_000
@@ -27,21 +28,40 @@ export interface HerdPeer {
   errorText: string
 }
 
+/** What one process was given of signals, in its order. */
+export interface Ear {
+  readonly peer: number
+  readonly heard: Heard[]
+  /** When its durable subscription was known to all; undefined: not yet. */
+  subscribedMs: number | undefined
+  /** When it ended; undefined: it runs. */
+  endedMs: number | undefined
+}
+
 export interface HerdInit {
   readonly network: Network
   readonly keys: number
   readonly paceMs: number
+  /** @default a new one */
+  readonly secret?: string
+  /** Keeps the disks of the peers here. @default a temporary folder, which is removed */
+  readonly folder?: string | undefined
 }
 
 /** The peers of one run: starts, breaks and asks them, and keeps what their clients saw. */
 export class Herd {
   readonly network: Network
-  readonly secret: string = randomBytes(16).toString('hex')
+  readonly secret: string
   readonly peers = new Map<number, HerdPeer>()
   /** All operations of all clients: the log outside of the cluster. */
   readonly operations: Operation[] = []
   /** Writes that were sent, whatever became of them. */
   readonly begun: Operation[] = []
+  /** Processes that hear signals, in the order in which they were started. */
+  readonly ears: Ear[] = []
+  /** Peers whose disks were wiped: they forget what they had subscribed to. */
+  readonly wiped = new Set<number>()
+  readonly world = new World()
   readonly heals: { readonly peer: number; readonly durationMs: number }[] = []
   readonly #init: HerdInit
   readonly #answers = new Map<number, (answer: Extract<FromPeer, { kind: 'answer' }>) => void>()
@@ -52,6 +72,8 @@ export class Herd {
   constructor(init: HerdInit) {
     this.#init = init
     this.network = init.network
+    this.secret = init.secret ?? randomBytes(16).toString('hex')
+    this.#folder = init.folder
   }
 
   get up(): readonly HerdPeer[] {
@@ -116,6 +138,9 @@ export class Herd {
     })
     peer.process = child
     peer.isReady = false
+    const ear: Ear = { peer: peer.index, heard: [], subscribedMs: undefined, endedMs: undefined }
+    this.ears.push(ear)
+    child.once('exit', () => (ear.endedMs = Date.now()))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       peer.errorText = (peer.errorText + text).slice(-ERROR_TEXT_MAX)
     })
@@ -125,7 +150,7 @@ export class Herd {
         const told = message as FromPeer // sent by peer.ts of the same program
         if (told.kind === 'listening') resolve(clearTimeout(late))
         if (told.kind === 'failed') reject(new Error(`peer ${peer.index}: ${told.reason}`))
-        this.#hear(peer, told)
+        this.#hear(peer, ear, told)
       })
       child.once('exit', () => {
         clearTimeout(late)
@@ -135,7 +160,7 @@ export class Herd {
     })
   }
 
-  #hear(peer: HerdPeer, told: FromPeer): void {
+  #hear(peer: HerdPeer, ear: Ear, told: FromPeer): void {
     switch (told.kind) {
       case 'listening':
         peer.peer = told.peer
@@ -152,6 +177,17 @@ export class Herd {
         return
       case 'status':
         peer.status = told
+        return
+      case 'effect': {
+        const taken = this.world.take(peer.index, told.effect)
+        this.send({ kind: 'effect-taken', id: told.id, taken }, [peer])
+        return
+      }
+      case 'heard':
+        ear.heard.push(...told.heard)
+        return
+      case 'subscribed':
+        ear.subscribedMs = Date.now()
         return
       case 'healed':
         this.heals.push({ peer: peer.index, durationMs: told.durationMs })
@@ -184,7 +220,7 @@ export class Herd {
       if (Date.now() > late) {
         const seen = this.up.map(
           ({ index, status, isReady }) =>
-            `${index}${isReady ? '' : ' (not ready)'}: view ${status?.view} of ${status?.members}, settled ${status?.settled}, ${status?.standing}`
+            `${index}${isReady ? '' : ' (not ready)'}: view ${status?.view} of ${status?.members}, settled ${status?.settled} (${status?.unsettled} documents wait), ${status?.standing}`
         )
         throw new Error(`not whole within ${withinMs} ms: ${seen.join('; ')}`)
       }
@@ -223,6 +259,7 @@ export class Herd {
   async wipe(index: number): Promise<void> {
     const peer = this.peers.get(index)
     if (peer?.process === undefined && peer !== undefined) {
+      this.wiped.add(index)
       await rm(peer.dataDir, { recursive: true, force: true })
     }
   }
@@ -253,7 +290,7 @@ export class Herd {
   }
 
   /** Reads an agent on one peer: from its owner, or the copy that this peer holds or finds. */
-  async read(peer: HerdPeer, of: Kind, key: string, stale: boolean): Promise<Reading> {
+  async read(peer: HerdPeer, of: SetKind, key: string, stale: boolean): Promise<Reading> {
     const id = ++this.#asked
     const answer = await new Promise<Extract<FromPeer, { kind: 'answer' }>>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`peer ${peer.index} is silent`)), READ_MS)
@@ -274,7 +311,10 @@ export class Herd {
     for (const child of children) child.kill('SIGKILL')
     await Promise.all(ended)
     await this.network.close()
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
+    const isKept = this.#init.folder !== undefined
+    if (this.#folder !== undefined && !isKept) {
+      await rm(this.#folder, { recursive: true, force: true })
+    }
   }
 }
 

@@ -2,8 +2,9 @@
  * `pnpm chaos`: breaks a cluster of real processes in many ways, and checks that it keeps what it
  * promised. Exit codes: 0 all held, 1 something did not, 2 an option is wrong.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { runDurability } from './durability.ts'
+import { runLinearizable } from './linearizable.ts'
 import { NamespaceNetwork, whyNoNamespaces } from './namespaces.ts'
 import { ProxyNetwork } from './network.ts'
 import type { Network } from './network.ts'
@@ -35,20 +36,43 @@ async function main(): Promise<number> {
     progress(`${missing}: the links are proxies on loopback`)
   }
   if (options.names.includes('durability')) return durability(options)
+  if (options.names.includes('linearizable')) return linearizable(options)
   return chaos(options, missing)
+}
+
+/** Kills and pauses, and looks for one order of what clients of the strong part saw. */
+async function linearizable({ peers, minutes = 1, report }: ChaosOptions): Promise<number> {
+  const runMs = minutes * 60_000
+  const found = await runLinearizable({ network: new ProxyNetwork(), peers, runMs, progress })
+  if (report !== undefined) await writeFile(report, `${JSON.stringify(found, undefined, 2)}\n`)
+  for (const violation of found.violations.slice(0, 20)) console.log(violation)
+  for (const lie of found.missed) console.log(`the search does not find: ${lie}`)
+  console.log(
+    `${found.kills} kills, ${found.pauses} pauses, ${found.unknown} unknown outcomes, ${found.lies} lies told and found, ${found.seconds} s`
+  )
+  console.log(`operations: ${found.operations}, ${found.result}`)
+  const holds = found.result === 'linearizable' && found.violations.length === 0
+  return holds && found.missed.length === 0 ? 0 : 1
 }
 
 /** Durability kills and wipes, and cuts no links: it needs no namespaces. */
 async function durability(options: ChaosOptions): Promise<number> {
   const network = new ProxyNetwork()
-  const { peers, updates, report } = options
-  const found = await runDurability({ network, peers, updates, progress })
+  const { peers, updates, report, minutes } = options
+  const folder = minutes === undefined ? undefined : `${report}.run`
+  if (minutes !== undefined && report === undefined) {
+    throw new OptionError('--minutes needs --report, where the run goes on later')
+  }
+  const turnMs = minutes === undefined ? undefined : minutes * 60_000
+  const found = await runDurability({ network, peers, updates, folder, turnMs, progress })
+  if (found.isDone && folder !== undefined) await rm(folder, { recursive: true, force: true })
   if (report !== undefined) await writeFile(report, `${JSON.stringify(found, undefined, 2)}\n`)
   for (const doubled of found.doubled) console.log(`doubled: ${doubled}`)
   for (const lost of found.lost.slice(0, 20)) console.log(`lost: ${lost}`)
   console.log(
-    `${found.wiped.length} of ${peers} peers killed and wiped in turn, ${found.seconds} s`
+    `${found.wiped.length} of ${peers} peers killed and wiped in turn, ${found.seconds} s in ${found.turns} turns`
   )
+  if (!found.isDone) console.log(`${updates} were asked for: run the same command again to go on`)
   console.log(`acknowledged: ${found.acknowledged}, lost: ${found.lost.length}`)
   return found.lost.length + found.doubled.length === 0 ? 0 : 1
 }

@@ -84,6 +84,17 @@ export class NamespaceNetwork implements Network {
     for (const index of this.#placed) await this.#nft(index, rule)
   }
 
+  /** What is more is dropped, as by a router without a queue; the sender finds out and slows down. */
+  async narrow(bytesPerSecond: number): Promise<void> {
+    const rate = `limit rate over ${bytesPerSecond} bytes/second burst ${bytesPerSecond >> 2} bytes drop`
+    for (const to of this.#placed) {
+      const rules = [...this.#placed]
+        .filter((from) => from !== to)
+        .map((from) => `add rule inet chaos loss ip saddr ${this.#address(from)} ${rate}`)
+      await this.#nft(to, rules.join('; '))
+    }
+  }
+
   async heal(): Promise<void> {
     for (const index of this.#placed) {
       await this.#nft(index, 'flush set inet chaos blocked; flush chain inet chaos loss')

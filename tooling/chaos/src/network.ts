@@ -1,6 +1,7 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { LoopbackLinks } from '@murmuration/testkit'
+import type { LinkConditions } from '@murmuration/testkit'
 
 /** Where a peer listens and what it announces, on one of the two networks. */
 export interface Place {
@@ -27,6 +28,8 @@ export interface Network {
   lose?(share: number): Promise<void>
   /** Milliseconds one way between all peers. Only proxies delay. */
   delay?(ms: number): Promise<void>
+  /** Bytes per second that pass from each peer to each other one. */
+  narrow(bytesPerSecond: number): Promise<void>
   heal(): Promise<void>
   close(): Promise<void>
 }
@@ -72,8 +75,16 @@ export class ProxyNetwork implements Network {
   }
 
   async delay(ms: number): Promise<void> {
+    this.#setAll({ delayMs: ms })
+  }
+
+  async narrow(bytesPerSecond: number): Promise<void> {
+    this.#setAll({ bytesPerSecond })
+  }
+
+  #setAll(conditions: LinkConditions): void {
     for (const from of this.#placed) {
-      for (const to of this.#placed) if (from !== to) this.#links.set(from, to, { delayMs: ms })
+      for (const to of this.#placed) if (from !== to) this.#links.set(from, to, conditions)
     }
   }
 

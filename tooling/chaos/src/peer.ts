@@ -2,9 +2,12 @@
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
 import { dialFrom } from '@murmuration/testkit'
-import { agentTypes } from './agents.ts'
+import { agentTypes, setTypes } from './agents.ts'
+import { onEffectTaken } from './effects.ts'
 import { Load } from './load.ts'
-import type { FromPeer, PeerInit, ToPeer } from './protocol.ts'
+import type { FromPeer, Heard, PeerInit, ToPeer } from './protocol.ts'
+import { Recorder } from './recorder.ts'
+import { hear } from './workloads/signals.ts'
 
 const STATUS_MS = 250
 const READ_MS = 10_000
@@ -22,7 +25,7 @@ async function main(): Promise<void> {
   const cluster = await createCluster({
     name: 'chaos',
     secret: init.secret,
-    agents: [agentTypes.ledger, agentTypes.board],
+    agents: agentTypes,
     listen: [init.listen],
     ...(init.announce === undefined ? {} : { announce: [init.announce] }),
     bootstrap: init.bootstrap,
@@ -30,16 +33,13 @@ async function main(): Promise<void> {
     labels: { index: String(init.index) }
   })
   tell({ kind: 'listening', peer: cluster.peerId, addresses: cluster.addresses })
-  let signals = 0
-  cluster.signals.subscribe('chaos.tick', () => {
-    signals++
-  })
   cluster.partition.addEventListener('healed', ({ detail }) => {
     tell({ kind: 'healed', durationMs: detail.ended - detail.began, missed: detail.missed.length })
   })
-  const load = new Load(cluster, init, trueNow, (operations) =>
+  const recorder = new Recorder(init.index, trueNow, (operations) =>
     tell({ kind: 'operations', operations })
   )
+  const load = new Load(cluster, init, recorder)
   process.on('message', (message: ToPeer) => void obey(cluster, load, message))
   setInterval(() => {
     const { view } = cluster
@@ -48,15 +48,35 @@ async function main(): Promise<void> {
       view: view?.number ?? 0,
       members: view?.members.length ?? 0,
       settled: cluster.membership.settled,
+      unsettled: cluster.state.stats().unsettled,
       standing: cluster.partition.status,
       links: cluster.partition.kind,
-      signals,
-      busy: load.busy
+      busy: recorder.busy
     })
   }, STATUS_MS)
   await cluster.ready()
   tell({ kind: 'ready' })
   load.begin()
+  // Without load nothing is heard either.
+  if (init.keys > 0) await listen(cluster)
+}
+
+/** What is heard is told in batches. */
+async function listen(cluster: Cluster): Promise<void> {
+  let heard: Heard[] = []
+  setInterval(() => {
+    if (heard.length > 0) tell({ kind: 'heard', heard })
+    heard = []
+  }, STATUS_MS)
+  for (;;) {
+    try {
+      await hear(cluster, (one) => heard.push(one))
+      break
+    } catch {
+      // In a split not all members can know of it: again, until they do.
+    }
+  }
+  tell({ kind: 'subscribed' })
 }
 
 async function obey(cluster: Cluster, load: Load, message: ToPeer): Promise<void> {
@@ -69,6 +89,9 @@ async function obey(cluster: Cluster, load: Load, message: ToPeer): Promise<void
       return
     case 'read':
       tell(await read(cluster, message))
+      return
+    case 'effect-taken':
+      onEffectTaken(message)
       return
     case 'clock':
       // The wall clock only: a process cannot change the monotonic one.
@@ -88,8 +111,9 @@ async function read(
   { id, of, key, stale }: Extract<ToPeer, { kind: 'read' }>
 ): Promise<FromPeer> {
   try {
-    const { value } = await cluster.agent(agentTypes[of], key).state({ timeoutMs: READ_MS, stale })
-    return { kind: 'answer', id, reading: { count: value.count, names: value.names } }
+    const agent = cluster.agent(setTypes[of], key)
+    const { value, replicas } = await agent.state({ timeoutMs: READ_MS, stale })
+    return { kind: 'answer', id, reading: { count: value.count, names: value.names, replicas } }
   } catch (error) {
     return { kind: 'answer', id, error: String(error) }
   }

@@ -1,4 +1,5 @@
-import type { Kind } from './agents.ts'
+import type { Epoch } from '@murmuration/interface'
+import type { SetKind } from './agents.ts'
 
 /** What a peer process is started with, as JSON in its environment. */
 export interface PeerInit {
@@ -10,7 +11,7 @@ export interface PeerInit {
   readonly dataDir: string
   /** What its connections come from, where the links are proxies. */
   readonly from: string | undefined
-  /** Keys of each kind; one loop of operations runs for each. 0: no load. */
+  /** Agents of each kind of sets; one loop of operations runs for each. 0: no load. */
   readonly keys: number
   /** Milliseconds between two operations of one loop. */
   readonly paceMs: number
@@ -19,13 +20,28 @@ export interface PeerInit {
 /** `begun`: it was sent, and nothing more is known. Told before it is sent, as its client may die. */
 export type Outcome = 'begun' | 'ok' | 'failed' | 'unknown'
 
+/** Which work an operation is part of; also the type of its agent, where it has one. */
+export type Kind = SetKind | 'journal' | 'shift' | 'diary' | 'signal'
+
 /** One operation as its client saw it. Times in milliseconds since 1970, by the launcher's clock. */
 export interface Operation {
   /** The peer whose client did it. */
   readonly client: number
+  /** The process of that peer: one client after another. */
+  readonly life: number
   readonly kind: Kind
   readonly key: string
-  readonly action: 'add' | 'remove' | 'size'
+  readonly action:
+    | 'add'
+    | 'remove'
+    | 'size'
+    | 'append'
+    | 'list'
+    | 'claim'
+    | 'act'
+    | 'write'
+    | 'read'
+    | 'publish'
   readonly name: string
   readonly begun: number
   readonly ms: number
@@ -34,9 +50,30 @@ export interface Operation {
   readonly outcome: Outcome
   /** Name of the error, where there was one. */
   readonly error?: string
+  /** What it saw, where that is checked. */
+  readonly list?: readonly string[]
+  readonly versions?: Readonly<Record<string, number>>
+  readonly epoch?: Epoch
+}
+
+/** What an owner does to the world outside of the cluster. */
+export interface Effect {
+  readonly key: string
+  readonly epoch: Epoch
+  readonly name: string
+}
+
+/** A signal that a peer was given. */
+export interface Heard {
+  readonly name: string
+  readonly author: string
+  /** By a durable subscription: at least once; else at most once. */
+  readonly durable: boolean
 }
 
 export interface Reading {
+  /** PeerIds of its replicas. */
+  readonly replicas: readonly string[]
   readonly count: number
   readonly names: readonly string[]
 }
@@ -50,12 +87,17 @@ export type FromPeer =
       readonly view: number
       readonly members: number
       readonly settled: number
+      /** Documents for which its state waits before it reports the view. */
+      readonly unsettled: number
       readonly standing: string
       readonly links: string
-      readonly signals: number
       /** Operations under way. */
       readonly busy: number
     }
+  | { readonly kind: 'effect'; readonly id: number; readonly effect: Effect }
+  | { readonly kind: 'heard'; readonly heard: readonly Heard[] }
+  /** Its durable subscription is known to all. */
+  | { readonly kind: 'subscribed' }
   | { readonly kind: 'healed'; readonly durationMs: number; readonly missed: number }
   | {
       readonly kind: 'answer'
@@ -73,10 +115,12 @@ export type ToPeer =
   | {
       readonly kind: 'read'
       readonly id: number
-      readonly of: Kind
+      readonly of: SetKind
       readonly key: string
       readonly stale: boolean
     }
+  /** Whether the world outside took an effect. */
+  | { readonly kind: 'effect-taken'; readonly id: number; readonly taken: boolean }
   /** Moves the wall clock of the process. */
   | { readonly kind: 'clock'; readonly skewMs: number }
   | { readonly kind: 'drain' }

@@ -1,10 +1,10 @@
 import { check } from './check.ts'
 import type { Findings } from './check.ts'
 import { Herd, wait } from './herd.ts'
-import { DEADLINE_MS } from './load.ts'
 import type { Network } from './network.ts'
 import type { Operation } from './protocol.ts'
 import type { Scenario } from './scenarios.ts'
+import { DEADLINE_MS } from './workloads/workload.ts'
 
 /** One second of one scenario, for the plots. */
 export interface Second {
@@ -41,6 +41,10 @@ export interface ScenarioReport {
   /** Share of operations of that side that did not fail, from the first mark to the last. */
   readonly availability?: number
   readonly heals: number
+  /** How many operations of each kind ended well. */
+  readonly kinds?: Readonly<Record<string, number>>
+  /** Effects of owners that were replaced, which the world outside refused. */
+  readonly refusedEffects?: number
 }
 
 /** Fewer operations per second before the fault, and the run does not count: nothing was tested. */
@@ -50,6 +54,9 @@ const AFTER_MS = 4_000
 const WHOLE_MS = 60_000
 /** A side that cannot decide may acknowledge until it knows: suspicion, silence, and a round. */
 const PAUSE_MS = 8_000
+
+/** R − W + 1: with fewer of its three replicas an agent that pauses cannot go on, on no side. */
+const COPIES_NEEDED = 2
 
 interface Isolation {
   readonly peers: ReadonlySet<number>
@@ -77,6 +84,7 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
     await herd.start(peers)
     const loadedFrom = Date.now()
     await wait(WARM_MS)
+    const homes = await homesOf(herd, keys)
     const mark = (what: string): void => {
       marks.push({ atMs: Date.now() - began, what })
       init.progress(`${scenario.name}: ${what}`)
@@ -96,7 +104,7 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
       marks.flatMap(({ what }) => /^freeze (\d+)/.exec(what)?.[1] ?? []).map(Number)
     )
     const findings = await check(herd, frozen)
-    return judge(init, { herd, began, loadedFrom, marks, isolations, findings })
+    return judge(init, { herd, began, loadedFrom, marks, isolations, homes, findings })
   } catch (error) {
     const reason = reasonOf(error)
     return {
@@ -113,6 +121,24 @@ export async function runScenario(init: RunInit): Promise<ScenarioReport> {
   } finally {
     await herd.end()
   }
+}
+
+/** The peers with copies of each agent, as its replicas were before the fault. */
+async function homesOf(herd: Herd, keys: number): Promise<Map<string, readonly number[]>> {
+  const [asked] = herd.up
+  const homes = new Map<string, readonly number[]>()
+  if (asked === undefined) return homes
+  for (const kind of ['ledger', 'board'] as const) {
+    for (let at = 0; at < keys; at++) {
+      const { replicas } = await herd.read(asked, kind, `k${at}`, false)
+      const home = herd.up.filter(({ peer }) => replicas.includes(peer))
+      homes.set(
+        `${kind}/k${at}`,
+        home.map(({ index }) => index)
+      )
+    }
+  }
+  return homes
 }
 
 function reasonOf(error: unknown): string {
@@ -134,18 +160,31 @@ interface Course {
   readonly loadedFrom: number
   readonly marks: readonly Mark[]
   readonly isolations: readonly Isolation[]
+  readonly homes: ReadonlyMap<string, readonly number[]>
   readonly findings: Findings
 }
 
 function judge(init: RunInit, course: Course): ScenarioReport {
-  const { herd, began, loadedFrom, marks, isolations, findings } = course
+  const { herd, began, loadedFrom, marks, isolations, homes, findings } = course
   const { operations } = herd
   const faultAt = began + (marks[0]?.atMs ?? 0)
   const healedAt = began + (marks.at(-1)?.atMs ?? 0)
   const early = operations.filter(({ begun, ms }) => begun >= loadedFrom && begun + ms < faultAt)
   const before = (early.length * 1_000) / Math.max(1, faultAt - loadedFrom)
-  const going = operations.filter(({ client }) => !isolations.some((i) => i.peers.has(client)))
-  const served = servedAgain(going, faultAt)
+  const isIsolated = (peer: number): boolean => isolations.some((i) => i.peers.has(peer))
+  const cutOff = new Set(
+    [...homes].flatMap(([id, home]) =>
+      home.filter((peer) => !isIsolated(peer)).length < COPIES_NEEDED ? id : []
+    )
+  )
+  const going = operations.filter(
+    ({ client, kind, key }) =>
+      !isIsolated(client) && !(kind === 'ledger' && cutOff.has(`${kind}/${key}`))
+  )
+  const served = servedAgain(
+    going.filter(({ kind }) => kind === 'ledger' || kind === 'board'),
+    faultAt
+  )
   const during = going.filter(({ begun }) => begun >= faultAt && begun < healedAt)
   const availability =
     during.length === 0
@@ -156,6 +195,10 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     ...told('updates doubled', findings.doubled),
     ...told('removals resurrected', findings.resurrected),
     ...told('agents with unequal copies', findings.unequal),
+    ...told('not linearizable lists', findings.lists),
+    ...told('claims and effects out of order', findings.fencing),
+    ...told('session guarantees broken', findings.sessions),
+    ...told('signals lost, doubled or out of order', findings.signals),
     ...told('operations beyond their deadline', findings.late),
     ...told('acknowledged by a side that had to pause', pausedAcks(operations, isolations))
   ]
@@ -177,8 +220,18 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     before,
     ...(servedAgainMs === undefined ? {} : { servedAgainMs: served }),
     availability,
-    heals: herd.heals.length
+    heals: herd.heals.length,
+    kinds: kindsOf(operations),
+    refusedEffects: herd.world.refused
   }
+}
+
+function kindsOf(operations: readonly Operation[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { kind, outcome } of operations) {
+    if (outcome === 'ok') counts[kind] = (counts[kind] ?? 0) + 1
+  }
+  return counts
 }
 
 function told(what: string, found: readonly string[]): string[] {
@@ -186,14 +239,15 @@ function told(what: string, found: readonly string[]): string[] {
   return [`${found.length} ${what}: ${found.slice(0, 3).join('; ')}${found.length > 3 ? ' …' : ''}`]
 }
 
-/** Updates of agents that pause, acknowledged to clients of isolated peers once they had to know. */
+/** Updates that need a majority, acknowledged to clients of isolated peers once they had to know. */
 function pausedAcks(
   operations: readonly Operation[],
   isolations: readonly Isolation[]
 ): readonly string[] {
   return operations
     .filter(
-      ({ kind, action, outcome }) => kind === 'ledger' && action !== 'size' && outcome === 'ok'
+      ({ kind, action, outcome }) =>
+        pausing.has(kind) && action !== 'size' && action !== 'list' && outcome === 'ok'
     )
     .filter(({ client, begun, ms }) =>
       isolations.some(
@@ -202,6 +256,9 @@ function pausedAcks(
     )
     .map(({ kind, key, name }) => `${kind}/${key} ${name}`)
 }
+
+/** Kinds of agents that pause where no majority is. */
+const pausing: ReadonlySet<Operation['kind']> = new Set(['ledger', 'journal'])
 
 /** The p95 over all agents of the longest time after the fault in which one answered nobody. */
 function servedAgain(operations: readonly Operation[], faultAt: number): number {

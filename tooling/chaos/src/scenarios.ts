@@ -210,6 +210,17 @@ export const scenarios: readonly Scenario[] = [
     }
   },
   {
+    name: 'bandwidth',
+    summary: '48 KiB per second on each link for 12 s',
+    act: async ({ herd, mark }) => {
+      mark('narrow to 48 KiB/s')
+      await herd.network.narrow(49_152)
+      await wait(12_000)
+      await herd.network.heal()
+      mark('heal')
+    }
+  },
+  {
     name: 'full-disk',
     summary: 'the disk of one peer is full for 10 s',
     needs: 'mounts',

@@ -7,6 +7,7 @@ describe('options of chaos', () => {
       names: [],
       peers: 5,
       updates: 100_000,
+      minutes: undefined,
       report: undefined,
       network: 'auto'
     })
@@ -24,10 +25,13 @@ describe('options of chaos', () => {
     expect(USAGE).toContain('flapping')
   })
 
-  it.each([[['nothing']], [['--peers', '2']], [['--network', 'x']], [['--what']]])(
-    'refuse %j',
-    (args) => {
-      expect(() => parseOptions(args)).toThrow(OptionError)
-    }
-  )
+  it.each([
+    [['nothing']],
+    [['--peers', '2']],
+    [['--network', 'x']],
+    [['--what']],
+    [['--minutes', '0']]
+  ])('refuse %j', (args) => {
+    expect(() => parseOptions(args)).toThrow(OptionError)
+  })
 })

@@ -3,26 +3,33 @@ import { UsageError } from './options.ts'
 import { Pool } from './pool.ts'
 import { divide, Schedule, taskOf } from './schedule.ts'
 
-/** Runs of each workload that measure what one costs; the last chunk of them counts. */
-const measuredRuns = 12
-/** Part of the time that is planned: the measure is short, and the machine may be busier later. */
+/**
+ * Runs of each workload that measure what one costs; the last chunk of them counts. The first ones
+ * cost up to ten times more, until their code is compiled: so there are some of all, and many of cheap ones.
+ */
+const measuredRunsMax = 1000
+const measuredMs = 2000
+/** Part of the time that is planned: the measure is short. */
 const planned = 0.85
 const searchSteps = 40
 
-/** Milliseconds of a run of each workload, on as many workers as will do the rest. */
+/** Milliseconds of processor time of a run of each workload, on as many workers as will do the rest. */
 export async function measure(
   workloads: readonly Workload[],
   { seed, workers }: { readonly seed: number; readonly workers: number }
 ): Promise<ReadonlyMap<string, number>> {
-  const tasks = workloads.map(({ name }) => taskOf(name, { first: seed, count: measuredRuns }))
+  const tasks = workloads.map(({ name }) => taskOf(name, { first: seed, count: measuredRunsMax }))
   // What fails here fails again, and is told, when its seed has its turn.
-  const pool = new Pool(new Schedule(tasks), { failed: () => {}, advanced: () => {} })
+  const advanced = (): void => {
+    for (const task of tasks) task.isOver = task.done * (task.runMs ?? 0) >= measuredMs
+  }
+  const pool = new Pool(new Schedule(tasks), { failed: () => {}, advanced })
   await pool.run(workers)
   return new Map(tasks.map(({ name, runMs }) => [name, runMs ?? 0]))
 }
 
 /**
- * Divides runs so that all fit into the time: each workload has the weight share × cost^−α, with the
+ * Divides runs so that all fit into the time, if each worker has a processor to itself: each workload has the weight share × cost^−α, with the
  * lowest α ≥ 0 that suffices. So dear workloads lose runs first, and none has none.
  */
 export function fit(

@@ -18,4 +18,4 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** Sent about twice a second, so that a hanging run shows. */
   | { readonly kind: 'alive'; readonly seed: number }
-  | { readonly kind: 'done'; readonly completed: number; readonly durationMs: number }
+  | { readonly kind: 'done'; readonly completed: number; readonly cpuMs: number }

@@ -18,7 +18,10 @@ export interface Options {
   /** Where the state of an unfinished command is kept. */
   readonly resume: string | undefined
   readonly workers: number
-  /** All runs should fit into so much time: dear workloads get fewer of them. */
+  /**
+   * All runs should fit into so much time, with a processor for each worker: dear workloads get fewer
+   * of them.
+   */
   readonly withinMinutes: number | undefined
   readonly help: boolean
 }
@@ -32,6 +35,8 @@ export class UsageError extends Error {
 }
 
 export const usage = `pnpm simulate [--runs N] [--seed S] [--only PACKAGE|PACKAGE/NAME] [--workers N] [--within MINUTES] [--resume FILE]
+  --within MINUTES: dear workloads get fewer runs and cheap ones more, so that all fit where each worker has
+  a processor to itself (on a busy machine it takes longer); how many each gets is printed first
 pnpm simulate --only PACKAGE/NAME --seed S --runs 1 --trace   what happened in one run
 pnpm simulate --mutants [--seed S] [--only …]                 each deliberate mistake must be found
 pnpm simulate --corpus [--only …]                             kept seeds, and the killing seed of each mutant`

@@ -84,8 +84,8 @@ export class Pool {
       }
       case 'done': {
         if (current !== undefined) {
-          const { completed, durationMs } = message
-          this.#schedule.finished(current.task, current.chunk, completed, durationMs)
+          const { completed, cpuMs } = message
+          this.#schedule.finished(current.task, current.chunk, completed, cpuMs)
         }
         worker.current = undefined
         this.#events.advanced()

@@ -15,7 +15,7 @@ export interface Task {
   donePrefix: number
   /** Needs no more seeds, such as a mutant that was found. */
   isOver: boolean
-  /** Milliseconds of a run, of the last chunk. */
+  /** Milliseconds of processor time of a run, of the last chunk. */
   runMs: number | undefined
 }
 
@@ -65,8 +65,8 @@ export class Schedule {
     return { task, chunk: { name: task.name, isMutant: task.isMutant, first, count } }
   }
 
-  finished(task: Task, chunk: Chunk, completed: number, durationMs: number): void {
-    if (completed > 0) task.runMs = durationMs / completed
+  finished(task: Task, chunk: Chunk, completed: number, cpuMs: number): void {
+    if (completed > 0) task.runMs = cpuMs / completed
     task.done += completed
     const from = chunk.first - task.firstSeed
     const spans = [...(this.#finished.get(task) ?? []), { from, to: from + completed }]

@@ -12,8 +12,8 @@ import {
   text
 } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
-import type { AgentRecord, Epoch, RegisterKey } from '@murmuration/interface'
-import { openUpdatesMax, sessionsMax, strongBytesMax } from '../defaults.ts'
+import type { AgentRecord, Epoch, IdempotencyKey, RegisterKey } from '@murmuration/interface'
+import { openUpdatesMax, resultsBytesMax, sessionsMax, strongBytesMax } from '../defaults.ts'
 
 const version = integer({ min: 0 })
 
@@ -41,7 +41,15 @@ export const AgentRegister = message({
         since: version,
         /** Updates below it were confirmed to the client, and are refused. */
         floor: integer({ min: 0 }),
-        applied: list(object({ sequence: integer({ min: 0 }), version }), { max: openUpdatesMax })
+        applied: list(
+          object({
+            sequence: integer({ min: 0 }),
+            version,
+            /** What whoever repeats it is told. */
+            result: optional(bytes({ max: resultsBytesMax }))
+          }),
+          { max: openUpdatesMax }
+        )
       }),
       { max: sessionsMax }
     )
@@ -58,6 +66,15 @@ export const AgentRegister = message({
   )
 })
 export type AgentRegister = Infer<typeof AgentRegister>
+
+/** The update of a key that is remembered. */
+export function appliedUpdate(
+  register: AgentRegister | undefined,
+  { session, sequence }: Pick<IdempotencyKey, 'session' | 'sequence'>
+): { readonly version: number; readonly result?: Uint8Array } | undefined {
+  const known = register?.sessions?.find((one) => one.session === session)
+  return known?.applied.find((one) => one.sequence === sequence)
+}
 
 /**
  * Names the register of an agent. Three replicas, whatever its documents have: what is agreed must

@@ -1,8 +1,9 @@
 import type { Epoch, IdempotencyKey } from '@murmuration/interface'
-import { openUpdatesMax, sessionsMax, strongBytesMax } from '../defaults.ts'
+import { openUpdatesMax, resultsBytesMax, sessionsMax, strongBytesMax } from '../defaults.ts'
 import type { Mutants } from './mutants.ts'
 import { claimed, isHeld } from './ownership.ts'
 import type { Claimant } from './ownership.ts'
+import { appliedUpdate } from './record.ts'
 import type { AgentRegister } from './record.ts'
 
 /** An update of strong state that was computed from version `expected`. */
@@ -10,11 +11,18 @@ export interface StrongUpdate {
   readonly key: IdempotencyKey
   readonly expected: number
   readonly value: Uint8Array
+  /** Kept under the key, for repetitions. */
+  readonly result?: Uint8Array
 }
 
 /** What an update comes to where this transition is the one that is agreed. */
 export type StrongOutcome =
-  | { readonly status: 'applied' | 'known'; readonly version: number }
+  | {
+      readonly status: 'applied' | 'known'
+      readonly version: number
+      /** That of the first execution. */
+      readonly result?: Uint8Array
+    }
   /** The state is another one than was read: compute it anew from this one. */
   | { readonly status: 'changed'; readonly version: number; readonly value: Uint8Array | undefined }
   /** A later owner was there: this one must not acknowledge anything any more. */
@@ -53,15 +61,17 @@ export function updateStrong(
     const { owner, epoch } = current
     return { next: current, outcome: { status: 'fenced', owner, epoch } }
   }
-  const { key, expected, value } = update
+  const { key, expected, value, result } = update
   const { data } = current ?? {}
   const version = data?.version ?? 0
   const sessions = current?.sessions ?? []
   const refused = (outcome: StrongOutcome): Transition => ({ next: current, outcome })
   const session = sessions.find((one) => one.session === key.session)
   if (mutants.ignoreKeys !== true) {
-    const known = session?.applied.find(({ sequence }) => sequence === key.sequence)
-    if (known !== undefined) return refused({ status: 'known', version: known.version })
+    const known = appliedUpdate(current, key)
+    if (known !== undefined) {
+      return refused({ status: 'known', version: known.version, ...resultOf(known.result) })
+    }
     if (session !== undefined && key.sequence < session.floor) return refused({ status: 'expired' })
   }
   if (expected !== version && mutants.noPrecondition !== true) {
@@ -75,7 +85,8 @@ export function updateStrong(
   if (kept.length >= openUpdatesMax) return refused({ status: 'overloaded' })
   const own = claimed(current, claimant) ?? current
   if (own === undefined) return refused({ status: 'expired' })
-  const applied = [...kept, { sequence: key.sequence, version: version + 1 }]
+  const applied = [...kept, { sequence: key.sequence, version: version + 1, ...resultOf(result) }]
+  if (resultBytes(applied) > resultsBytesMax) return refused({ status: 'overloaded' })
   const { sessions: remembered, forgot } = remember(sessions, {
     session: key.session,
     since: session?.since ?? data?.forgotten ?? 0,
@@ -85,17 +96,31 @@ export function updateStrong(
   const forgotten = forgot ? version + 1 : (data?.forgotten ?? 0)
   return {
     next: { ...own, sessions: remembered, data: { version: version + 1, forgotten, value } },
-    outcome: { status: 'applied', version: version + 1 }
+    outcome: { status: 'applied', version: version + 1, ...resultOf(result) }
   }
 }
 
-/** Puts the session last, and lets go of the one that was not used for longest. */
+function resultOf(result: Uint8Array | undefined): { readonly result?: Uint8Array } {
+  return result === undefined ? {} : { result }
+}
+
+function resultBytes(applied: Sessions[number]['applied']): number {
+  return applied.reduce((sum, { result }) => sum + (result?.length ?? 0), 0)
+}
+
+/** Puts the session last, and lets go of those that were not used for longest. */
 function remember(
   sessions: Sessions,
   session: Sessions[number]
 ): { readonly sessions: Sessions; readonly forgot: boolean } {
   const others = sessions.filter((one) => one.session !== session.session)
-  const room = sessionsMax - 1
-  const forgot = others.length > room
-  return { sessions: [...(forgot ? others.slice(others.length - room) : others), session], forgot }
+  let first = Math.max(0, others.length - (sessionsMax - 1))
+  let bytes = [...others.slice(first), session].reduce(
+    (sum, { applied }) => sum + resultBytes(applied),
+    0
+  )
+  for (; bytes > resultsBytesMax && first < others.length; first++) {
+    bytes -= resultBytes(others[first]?.applied ?? [])
+  }
+  return { sessions: [...others.slice(first), session], forgot: first > 0 }
 }

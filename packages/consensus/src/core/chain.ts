@@ -1,6 +1,7 @@
 import type { View } from '@murmuration/interface'
-import { homeSetOf, isSameSet } from './home-set.ts'
+import { homeSetOf, isSameSet, survivorsOf } from './home-set.ts'
 import type { Group, HomeSet, Homes } from './home-set.ts'
+import type { Mutants } from './mutants.ts'
 import type { AskedSet } from './tally.ts'
 
 /** The adopted views from the oldest unsettled one to the newest, as one peer knows them. */
@@ -9,10 +10,11 @@ export class Chain {
   /** The newest view: the fence of this peer. */
   readonly view: View
   readonly #homes: Homes
+  readonly #mutants: Mutants
   readonly #sets = new Map<string, readonly AskedSet[]>()
   #all: HomeSet | undefined
 
-  constructor(views: readonly View[], homes: Homes) {
+  constructor(views: readonly View[], homes: Homes, mutants: Mutants = {}) {
     const view = views.at(-1)
     if (view === undefined) {
       throw new RangeError('a chain has at least one view')
@@ -20,6 +22,7 @@ export class Chain {
     this.views = views
     this.view = view
     this.#homes = homes
+    this.#mutants = mutants
   }
 
   get number(): number {
@@ -63,7 +66,9 @@ export class Chain {
     const sets: AskedSet[] = []
     for (const view of this.views) {
       if (view.number >= since) {
-        const set = this.#homes(view, group)
+        const whole = this.#homes(view, group)
+        const isNewest = view === this.view
+        const set = isNewest ? whole : survivorsOf(whole, this.view, this.#mutants)
         const known = sets.findIndex((other) => isSameSet(other, set))
         const [same] = known < 0 ? [] : sets.splice(known, 1)
         sets.push(same ?? { ...set, from: view.number })

@@ -1,4 +1,6 @@
+import { isAbandoned } from '@murmuration/interface'
 import type { Member, View } from '@murmuration/interface'
+import type { Mutants } from './mutants.ts'
 
 /** One member of a home set: it speaks for one life of its disk only (rule 6). */
 export interface Voter {
@@ -11,6 +13,8 @@ export interface Voter {
 export interface HomeSet {
   readonly voters: readonly Voter[]
   readonly total: number
+  /** Weight of those who must answer: more than half, or all where a majority was given up. */
+  readonly needed: number
 }
 
 /** Registers that always live together: `slot/replicas`. */
@@ -29,7 +33,29 @@ export function homeSetOf(view: View, replicas: readonly Member[]): HomeSet {
   const voters = replicas
     .map(({ peer, incarnation }) => ({ peer, incarnation, weight: peer === heavy ? 2 : 1 }))
     .toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
-  return { voters, total: voters.reduce((sum, { weight }) => sum + weight, 0) }
+  const total = weightOf(voters)
+  return { voters, total, needed: Math.floor(total / 2) + 1 }
+}
+
+/**
+ * Who still answers for an older home set, by the newest view. Where an operator has given up so many
+ * disks that no majority is left, all others have to answer: any of them may be the only one that has
+ * what was agreed.
+ */
+export function survivorsOf(set: HomeSet, newest: View, mutants: Mutants): HomeSet {
+  const voters = set.voters.filter((voter) => !isAbandoned(newest, voter))
+  const total = weightOf(voters)
+  if (total >= set.needed) {
+    return set
+  }
+  const needed = mutants.oneSurvivorSuffices === true ? Math.min(1, total) : total
+  return mutants.askNoSurvivor === true
+    ? { voters: [], total: 0, needed: 0 }
+    : { voters, total, needed }
+}
+
+function weightOf(voters: readonly Voter[]): number {
+  return voters.reduce((sum, { weight }) => sum + weight, 0)
 }
 
 function tieBreakerOf(view: View, replicas: readonly Member[]): string | undefined {
@@ -52,7 +78,8 @@ export function isVoter(
 export function isSameSet(a: HomeSet, b: HomeSet): boolean {
   return (
     a === b ||
-    (a.voters.length === b.voters.length &&
+    (a.needed === b.needed &&
+      a.voters.length === b.voters.length &&
       a.voters.every((voter, index) => {
         const other = b.voters[index]
         return (

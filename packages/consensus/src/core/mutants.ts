@@ -65,4 +65,8 @@ export interface Mutants {
   readonly unverifiedFence?: boolean
   /** A lost accept counts as void as soon as somebody else's stands, whatever that was built on. */
   readonly overtakenIsVoid?: boolean
+  /** Of a home set whose majority was given up, any one survivor suffices. */
+  readonly oneSurvivorSuffices?: boolean
+  /** A home set whose majority was given up is not asked at all. */
+  readonly askNoSurvivor?: boolean
 }

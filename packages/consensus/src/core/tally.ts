@@ -39,14 +39,14 @@ export class Tally {
     this.#count(voter, () => false)
   }
 
-  /** More than half of the weight of every set said yes. */
+  /** Enough of the weight of every set said yes. */
   get reached(): boolean {
-    return this.sets.every((set, index) => 2 * (this.#yes[index] ?? 0) > set.total)
+    return this.sets.every((set, index) => (this.#yes[index] ?? 0) >= set.needed)
   }
 
   /** A set that can give no majority any more, whatever the silent ones say. */
   get lost(): HomeSet | undefined {
-    return this.sets.find((set, index) => 2 * (this.#no[index] ?? 0) >= set.total)
+    return this.sets.find((set, index) => set.total - (this.#no[index] ?? 0) < set.needed)
   }
 
   /** Everybody said yes. */
@@ -66,7 +66,7 @@ export class Tally {
 /** Whether these members alone are a majority of the set. */
 export function isMajorityOf(set: HomeSet, has: (voter: Voter) => boolean): boolean {
   const present = set.voters.reduce((sum, voter) => sum + (has(voter) ? voter.weight : 0), 0)
-  return 2 * present > set.total
+  return present >= set.needed
 }
 
 function isSameVoter(a: Voter, b: Voter): boolean {

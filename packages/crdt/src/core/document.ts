@@ -60,10 +60,11 @@ export interface Application {
 /** What is known of where a delta comes from. */
 export interface ApplyOptions {
   /**
-   * Whether its signer may write under a name. InvalidSignatureError for a delta of another writer:
-   * a peer that could mint dots of others could make their true ones count as seen.
+   * Whether its signer may write under a name, and these dots: `count` of them from `first` on.
+   * InvalidSignatureError for a delta of another writer: a peer that could mint dots of others could
+   * make their true ones count as seen.
    */
-  readonly isWriter?: (writer: string) => boolean
+  readonly isWriter?: (writer: string, first: number, count: number) => boolean
   /**
    * The writers taken out by the collections above the delta's floor, where they are known. With
    * them a late delta can be told from a new one, and is taken.
@@ -171,7 +172,8 @@ class ReplicatedDocument implements Document {
     const state = this.#state
     const decoded = decodeDelta(delta, state)
     const { isWriter } = options
-    if (isWriter !== undefined && !isWriter(writerName(decoded, state))) {
+    const { first, count } = decoded
+    if (isWriter !== undefined && !isWriter(writerName(decoded, state), first, count)) {
       throw new InvalidSignatureError('the delta has dots of a writer that is not its signer')
     }
     const judged = judgeFloor(decoded, state, options.gone)

@@ -1,3 +1,4 @@
+import { isAbandoned } from '@murmuration/interface'
 import type { View } from '@murmuration/interface'
 import {
   askTimeoutMs,
@@ -170,6 +171,10 @@ export class Admission {
       (serial !== undefined && view.revoked?.serials.includes(serial) === true)
     ) {
       return { reason: 'revoked', explanation: `${candidate.peer} was revoked` }
+    }
+    if (isAbandoned(view, candidate)) {
+      const explanation = `the store of ${candidate.peer} was given up: it comes back with an empty one`
+      return { reason: 'incarnation-retired', explanation }
     }
     if (history.isRetired(candidate.peer, candidate.incarnation)) {
       const explanation = `${candidate.peer} came back with a newer store; this one is retired`

@@ -143,7 +143,13 @@ export class Adoption {
   }
 }
 
-function forcedText({ view, base, by, reason }: ForcedMark, lost: readonly number[]): string {
+function forcedText(
+  { view, base, by, reason, abandoned }: ForcedMark,
+  lost: readonly number[]
+): string {
+  if (abandoned !== undefined) {
+    return `view ${view} gives up ${abandoned} disks on the word of ${by}: ${reason}. What only they held is lost`
+  }
   const text = `view ${view} was forced on ${by} from view ${base} without a majority: ${reason}. `
   return lost.length === 0
     ? `${text}What was acknowledged before may be lost`

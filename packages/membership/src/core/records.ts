@@ -18,9 +18,11 @@ import type {
   ProtocolRange,
   Revocations,
   Role,
+  StoreLife,
   View
 } from '@murmuration/interface'
 import {
+  abandonedMax,
   acceptorsMax,
   addressesMax,
   addressMax,
@@ -107,8 +109,11 @@ const forcedMark: Shape<ForcedMark> = object({
   view: count,
   base: count,
   by: name,
-  reason: name
+  reason: name,
+  abandoned: optional(count)
 })
+
+const storeLife: Shape<StoreLife> = object({ peer: name, incarnation: name })
 
 const movedAgents: Shape<MovedAgents> = object({
   peer: name,
@@ -125,6 +130,7 @@ export const viewFields = {
   leaseMs: optional(count),
   protocols: optional(protocols),
   revoked: optional(revocations),
+  abandoned: optional(list(storeLife, { max: abandonedMax })),
   unsafe: optional(list(forcedMark, { max: forcedMax }))
 }
 

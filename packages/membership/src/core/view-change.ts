@@ -1,3 +1,4 @@
+import { isAbandoned } from '@murmuration/interface'
 import type {
   ForcedMark,
   Member,
@@ -10,6 +11,7 @@ import type {
 } from '@murmuration/interface'
 import { protocolVersions } from '../defaults.ts'
 import type { Candidate } from './messages.ts'
+import { withAbandoned } from './abandoning.ts'
 import { movesAmong, withMoves } from './moves.ts'
 import { leaseMsOf, paceOf } from './pace.ts'
 import type { Decision } from './records.ts'
@@ -64,7 +66,9 @@ export function nextDecision(view: View, change: Change): Decision {
   for (const peer of controlled.revoked?.peers ?? []) {
     members.delete(peer)
   }
-  const ordered = [...members.values()].toSorted((a, b) => compareText(a.peer, b.peer))
+  const ordered = [...members.values()]
+    .filter((member) => !isAbandoned(controlled, member))
+    .toSorted((a, b) => compareText(a.peer, b.peer))
   return { view: followedBy(controlled, number, ordered), left: change.leave }
 }
 
@@ -101,7 +105,7 @@ export function withProposal(view: View, proposal: ViewProposal): View {
     serials.join('\n') === revoked.serials.join('\n') &&
     unsafe.length === (view.unsafe?.length ?? 0)
   const controlled = isSame ? view : { ...view, revoked, unsafe }
-  return withMoves(controlled, proposal.move)
+  return withMoves(withAbandoned(controlled, proposal.abandon), proposal.move)
 }
 
 function changed(

@@ -120,7 +120,7 @@ export interface HomeFinderComponents {
 
 export interface HomeFinderInit {
   readonly cluster: string
-  /** Whether a peer's word on the view counts. @default any that the transport lets in */
+  /** Whether the word of a connected peer on the view counts. @default any that the transport lets in */
   readonly trusts?: (peer: string) => boolean
 }
 
@@ -201,9 +201,10 @@ export class DhtHomeFinder implements HomeFinder {
   async #ask(provider: PeerInfo, signal: AbortSignal): Promise<boolean> {
     const { rpc, connect, log } = this.#components
     const peer = provider.id.toString()
-    if (this.#init.trusts?.(peer) === false) return false
     try {
       await connect(provider, { signal })
+      // Who it is and may be is known of a connected peer only.
+      if (this.#init.trusts?.(peer) === false) return false
       const bytes = await rpc.call(peer, VIEW, new Uint8Array(0), {
         timeoutMs: defaults.questionTimeoutMs,
         signal

@@ -1,4 +1,5 @@
-import type { AgentRecord, View } from '@murmuration/interface'
+import { isAbandoned } from '@murmuration/interface'
+import type { AgentRecord, Member, View } from '@murmuration/interface'
 import { collectNeeded, copiesNeeded, memberKey } from './homes.ts'
 import type { Homes, MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
@@ -26,7 +27,7 @@ export interface CoverageInit {
 
 /**
  * Which documents this peer may serve: those of which it has merged enough copies of every home set
- * that may hold unique data (R − W + 1 each), in a round of this view, or in one of an earlier view
+ * that may hold unique data (R − W + 1 each, or all that an operator has not given up), in a round of this view, or in one of an earlier view
  * since which it has been their owner without a break.
  */
 export class Coverage {
@@ -55,10 +56,17 @@ export class Coverage {
    */
   adopt(view: View, between: readonly View[]): boolean {
     const former = this.view
-    if (former !== undefined && view.number <= former.number && view.cluster === former.cluster) {
+    const isBranched = former?.branch?.id !== view.branch?.id
+    if (
+      former !== undefined &&
+      view.number <= former.number &&
+      view.cluster === former.cluster &&
+      !isBranched
+    ) {
       return true
     }
-    const chain = former === undefined ? undefined : chainOf(former, view, between)
+    // Into a branch, out of one and from one to the next, others may have owned what this peer did.
+    const chain = former === undefined || isBranched ? undefined : chainOf(former, view, between)
     if (chain === undefined) {
       this.#views = [view]
       this.#rounds = []
@@ -100,7 +108,9 @@ export class Coverage {
     const members = new Map<MemberKey, string>()
     for (const view of round.unsettled) {
       for (const member of view.members) {
-        members.set(memberKey(member), member.peer)
+        if (!isAbandoned(round.view, member)) {
+          members.set(memberKey(member), member.peer)
+        }
       }
     }
     return members
@@ -118,7 +128,7 @@ export class Coverage {
   /** Whether this peer may serve the document under the newest view. */
   covers(record: AgentRecord): boolean {
     if (this.#mutants.serveWithoutMerge === true) {
-      return true
+      return this.#owns(record, this.view)
     }
     let at = this.#views.length - 1
     for (let index = this.#rounds.length - 1; index >= 0; index--) {
@@ -136,6 +146,19 @@ export class Coverage {
     return false
   }
 
+  /**
+   * Whether every member of the newest view has answered. Who is not in it may have more, and nobody
+   * else has: what goes on without them starts from that, and says that it is partial.
+   */
+  coversPartly(record: AgentRecord): boolean {
+    const { round, view } = this
+    if (round === undefined || view === undefined || round.view !== view) return false
+    return (
+      this.#owns(record, view) &&
+      view.members.every((member) => round.collected.has(memberKey(member)))
+    )
+  }
+
   /** In words, for an error message. */
   missing(record: AgentRecord): string {
     const round = this.round
@@ -148,8 +171,9 @@ export class Coverage {
       const count = home.filter((member) =>
         this.#counts(round, record.id, memberKey(member))
       ).length
-      if (count < collectNeeded(home.length)) {
-        missing.push(`${count} of ${collectNeeded(home.length)} needed in view ${view.number}`)
+      const needed = this.#needed(round, home)
+      if (count < needed) {
+        missing.push(`${count} of ${needed} needed in view ${view.number}`)
       }
     }
     return missing.length === 0 ? 'copies are being merged' : `copies merged: ${missing.join(', ')}`
@@ -160,9 +184,12 @@ export class Coverage {
    * knows all documents that it owns. (Documents with one replica give that promise up.)
    */
   complete(round: Round): boolean {
-    return round.unsettled.every(({ members }) => {
-      const absent = members.filter((member) => !round.collected.has(memberKey(member))).length
-      return absent <= Math.max(0, copiesNeeded(members.length) - 1)
+    return round.unsettled.every(({ branch, members }) => {
+      const absent = members.filter((member) => !round.collected.has(memberKey(member)))
+      const allowed = branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0
+      return (
+        absent.length <= allowed || absent.every((member) => isAbandoned(round.view, member))
+      )
     })
   }
 
@@ -172,6 +199,10 @@ export class Coverage {
 
   #collectedEnough(round: Round, record: AgentRecord): boolean {
     return round.unsettled.every((view) => {
+      // A branch is accepted by all its members, and each may have the only copy on this side.
+      if (view.branch !== undefined) {
+        return view.members.every((member) => round.collected.has(memberKey(member)))
+      }
       const home = this.#init.homes(view).homeOf(record)
       let count = 0
       for (const member of home) {
@@ -179,8 +210,13 @@ export class Coverage {
           count++
         }
       }
-      return count >= collectNeeded(home.length)
+      return count >= this.#needed(round, home)
     })
+  }
+
+  #needed({ view }: Round, home: readonly Member[]): number {
+    const alive = home.filter((member) => !isAbandoned(view, member)).length
+    return Math.min(collectNeeded(home.length), alive)
   }
 
   #counts(round: Round, id: string, member: MemberKey): boolean {

@@ -1,12 +1,12 @@
 import { createDocument, decodeDocument } from '@murmuration/crdt'
 import type { Document, Stamp } from '@murmuration/crdt'
-import { MessageTooLargeError } from '@murmuration/interface'
+import { InvalidSignatureError, MessageTooLargeError } from '@murmuration/interface'
 import type { AgentRecord, Epoch } from '@murmuration/interface'
 import { ownSessionPrefix } from './copy-state.ts'
 import type { Changes, CopyState, Execution, FoldStep } from './copy-state.ts'
 import { combine, digestBytes, digestToText, emptyDigest, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
-import { compareEntries, createEntry, sameExecution } from './entry.ts'
+import { checkSameEffect, compareEntries, createEntry, ownDotsOf, sameExecution } from './entry.ts'
 import type { Entry, EntryKey, Void } from './entry.ts'
 import { EntrySet } from './entry-set.ts'
 import { compareEpochs } from './epoch.ts'
@@ -206,11 +206,15 @@ export class DocumentCopy {
 
   /**
    * Takes one entry of another copy. Returns the one that stands under its key afterwards, or
-   * undefined where the key is below the floor. Throws `MalformedMessageError` for a bad delta.
+   * undefined where the key is below the floor. Throws `MalformedMessageError` for a bad delta,
+   * `InvalidSignatureError` for one with dots of others, and changes nothing then.
    */
   add(entry: Entry): Entry | undefined {
     if (entry.sequence < this.floorOf(entry.session)) {
       return undefined
+    }
+    if (entry.writer === this.#writer && entry.execution > this.#executions) {
+      throw new InvalidSignatureError('an update under the name of this peer that it never made')
     }
     const present = this.get(entry.key)
     if (present === undefined) {
@@ -223,10 +227,12 @@ export class DocumentCopy {
     if (compareEntries(entry, present, this.#mutants) <= 0) {
       return present
     }
-    if (!sameExecution(entry, present)) {
+    if (sameExecution(entry, present)) {
+      checkSameEffect(entry, present)
+    } else {
       if (entry.count > 0) {
         // Only for its checks: a bad delta must be refused before anything changes.
-        createDocument().apply(entry.delta)
+        createDocument().apply(entry.delta, ownDotsOf(entry))
       }
       this.#invalidate()
     }
@@ -349,7 +355,7 @@ export class DocumentCopy {
     if (entry.count === 0) {
       return
     }
-    document.apply(entry.delta)
+    document.apply(entry.delta, ownDotsOf(entry))
     for (const one of this.#entries.voidsOn(entry.key)) {
       forget(document, entry, one)
     }

@@ -1,5 +1,5 @@
 import { decode, encode } from '@murmuration/codec'
-import type { Stamp } from '@murmuration/crdt'
+import type { ApplyOptions, Stamp } from '@murmuration/crdt'
 import { MalformedMessageError } from '@murmuration/interface'
 import type { Epoch } from '@murmuration/interface'
 import { compareEpochs } from './epoch.ts'
@@ -116,6 +116,12 @@ function whole(value: unknown): number {
   return value
 }
 
+function below(value: unknown, end: number): number {
+  const number = whole(value)
+  if (number >= end) throw new MalformedMessageError('entry: an offset beyond its update')
+  return number
+}
+
 function bytesOf(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array)) {
     throw new MalformedMessageError('entry: expected bytes')
@@ -148,6 +154,8 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     result: bytesOf(values[11]),
     voids: voids.map((value: unknown) => decodeVoid(value))
   }
+  const isWhole = parts.count === 0 ? parts.delta.length === 0 : parts.first > 0
+  if (!isWhole) throw new MalformedMessageError('entry: a delta and its dots go together')
   return finishEntry(parts, bytes)
 }
 
@@ -160,11 +168,48 @@ function decodeVoid(value: unknown): Void {
   if (typeof key !== 'string' || key.length > 300 || !/^\d{1,16}\//.test(key)) {
     throw new MalformedMessageError('entry: expected a key')
   }
-  return { key, mark: whole(mark), count: whole(of), offsets: offsets.map(whole) }
+  const count = whole(of)
+  return { key, mark: whole(mark), count, offsets: offsets.map((offset) => below(offset, count)) }
 }
 
 export function sameExecution(a: Entry, b: Entry): boolean {
   return a.writer === b.writer && a.execution === b.execution
+}
+
+/**
+ * One execution has done one thing, whatever its stamps. Throws `MalformedMessageError` where two
+ * entries say otherwise: then one of them was made up.
+ */
+export function checkSameEffect(a: Entry, b: Entry): void {
+  const isSame =
+    a.first === b.first &&
+    a.count === b.count &&
+    a.time.time === b.time.time &&
+    a.time.tick === b.time.tick &&
+    equalBytes(a.delta, b.delta) &&
+    equalBytes(a.result, b.result) &&
+    equalVoids(a.voids, b.voids)
+  if (!isSame) {
+    throw new MalformedMessageError('entry: another effect of an execution that is known')
+  }
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, at) => byte === b[at]))
+}
+
+function equalVoids(a: readonly Void[], b: readonly Void[]): boolean {
+  const written = (voids: readonly Void[]): string =>
+    voids.map(({ key, mark, count, offsets }) => [key, mark, count, ...offsets].join(' ')).join('|')
+  return a.length === b.length && (a.length === 0 || written(a) === written(b))
+}
+
+/**
+ * An entry brings the dots that it names, and no others: with those of another writer, true updates of
+ * that one would count as seen.
+ */
+export function ownDotsOf({ writer, first, count }: Entry): ApplyOptions {
+  return { isWriter: (name, from, dots) => name === writer && from === first && dots === count }
 }
 
 /**

@@ -52,6 +52,8 @@ export function stepFromWire({ session, from, to, high, low }: WireStep): FoldSt
 /** What every request of an owner says about its sender: the view it acts in, and its place in time. */
 export interface Sender {
   readonly view: number
+  /** The side of a split that it acts for; undefined: an agreed view. */
+  readonly branch?: string
   readonly incarnation: string
   readonly boot: number
 }
@@ -65,7 +67,13 @@ interface Answerer {
   readonly fenced: boolean
 }
 
-const sender = { view: count, incarnation: memberText, boot: count }
+const branchText: Shape<string> = text({ max: 256 })
+const sender = {
+  view: count,
+  branch: optional(branchText),
+  incarnation: memberText,
+  boot: count
+}
 const answerer = { view: count, incarnation: memberText, fenced: boolean() }
 
 export interface AppendDocument {
@@ -157,6 +165,18 @@ export const fetchReply: Message<FetchReply> = message({
   absent: list(idText)
 })
 
+/** Asks for copies of documents to be fetched from their owner, before a view moves them. */
+export interface PrepareRequest {
+  readonly owner: string
+  readonly ids: readonly string[]
+}
+export const prepareRequest: Message<PrepareRequest> = message({
+  owner: memberText,
+  ids: list(idText)
+})
+/** False where the owner did not give them: the replicas will, when the view has come. */
+export const prepareReply: Message<{ readonly copied: boolean }> = message({ copied: boolean() })
+
 export interface PullRequest {
   readonly id: string
   /** The whole copy, or the live document alone. */
@@ -167,8 +187,7 @@ export const pullRequest: Message<PullRequest> = message({
   what: oneOf('copy', 'document')
 })
 
-export interface CompareRequest {
-  readonly view: number
+export interface CompareRequest extends Pick<Sender, 'view' | 'branch'> {
   readonly buckets: readonly string[]
 }
 export interface CompareReply {
@@ -178,6 +197,7 @@ export interface CompareReply {
 }
 export const compareRequest: Message<CompareRequest> = message({
   view: count,
+  branch: optional(branchText),
   buckets: list(text({ max: 32 }), { max: 1024 })
 })
 export const compareReply: Message<CompareReply> = message({
@@ -186,8 +206,7 @@ export const compareReply: Message<CompareReply> = message({
 })
 
 /** Documents that the sender holds and the receiver owns. */
-export interface ListRequest {
-  readonly view: number
+export interface ListRequest extends Pick<Sender, 'view' | 'branch'> {
   /** The sender is a replica: these are all of its documents in the named buckets. */
   readonly buckets: readonly number[]
   readonly documents: readonly IndexEntry[]
@@ -201,6 +220,7 @@ export interface ListReply {
 }
 export const listRequest: Message<ListRequest> = message({
   view: count,
+  branch: optional(branchText),
   buckets: list(count, { max: 1024 }),
   documents: list(indexEntry)
 })
@@ -226,6 +246,8 @@ export interface ReadReply {
   /** The owner's tenure; missing where a replica answered. */
   readonly view?: number
   readonly boot?: number
+  readonly branch?: string
+  readonly partial?: boolean
 }
 export const readRequest: Message<ReadRequest> = message({
   asked: count,
@@ -237,7 +259,9 @@ export const readReply: Message<ReadReply> = message({
   document: optional(bytes()),
   status: oneOf('inline', 'large', 'absent', 'behind', 'elsewhere'),
   view: optional(count),
-  boot: optional(count)
+  boot: optional(count),
+  branch: optional(branchText),
+  partial: optional(boolean())
 })
 
 const stateLimits = { bytesMax: 67_108_864, itemsMax: 4_194_304 }

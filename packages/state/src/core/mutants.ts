@@ -5,6 +5,10 @@
 export interface Mutants {
   /** A new owner serves from its own disk, without merging the replicas' copies. */
   readonly serveWithoutMerge?: boolean
+  /** A new owner does not wait for the lease of the former one. */
+  readonly noLeaseWait?: boolean
+  /** An owner raises floors also while somebody else may have replaced it. */
+  readonly foldWithoutLease?: boolean
   /** The key of an update stays with its owner and is not part of what replicas get. */
   readonly keyNotReplicated?: boolean
   /** The copy of an owner outside of the home set counts. */
@@ -17,6 +21,8 @@ export interface Mutants {
   readonly lowerDotStands?: boolean
   /** The higher dot stands, but known keys are not stamped again before they are acknowledged. */
   readonly noRestamp?: boolean
+  /** What a client says that it has passed counts at once. */
+  readonly foldUnasked?: boolean
   /** Replicas acknowledge also under a view older than their own. */
   readonly acknowledgeAnyView?: boolean
   /** Dots are named by peer and incarnation only, so a restarted owner issues some again. */

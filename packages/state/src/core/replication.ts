@@ -7,6 +7,7 @@ import type { Entry } from './entry.ts'
 import { copiesNeeded, memberKey } from './homes.ts'
 import type { MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
+import { Passed } from './passed.ts'
 import { Tracks } from './tracks.ts'
 import type { Track, Waiter } from './tracks.ts'
 
@@ -45,12 +46,13 @@ export interface ReplicationInit {
 export class Replication {
   readonly #init: ReplicationInit
   readonly #tracks = new Tracks()
-  readonly #lowest = new Map<string, number>()
+  readonly #passed: Passed
   #home: readonly Member[] = []
   #targets = new Map<MemberKey, Target>()
 
   constructor(init: ReplicationInit) {
     this.#init = init
+    this.#passed = new Passed(init.mutants)
   }
 
   get home(): readonly Member[] {
@@ -117,6 +119,7 @@ export class Replication {
       this.#tracks.remove(former)
     }
     this.#tracks.add({ entry, mask: 0, waiters: former?.waiters ?? [] })
+    this.#passed.sending(entry)
     for (const target of this.#targets.values()) {
       this.#enqueue(target, { kind: 'entry', entry })
     }
@@ -205,6 +208,7 @@ export class Replication {
       this.#tracks.add({ entry, mask: 0, waiters })
     }
     this.#tracks.trimUnsafe()
+    this.#passed.askAgain()
     this.#targets.forEach(startOver)
   }
 
@@ -264,25 +268,25 @@ export class Replication {
 
   /** The client has had confirmed everything of the session below `lowest`. */
   passed(session: string, lowest: number): void {
-    if (lowest > (this.#lowest.get(session) ?? 0)) {
-      this.#lowest.set(session, lowest)
-    }
+    this.#passed.hear(session, lowest)
   }
 
   /**
    * How far each session can be folded: only what all replicas have confirmed, and what nobody will
-   * ask for again. The caller checks that only one home set is unsettled.
+   * ask for again, as all replicas have confirmed since it was heard. The caller checks that only one
+   * home set is unsettled.
    */
   foldable(): FoldStep[] {
     if (!this.allSynced) {
       return []
     }
+    this.#passed.answered((entry) => !this.#tracks.has(entry))
     const { copy } = this.#init
     const steps: FoldStep[] = []
     for (const [session, floor, entries] of copy.openSessions()) {
       const limit = session.startsWith(ownSessionPrefix)
         ? this.#ownLimit(floor, entries)
-        : this.#limit(this.#lowest.get(session) ?? 0, entries)
+        : this.#limit(this.#passed.of(session), entries)
       if (limit > floor) {
         steps.push(copy.planFold(session, limit))
       }
@@ -297,9 +301,7 @@ export class Replication {
       }
     }
     for (const { session, to } of steps) {
-      if ((this.#lowest.get(session) ?? 0) <= to) {
-        this.#lowest.delete(session)
-      }
+      this.#passed.folded(session, to)
     }
   }
 

@@ -591,7 +591,12 @@ describe('floors', () => {
 })
 
 describe('bad input', () => {
-  const errors = ['MalformedMessageError', 'CorruptDataError', 'InvalidParametersError']
+  const errors = [
+    'InvalidSignatureError',
+    'MalformedMessageError',
+    'CorruptDataError',
+    'InvalidParametersError'
+  ]
 
   interface Damage {
     readonly at: number

@@ -27,7 +27,7 @@ const small = fc.nat({ max: 3 })
 const bytes = fc.uint8Array({ maxLength: 20 })
 const session = fc.string({ maxLength: 60 })
 const epoch: fc.Arbitrary<Epoch> = fc.record({ view: small, boot: small })
-const parts: fc.Arbitrary<EntryParts> = fc.record({
+const anyParts: fc.Arbitrary<EntryParts> = fc.record({
   session,
   sequence: count,
   stamp: epoch,
@@ -48,6 +48,17 @@ const parts: fc.Arbitrary<EntryParts> = fc.record({
     { maxLength: 3 }
   )
 })
+
+/** A delta and its dots go together, and a void names dots of its update. */
+const parts = anyParts.map((any) => ({
+  ...any,
+  first: any.first + 1,
+  delta: any.count === 0 ? new Uint8Array(0) : any.delta,
+  voids: any.voids.map((one) => ({
+    ...one,
+    offsets: one.offsets.filter((offset) => offset < one.count)
+  }))
+}))
 
 /** The encoder may give a Node buffer, which is equal to the same bytes only where they are. */
 function plain(entry: Entry): Entry {

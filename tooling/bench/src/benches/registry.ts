@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentRecord, Member, View } from '@murmuration/interface'
@@ -29,6 +29,23 @@ async function startPeers(context: BenchContext, folder: string): Promise<Remote
   return remotes
 }
 
+/** A write of 256 bytes that is synced to this disk: no durable claim can be faster. */
+async function syncP95Ms(folder: string): Promise<number> {
+  const file = await open(join(folder, 'sync'), 'a')
+  const times: number[] = []
+  try {
+    for (let round = 0; round < 500; round++) {
+      const began = performance.now()
+      await file.write(new Uint8Array(256))
+      await file.datasync()
+      times.push(performance.now() - began)
+    }
+  } finally {
+    await file.close()
+  }
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.95)] ?? 0
+}
+
 async function measure(context: BenchContext): Promise<Record<string, number>> {
   const folder = await mkdtemp(join(tmpdir(), 'registry-bench-'))
   const remotes = await startPeers(context, folder)
@@ -45,18 +62,25 @@ async function measure(context: BenchContext): Promise<Record<string, number>> {
       return (remote) => remote.ask({ kind: 'claims', prefix, count, width })
     }
     await claim('warm-', 500, 1)(first)
+    const syncBefore = await syncP95Ms(folder)
     const alone = await claim('alone-', 2_000, 1)(first)
+    const syncAfter = await syncP95Ms(folder)
     context.progress(`${CLAIMS} claims on ${PEERS} peers`)
     const began = performance.now()
     const many = await Promise.all(remotes.map(claim('many-', CLAIMS, 32)))
     const seconds = (performance.now() - began) / 1_000
+    // What was claimed is still being compacted on all disks; finds are measured by themselves.
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
     context.progress('finds')
     const finds = await first.ask({ kind: 'finds', prefix: 'many-', count: 2_000 })
     return {
+      claimP50Ms: alone.p50,
       claimP95Ms: alone.p95,
+      syncP95Ms: Math.max(syncBefore, syncAfter),
       claimsDone: many.reduce((total, { done }) => total + done, 0),
       claimsFailed: many.reduce((total, { failed }) => total + failed, alone.failed),
       claimsSeconds: seconds,
+      findP50Ms: finds.p50,
       findP95Ms: finds.p95,
       findsFailed: finds.failed,
       cachedPerSecond: finds.cachedPerSecond ?? 0
@@ -108,7 +132,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const rounded = (name: string): number => Math.round(of(name) * 1_000) / 1_000
   const promises: Promised[] = [
     {
-      what: `a claim with three durable replicas: p95 ${rounded('claimP95Ms')} ms below ${CLAIM_P95_MS} ms`,
+      what: `a claim with three durable replicas: p95 ${rounded('claimP95Ms')} ms below ${CLAIM_P95_MS} ms (a synced write: ${rounded('syncP95Ms')} ms)`,
       kept: of('claimP95Ms') < CLAIM_P95_MS
     },
     {

@@ -28,6 +28,8 @@ export interface Answer {
   readonly done: number
   readonly failed: number
   /** Milliseconds. */
+  readonly p50: number
+  /** Milliseconds. */
   readonly p95: number
   /** Of the finds: from the cache, per second. */
   readonly cachedPerSecond?: number

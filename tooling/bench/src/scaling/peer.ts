@@ -82,8 +82,10 @@ function operationOf(name: string): (index: number) => Promise<unknown> {
   }
 }
 
-function p95Of(times: readonly number[]): number {
-  return Float64Array.from(times).toSorted()[Math.floor(times.length * 0.95)] ?? 0
+function percentiles(times: readonly number[]): Pick<Answer, 'p50' | 'p95'> {
+  const sorted = Float64Array.from(times).toSorted()
+  const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0
+  return { p50: at(0.5), p95: at(0.95) }
 }
 
 /** Claims, so many at a time, each timed by itself. */
@@ -106,7 +108,7 @@ async function claims(
     }
   }
   await Promise.all(Array.from({ length: width }, work))
-  return { done: times.length, failed, p95: p95Of(times) }
+  return { done: times.length, failed, ...percentiles(times) }
 }
 
 async function finds(prefix: string, count: number): Promise<Omit<Answer, 'cpuUs'>> {
@@ -130,21 +132,21 @@ async function finds(prefix: string, count: number): Promise<Omit<Answer, 'cpuUs
     const { user, system } = process.threadCpuUsage(began)
     rates.push((rounds * 1e6) / (user + system))
   }
-  return { done: times.length, failed, p95: p95Of(times), cachedPerSecond: Math.max(...rates) }
+  return { done: times.length, failed, ...percentiles(times), cachedPerSecond: Math.max(...rates) }
 }
 
 async function serve(command: Command): Promise<Omit<Answer, 'cpuUs'>> {
   switch (command.kind) {
     case 'cpu':
-      return { done: 0, failed: 0, p95: 0 }
+      return { done: 0, failed: 0, p50: 0, p95: 0 }
     case 'claims':
       return claims(command.prefix, command.count, command.width)
     case 'finds':
       return finds(command.prefix, command.count)
     case 'load': {
       const { operation, perSecond, seconds } = command
-      const { count, failed, p95 } = await openLoop(operationOf(operation), perSecond, seconds)
-      return { done: count, failed, p95 }
+      const { count, failed, p50, p95 } = await openLoop(operationOf(operation), perSecond, seconds)
+      return { done: count, failed, p50, p95 }
     }
     case 'stop':
       process.exit(0)

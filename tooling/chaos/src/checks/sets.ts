@@ -1,0 +1,118 @@
+import { checkConvergence } from '@murmuration/testkit'
+import type { SetKind } from '../agents.ts'
+import type { Herd } from '../herd.ts'
+import { wait } from '../herd.ts'
+import type { Operation, Reading } from '../protocol.ts'
+
+/** Of a herd only what is looked at, so that the checks can be checked. */
+export type Looked = Pick<Herd, 'begun' | 'operations' | 'up' | 'read'>
+
+export interface SetFindings {
+  readonly lost: readonly string[]
+  readonly doubled: readonly string[]
+  readonly resurrected: readonly string[]
+  readonly unequal: readonly string[]
+}
+
+interface Expected {
+  readonly kind: SetKind
+  readonly key: string
+  readonly added: Set<string>
+  readonly maybeAdded: Set<string>
+  readonly removed: Set<string>
+  readonly maybeRemoved: Set<string>
+}
+
+function expectedOf(operations: readonly Operation[]): Map<string, Expected> {
+  const expected = new Map<string, Expected>()
+  for (const { kind, key, action, name, outcome } of operations) {
+    if (kind !== 'ledger' && kind !== 'board') continue
+    const id = `${kind}/${key}`
+    let of = expected.get(id)
+    if (of === undefined) {
+      of = {
+        kind,
+        key,
+        added: new Set(),
+        maybeAdded: new Set(),
+        removed: new Set(),
+        maybeRemoved: new Set()
+      }
+      expected.set(id, of)
+    }
+    if (action === 'add') (outcome === 'ok' ? of.added : of.maybeAdded).add(name)
+    if (action === 'remove') (outcome === 'ok' ? of.removed : of.maybeRemoved).add(name)
+  }
+  return expected
+}
+
+/** Compares what the sets hold, at their owners and in all copies, with what clients were told. */
+export async function checkSets(herd: Looked, equalMs: number): Promise<SetFindings> {
+  const lost: string[] = []
+  const doubled: string[] = []
+  const resurrected: string[] = []
+  const expected = expectedOf([...herd.begun, ...herd.operations])
+  for (const [id, of] of expected) {
+    const { count, names } = await readPatiently(herd, of)
+    const owner = { name: 'its owner', bytes: new Uint8Array(), elements: names }
+    for (const { rule, detail } of checkConvergence([owner], {
+      added: of.added,
+      removed: of.removed,
+      perhapsRemoved: of.maybeRemoved
+    })) {
+      ;(rule === 'removals do not come back' ? resurrected : lost).push(`${id} ${detail}`)
+    }
+    const known = new Set([...of.added, ...of.maybeAdded])
+    for (const name of names) if (!known.has(name)) doubled.push(`${id} ${name} is nobody's`)
+    // Every addition counted once, the acknowledged ones and as many of the others as took effect.
+    if (count < of.added.size) lost.push(`${id} counts ${count} of ${of.added.size}`)
+    if (count > known.size) doubled.push(`${id} counts ${count} of at most ${known.size}`)
+  }
+  const unequal = await unequalCopies(herd, [...expected.values()], equalMs)
+  return { lost, doubled, resurrected, unequal }
+}
+
+async function readPatiently(herd: Looked, { kind, key }: Expected): Promise<Reading> {
+  let cause: unknown
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const peers = herd.up
+    const peer = peers[attempt % peers.length]
+    if (peer === undefined) throw new Error('no peer is left to ask')
+    try {
+      return await herd.read(peer, kind, key, false)
+    } catch (error) {
+      cause = error
+      await wait(1_000)
+    }
+  }
+  throw new Error(`${kind}/${key} cannot be read`, { cause })
+}
+
+/** Copies that differ, as each peer holds or finds them. */
+async function unequalCopies(
+  herd: Looked,
+  expected: readonly Expected[],
+  withinMs: number
+): Promise<string[]> {
+  const late = Date.now() + withinMs
+  for (;;) {
+    const unequal: string[] = []
+    for (const { kind, key } of expected) {
+      const readings = await Promise.all(
+        herd.up.map(async (peer) => {
+          const text = await herd.read(peer, kind, key, true).then(textOf, String)
+          const [count = ''] = text.split(' ')
+          return { name: `${peer.index}: ${count}`, bytes: Buffer.from(text), elements: [] }
+        })
+      )
+      if (checkConvergence(readings).length === 0) continue
+      unequal.push(`${kind}/${key} (counts ${readings.map(({ name }) => name).join(', ')})`)
+    }
+    if (unequal.length === 0 || Date.now() > late) return unequal
+    await wait(250)
+  }
+}
+
+function textOf({ count, names }: Reading): string {
+  return `${count} ${[...names].toSorted().join(' ')}`
+}
