@@ -18,6 +18,15 @@ export interface LiveRepairInit {
   readonly report: (what: string, error: unknown) => void
 }
 
+/** What a peer has told of a stream. */
+export interface Announcement {
+  readonly head: number
+  /** Who has it. */
+  readonly peer: string
+  /** Only what its author sent after that is wanted. */
+  readonly since: number
+}
+
 /**
  * Closes gaps for those who listen now, while what follows waits: from the own log where it was put
  * aside, else from others. What nobody has is given up at once, what nobody answers for with time.
@@ -35,8 +44,8 @@ export class LiveRepair {
     this.#once({ author, boot, channel }, (stream) => this.#close(stream))
   }
 
-  /** Somebody has more of a stream; it may be on its way to here. */
-  announced(name: StreamName, head: number, since: number): void {
+  /** A peer has more of a stream; it may be on its way to here. */
+  announced(name: StreamName, { head, peer, since }: Announcement): void {
     this.#once(name, async (stream) => {
       const { clock, orders, stopped } = this.#init
       await pause(clock, defaults.tailGraceMs, stopped())
@@ -44,10 +53,10 @@ export class LiveRepair {
       const position = order.position(stream)
       if (position !== undefined && !position.fresh) {
         if (order.announce(stream, head)) {
-          await this.#close(stream)
+          await this.#close(stream, peer)
         }
       } else if ((position?.high ?? 0) < head) {
-        await this.#catchUp(stream, position?.high ?? 0, head, since)
+        await this.#catchUp(stream, position?.high ?? 0, { head, peer, since })
       }
     })
   }
@@ -63,7 +72,7 @@ export class LiveRepair {
       .finally(() => this.#running.delete(key))
   }
 
-  async #close(name: StreamName): Promise<void> {
+  async #close(name: StreamName, holder?: string): Promise<void> {
     const { asking, clock, intake, orders, stopped } = this.#init
     const order = orders.of(name.channel)
     let failures = 0
@@ -74,7 +83,10 @@ export class LiveRepair {
       const own = await this.#fromOwnLog(name, gap)
       const round = own
         ? { came: 1, absent: [], answers: 1 }
-        : await asking.ask(name, gap, { peersMax: defaults.repairPeersMax })
+        : await asking.ask(name, gap, {
+            peersMax: defaults.repairPeersMax,
+            ...(holder === undefined ? {} : { first: holder })
+          })
       const [absent] = round.absent
       if (round.came > 0) {
         order.extend(name, clock.monotonic())
@@ -95,13 +107,15 @@ export class LiveRepair {
   }
 
   /** A stream that this peer has not followed: only what is newer than its own interest. */
-  async #catchUp(name: StreamName, high: number, head: number, since: number): Promise<void> {
+  async #catchUp(name: StreamName, high: number, announced: Announcement): Promise<void> {
     const { asking, orders } = this.#init
+    const { head, peer, since } = announced
+    const options = { peersMax: defaults.repairPeersMax, first: peer, since }
     let from = high + 1
     while (from <= head) {
       const range = { from, to: head }
       // oxlint-disable-next-line no-await-in-loop
-      const { came } = await asking.ask(name, range, { peersMax: defaults.repairPeersMax, since })
+      const { came } = await asking.ask(name, range, options)
       const reached = orders.of(name.channel).position(name)?.high ?? 0
       if (came === 0 || reached < from) {
         return

@@ -228,6 +228,7 @@ class FakeGossip implements Gossip {
 /** Remote calls between buses of one process. */
 export class FakeRpcNetwork {
   readonly calls: { from: string; to: string; request: Uint8Array }[] = []
+  /** Peers that no call reaches, nor theirs anybody. */
   readonly down = new Set<string>()
   readonly frozen = new Set<string>()
   readonly #handlers = new Map<string, RpcHandler>()
@@ -257,7 +258,7 @@ export class FakeRpcNetwork {
     timeoutMs = 5000
   ): Promise<Uint8Array> {
     this.calls.push({ from, to, request })
-    if (this.down.has(to)) {
+    if (this.down.has(to) || this.down.has(from)) {
       throw new PeerUnavailableError('not there')
     }
     const handler = this.#handlers.get(`${to} ${method}`)
