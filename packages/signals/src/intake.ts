@@ -87,19 +87,22 @@ export class Intake {
       const { verdict } = await this.#inTurn(topic, async () => {
         const batch = await opened
         return { verdict: this.#judge(batch) }
-      })
+      }).finally(() => this.#admitted(from))
       return await verdict
     } catch (error) {
       this.#init.report('a message could not be judged', error)
       return 'ignore'
-    } finally {
-      this.#pendingTotal -= 1
-      const left = (this.#pending.get(from) ?? 1) - 1
-      if (left === 0) {
-        this.#pending.delete(from)
-      } else {
-        this.#pending.set(from, left)
-      }
+    }
+  }
+
+  /** One waits less for its judgement. What waits for the disk from here on, the store bounds. */
+  #admitted(from: string): void {
+    this.#pendingTotal -= 1
+    const left = (this.#pending.get(from) ?? 1) - 1
+    if (left === 0) {
+      this.#pending.delete(from)
+    } else {
+      this.#pending.set(from, left)
     }
   }
 

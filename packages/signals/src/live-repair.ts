@@ -34,6 +34,8 @@ export interface Announcement {
 export class LiveRepair {
   readonly #init: LiveRepairInit
   readonly #running = new Set<string>()
+  /** What was told last of streams that are being repaired. */
+  readonly #heard = new Map<string, Announcement>()
 
   constructor(init: LiveRepairInit) {
     this.#init = init
@@ -45,20 +47,14 @@ export class LiveRepair {
   }
 
   /** A peer has more of a stream; it may be on its way to here. */
-  announced(name: StreamName, { head, peer, since }: Announcement): void {
-    this.#once(name, async (stream) => {
-      const { clock, orders, stopped } = this.#init
-      await pause(clock, defaults.tailGraceMs, stopped())
-      const order = orders.of(stream.channel)
-      const position = order.position(stream)
-      if (position !== undefined && !position.fresh) {
-        if (order.announce(stream, head)) {
-          await this.#close(stream, peer)
-        }
-      } else if ((position?.high ?? 0) < head) {
-        await this.#catchUp(stream, position?.high ?? 0, { head, peer, since })
-      }
-    })
+  announced({ author, boot, channel }: StreamName, announcement: Announcement): void {
+    const name = { author, boot, channel }
+    const key = streamKey(name)
+    if (this.#running.has(key)) {
+      this.#heard.set(key, announcement)
+    } else {
+      this.#once(name, (stream) => this.#follow(stream, announcement))
+    }
   }
 
   #once(name: StreamName, task: (name: StreamName) => Promise<void>): void {
@@ -69,7 +65,29 @@ export class LiveRepair {
     this.#running.add(key)
     task(name)
       .catch((error: unknown) => this.#init.report('a gap could not be repaired', error))
-      .finally(() => this.#running.delete(key))
+      .finally(() => {
+        this.#running.delete(key)
+        const heard = this.#heard.get(key)
+        this.#heard.delete(key)
+        if (heard !== undefined && !this.#init.stopped().aborted) {
+          this.announced(name, heard)
+        }
+      })
+  }
+
+  async #follow(stream: StreamName, announcement: Announcement): Promise<void> {
+    const { clock, orders, stopped } = this.#init
+    const { head, peer } = announcement
+    await pause(clock, defaults.tailGraceMs, stopped())
+    const order = orders.of(stream.channel)
+    const position = order.position(stream)
+    if (position !== undefined && !position.fresh) {
+      if (order.announce(stream, head)) {
+        await this.#close(stream, peer)
+      }
+    } else if ((position?.high ?? 0) < head) {
+      await this.#catchUp(stream, position?.high ?? 0, announcement)
+    }
   }
 
   async #close(name: StreamName, holder?: string): Promise<void> {

@@ -75,7 +75,11 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     dispatcher,
     listens: (channel) => channel === ground.own || wires.cluster?.joinedAt(channel) !== undefined,
     subscribers: (channel) => gossip?.subscribers(channel) ?? [],
-    onKept: (peers) => wires.exchanges?.compare(peers),
+    onKept: (peers) => {
+      if (ground.mutants.noComparing !== true) {
+        wires.exchanges?.compare(peers)
+      }
+    },
     onGap: (name) => wires.liveRepair?.repair(name),
     onLoss: (loss, reason) => ground.events.loss(loss, reason)
   })

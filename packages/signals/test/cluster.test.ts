@@ -480,8 +480,8 @@ describe('what is sent on', () => {
     const names = ['b', 'c', 'd', 'e']
     const a = await cluster.bus('a')
     const others = await Promise.all(names.map((name) => cluster.bus(name)))
-    for (const { listen } of others) {
-      listen('order.*')
+    for (const other of others) {
+      other.listen('order.*')
     }
     await cluster.clock.advance(3000)
     const [, c] = others
