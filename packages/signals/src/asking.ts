@@ -18,6 +18,8 @@ export interface AskingInit {
 export interface AskOptions {
   /** At most so many peers; default: all members. */
   readonly peersMax?: number
+  /** Who is asked first. @default the author */
+  readonly first?: string
   /** Only what its author sent after that. */
   readonly since?: number
 }
@@ -36,7 +38,8 @@ export interface Round {
   readonly answers: number
 }
 
-/** Asks other peers for missing sequences of a stream, the author first, until somebody has some. */
+/** Asks other peers for missing sequences of a stream until somebody has some: the author first, or who is
+ * known to have them. */
 export class Asking {
   readonly #init: AskingInit
 
@@ -45,7 +48,7 @@ export class Asking {
   }
 
   async ask(name: StreamName, range: Range, options: AskOptions = {}): Promise<Round> {
-    const all = this.#inOrder(name.author)
+    const all = this.#inOrder(options.first ?? name.author)
     const peers = all.slice(0, options.peersMax ?? all.length)
     let complete = true
     let author = false
@@ -72,16 +75,16 @@ export class Asking {
     return { came: 0, absent, complete, author, answers }
   }
 
-  /** The author, then the others, by chance, so that no one bears all questions. */
-  #inOrder(author: string): readonly string[] {
+  /** One of them, then the others, by chance, so that no one bears all questions. */
+  #inOrder(first: string): readonly string[] {
     const { peers, random } = this.#init
     const others = peers
       .known()
-      .filter((peer) => peer !== author)
+      .filter((peer) => peer !== first)
       .map((peer) => ({ peer, at: random.next() }))
       .toSorted((a, b) => a.at - b.at)
       .map(({ peer }) => peer)
-    return peers.known().includes(author) ? [author, ...others] : others
+    return peers.known().includes(first) ? [first, ...others] : others
   }
 
   async #pull(

@@ -240,6 +240,13 @@ export const tailGraceMs = 250
 export const exchangeMs = 2000
 
 /**
+ * The same after signals that are not sent on, of which everybody should have a copy from the author:
+ * somebody whom the author does not reach has them within about this times the number of listeners,
+ * divided by the number of those who have them. Unit: milliseconds. Each costs one short call.
+ */
+export const keptExchangeMs = 250
+
+/**
  * How long an author must have been out of the view until its open gaps are given up. Unit:
  * milliseconds. Longer than the splits that are to be survived without a loss.
  */

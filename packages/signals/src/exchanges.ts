@@ -17,8 +17,8 @@ export interface ExchangesInit {
   readonly random: Random
   /** Channels that somebody here listens to. */
   readonly channels: () => readonly string[]
-  /** Others have more of a stream. */
-  readonly onHead: (name: StreamName, head: number) => void
+  /** A peer has more of a stream. */
+  readonly onHead: (name: StreamName, head: number, peer: string) => void
   /** What is new to whoever has seen a version. */
   readonly notes: (seen: Version | undefined) => Notes
   readonly onNotes: (notes: Notes) => Promise<void>
@@ -36,6 +36,8 @@ export class Exchanges {
   /** What each peer has told of durable subscriptions, by its own count. */
   readonly #seen = new Map<string, Version>()
   #cancel: (() => void) | undefined
+  #cancelComparing: (() => void) | undefined
+  #turn = 0
 
   constructor(init: ExchangesInit) {
     this.#init = init
@@ -43,7 +45,7 @@ export class Exchanges {
 
   start(): void {
     const { rpc } = this.#init
-    rpc.handle(defaults.exchangeMethod, (request) => this.#answer(request))
+    rpc.handle(defaults.exchangeMethod, (request, { peer }) => this.#answer(request, peer))
     this.#schedule()
   }
 
@@ -51,6 +53,8 @@ export class Exchanges {
     this.#init.rpc.unhandle(defaults.exchangeMethod)
     this.#cancel?.()
     this.#cancel = undefined
+    this.#cancelComparing?.()
+    this.#cancelComparing = undefined
   }
 
   /** A peer has appeared, maybe with several subscriptions in one moment. */
@@ -61,6 +65,23 @@ export class Exchanges {
     this.#due.add(peer)
     this.#init.clock.schedule(defaults.tailGraceMs, () => {
       this.#due.delete(peer)
+      void this.exchange(peer)
+    })
+  }
+
+  /**
+   * Signals came of which these peers should have copies of their own, and will get no second one. One
+   * of them is compared with soon, and each in its turn as long as such signals come.
+   */
+  compare(peers: readonly string[]): void {
+    const { clock, random } = this.#init
+    if (peers.length === 0 || this.#cancelComparing !== undefined) {
+      return
+    }
+    const peer = peers[this.#turn % peers.length] ?? ''
+    this.#turn += 1
+    this.#cancelComparing = clock.schedule(defaults.keptExchangeMs * (0.5 + random.next()), () => {
+      this.#cancelComparing = undefined
       void this.exchange(peer)
     })
   }
@@ -86,7 +107,7 @@ export class Exchanges {
       )
       await this.#init.onNotes(reply)
       this.#remember(peer, reply.version)
-      this.#take(wanted, reply.heads)
+      this.#take(wanted, reply.heads, peer)
       return true
     } catch {
       // Another one, or the same a moment later, will do as well.
@@ -106,7 +127,7 @@ export class Exchanges {
     })
   }
 
-  #answer(request: Uint8Array): Uint8Array {
+  #answer(request: Uint8Array, peer: string): Uint8Array {
     const { channels, heads, seen } = Exchange.decode(request)
     const theirs = new Map(
       heads.map(({ author, boot, channel, high }) => [`${author}\n${boot}\n${channel}`, high])
@@ -117,7 +138,7 @@ export class Exchanges {
     )
     const listened = new Set(this.#init.channels())
     const mine = heads.filter(({ channel }) => listened.has(channels[channel] ?? ''))
-    this.#take(channels, mine)
+    this.#take(channels, mine, peer)
     return ExchangeReply.encode({ heads: more, ...this.#init.notes(seen) })
   }
 
@@ -146,7 +167,7 @@ export class Exchanges {
     }
   }
 
-  #take(channels: readonly string[], heads: readonly Head[]): void {
+  #take(channels: readonly string[], heads: readonly Head[], peer: string): void {
     const { log, onHead } = this.#init
     for (const { author, boot, channel: place, high } of heads) {
       const channel = channels[place]
@@ -154,7 +175,7 @@ export class Exchanges {
       const held = name && log.index.find(name)?.held.list().at(-1)?.to
       if (name !== undefined && high > (held ?? 0)) {
         log.noteHead(name, high)
-        onHead(name, high)
+        onHead(name, high, peer)
       }
     }
   }

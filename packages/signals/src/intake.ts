@@ -26,6 +26,8 @@ export interface IntakeInit {
   readonly listens: (channel: string) => boolean
   /** Peers that listen on a channel. */
   readonly subscribers: (channel: string) => readonly string[]
+  /** A batch was not sent on, since these have it from its author as well, if all went well. */
+  readonly onKept: (peers: readonly string[]) => void
   /** Something is missing that may be asked for. */
   readonly onGap: (name: StreamName) => void
   readonly onLoss: (loss: Loss, reason: string) => void
@@ -52,13 +54,16 @@ const blameless: ReadonlySet<RejectReason> = new Set([
 
 /**
  * Judges batches that come by any way, once each, logs what is new and hands it on in order. Those of
- * a channel are taken one after the other: verifying several at once would mix up their order.
+ * a channel are admitted one after the other, as they came. Neither opening nor writing one holds up
+ * the next: what comes while a write is under way shares the write after it.
  */
 export class Intake {
   readonly #init: IntakeInit
   readonly #tails = new Map<string, Promise<unknown>>()
   readonly #pending = new Map<string, number>()
   #pendingTotal = 0
+  /** What waits to be handed on until it is written; undefined: nothing does. */
+  #releases: Promise<void> | undefined
   #cancelExpiry: (() => void) | undefined
 
   constructor(init: IntakeInit) {
@@ -78,18 +83,26 @@ export class Intake {
     this.#pending.set(from, pending + 1)
     this.#pendingTotal += 1
     try {
-      return await this.#inTurn(topic, () => this.#judge(message))
+      const opened = this.#init.seal.open(message.bytes, topic)
+      const { verdict } = await this.#inTurn(topic, async () => {
+        const batch = await opened
+        return { verdict: this.#judge(batch) }
+      }).finally(() => this.#admitted(from))
+      return await verdict
     } catch (error) {
       this.#init.report('a message could not be judged', error)
       return 'ignore'
-    } finally {
-      this.#pendingTotal -= 1
-      const left = (this.#pending.get(from) ?? 1) - 1
-      if (left === 0) {
-        this.#pending.delete(from)
-      } else {
-        this.#pending.set(from, left)
-      }
+    }
+  }
+
+  /** One waits less for its judgement. What waits for the disk from here on, the store bounds. */
+  #admitted(from: string): void {
+    this.#pendingTotal -= 1
+    const left = (this.#pending.get(from) ?? 1) - 1
+    if (left === 0) {
+      this.#pending.delete(from)
+    } else {
+      this.#pending.set(from, left)
     }
   }
 
@@ -105,7 +118,10 @@ export class Intake {
       this.#refuse(opened)
       return opened
     }
-    await this.#inTurn(opened.channel, () => this.#admit(opened, source, options))
+    const { admitted } = await this.#inTurn(opened.channel, async () => ({
+      admitted: this.#admit(opened, source, options)
+    }))
+    await admitted
     return 'logged'
   }
 
@@ -130,7 +146,8 @@ export class Intake {
 
   /** Gives up what is missing of a stream up to there. */
   giveUp(name: StreamName, to: number, reason: string): void {
-    this.#release(this.#init.orders.of(name.channel).giveUp(name, to), reason)
+    const release = this.#init.orders.of(name.channel).giveUp(name, to)
+    this.#afterThose(() => this.#release(release, reason))
     this.#scheduleExpiry()
   }
 
@@ -152,9 +169,9 @@ export class Intake {
     return turn
   }
 
-  async #judge({ bytes, topic }: GossipMessage): Promise<Verdict> {
+  /** Up to its first wait in turn, as {@link #admit}. */
+  async #judge(batch: OpenedBatch | RejectReason): Promise<Verdict> {
     const { clock, counters, self } = this.#init
-    const batch = await this.#init.seal.open(bytes, topic)
     if (typeof batch === 'string') {
       return this.#refuse(batch)
     }
@@ -186,12 +203,18 @@ export class Intake {
       return false
     }
     const have = new Set(handed)
-    return this.#init
-      .subscribers(channel)
-      .every((peer) => peer === author || have.has(shortName(peer)))
+    const others = this.#init.subscribers(channel).filter((peer) => peer !== author)
+    const known = others.every((peer) => have.has(shortName(peer)))
+    if (known) {
+      this.#init.onKept(others)
+    }
+    return known
   }
 
-  /** Whether it was new. */
+  /**
+   * Whether it was new. What decides that, and in which order batches are written, happens before the
+   * first wait; the rest may run beside those that follow.
+   */
   async #admit(batch: OpenedBatch, source: Source, options: TakeOptions): Promise<boolean> {
     const { clock, counters, listens, orders } = this.#init
     if (batch.author === this.#init.self) {
@@ -221,26 +244,49 @@ export class Intake {
     counters.count('missing', admission.missing)
     counters.count('late', admission.late)
     counters.count('repaired', repaired ? batch.count : 0)
-    let failure: unknown
-    try {
-      await this.#keep(batch, source, options, orders.markOf(batch))
-    } catch (error) {
-      // Who listens now gets it all the same; who wanted it kept is told.
-      failure = error
-    }
-    this.#release(admission, 'not repaired in time')
+    const kept = this.#keep(batch, source, options, orders.markOf(batch))
+    const written = kept.catch(() => undefined)
+    const released = this.#after(written, () => this.#release(admission, 'not repaired in time'))
     if (order.openGap(batch) !== undefined) {
       this.#init.onGap(batch)
     }
     this.#scheduleExpiry()
-    if (failure !== undefined) {
+    await released
+    try {
+      await kept
+    } catch (error) {
+      // Who listens now got it all the same; who wanted it kept is told.
       counters.count('log-error')
       if (options.sync) {
-        throw failure
+        throw error
       }
-      this.#init.report('a batch was not logged', failure)
+      this.#init.report('a batch was not logged', error)
     }
     return true
+  }
+
+  /** Runs it now, or after what waits to be handed on. */
+  #afterThose(task: () => void): void {
+    if (this.#releases === undefined) {
+      task()
+    } else {
+      void this.#after(Promise.resolve(), task).catch((error: unknown) =>
+        this.#init.report('signals could not be handed on', error)
+      )
+    }
+  }
+
+  /** Runs it after that, and after all that waits to be handed on. */
+  #after(settled: Promise<unknown>, task: () => void): Promise<void> {
+    const done = Promise.all([this.#releases, settled]).then(task)
+    const over = done.catch(() => undefined)
+    this.#releases = over
+    void over.then(() => {
+      if (this.#releases === over) {
+        this.#releases = undefined
+      }
+    })
+    return done
   }
 
   async #keep(
@@ -291,7 +337,8 @@ export class Intake {
     }
     this.#cancelExpiry = clock.schedule(Math.max(0, at - clock.monotonic()), () => {
       this.#cancelExpiry = undefined
-      this.#release(orders.topics.expire(clock.monotonic()), 'not repaired in time')
+      const release = orders.topics.expire(clock.monotonic())
+      this.#afterThose(() => this.#release(release, 'not repaired in time'))
       this.#scheduleExpiry()
     })
   }

@@ -18,6 +18,15 @@ export interface LiveRepairInit {
   readonly report: (what: string, error: unknown) => void
 }
 
+/** What a peer has told of a stream. */
+export interface Announcement {
+  readonly head: number
+  /** Who has it. */
+  readonly peer: string
+  /** Only what its author sent after that is wanted. */
+  readonly since: number
+}
+
 /**
  * Closes gaps for those who listen now, while what follows waits: from the own log where it was put
  * aside, else from others. What nobody has is given up at once, what nobody answers for with time.
@@ -25,6 +34,8 @@ export interface LiveRepairInit {
 export class LiveRepair {
   readonly #init: LiveRepairInit
   readonly #running = new Set<string>()
+  /** What was told last of streams that are being repaired. */
+  readonly #heard = new Map<string, Announcement>()
 
   constructor(init: LiveRepairInit) {
     this.#init = init
@@ -35,21 +46,15 @@ export class LiveRepair {
     this.#once({ author, boot, channel }, (stream) => this.#close(stream))
   }
 
-  /** Somebody has more of a stream; it may be on its way to here. */
-  announced(name: StreamName, head: number, since: number): void {
-    this.#once(name, async (stream) => {
-      const { clock, orders, stopped } = this.#init
-      await pause(clock, defaults.tailGraceMs, stopped())
-      const order = orders.of(stream.channel)
-      const position = order.position(stream)
-      if (position !== undefined && !position.fresh) {
-        if (order.announce(stream, head)) {
-          await this.#close(stream)
-        }
-      } else if ((position?.high ?? 0) < head) {
-        await this.#catchUp(stream, position?.high ?? 0, head, since)
-      }
-    })
+  /** A peer has more of a stream; it may be on its way to here. */
+  announced({ author, boot, channel }: StreamName, announcement: Announcement): void {
+    const name = { author, boot, channel }
+    const key = streamKey(name)
+    if (this.#running.has(key)) {
+      this.#heard.set(key, announcement)
+    } else {
+      this.#once(name, (stream) => this.#follow(stream, announcement))
+    }
   }
 
   #once(name: StreamName, task: (name: StreamName) => Promise<void>): void {
@@ -60,10 +65,32 @@ export class LiveRepair {
     this.#running.add(key)
     task(name)
       .catch((error: unknown) => this.#init.report('a gap could not be repaired', error))
-      .finally(() => this.#running.delete(key))
+      .finally(() => {
+        this.#running.delete(key)
+        const heard = this.#heard.get(key)
+        this.#heard.delete(key)
+        if (heard !== undefined && !this.#init.stopped().aborted) {
+          this.announced(name, heard)
+        }
+      })
   }
 
-  async #close(name: StreamName): Promise<void> {
+  async #follow(stream: StreamName, announcement: Announcement): Promise<void> {
+    const { clock, orders, stopped } = this.#init
+    const { head, peer } = announcement
+    await pause(clock, defaults.tailGraceMs, stopped())
+    const order = orders.of(stream.channel)
+    const position = order.position(stream)
+    if (position !== undefined && !position.fresh) {
+      if (order.announce(stream, head)) {
+        await this.#close(stream, peer)
+      }
+    } else if ((position?.high ?? 0) < head) {
+      await this.#catchUp(stream, position?.high ?? 0, announcement)
+    }
+  }
+
+  async #close(name: StreamName, holder?: string): Promise<void> {
     const { asking, clock, intake, orders, stopped } = this.#init
     const order = orders.of(name.channel)
     let failures = 0
@@ -74,7 +101,10 @@ export class LiveRepair {
       const own = await this.#fromOwnLog(name, gap)
       const round = own
         ? { came: 1, absent: [], answers: 1 }
-        : await asking.ask(name, gap, { peersMax: defaults.repairPeersMax })
+        : await asking.ask(name, gap, {
+            peersMax: defaults.repairPeersMax,
+            ...(holder === undefined ? {} : { first: holder })
+          })
       const [absent] = round.absent
       if (round.came > 0) {
         order.extend(name, clock.monotonic())
@@ -95,13 +125,15 @@ export class LiveRepair {
   }
 
   /** A stream that this peer has not followed: only what is newer than its own interest. */
-  async #catchUp(name: StreamName, high: number, head: number, since: number): Promise<void> {
+  async #catchUp(name: StreamName, high: number, announced: Announcement): Promise<void> {
     const { asking, orders } = this.#init
+    const { head, peer, since } = announced
+    const options = { peersMax: defaults.repairPeersMax, first: peer, since }
     let from = high + 1
     while (from <= head) {
       const range = { from, to: head }
       // oxlint-disable-next-line no-await-in-loop
-      const { came } = await asking.ask(name, range, { peersMax: defaults.repairPeersMax, since })
+      const { came } = await asking.ask(name, range, options)
       const reached = orders.of(name.channel).position(name)?.high ?? 0
       if (came === 0 || reached < from) {
         return

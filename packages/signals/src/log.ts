@@ -55,6 +55,8 @@ export class SignalLog {
   readonly #init: SignalLogInit
   /** Opened lately, by number; reading one again would verify its signature again. */
   readonly #recent = new Map<number, OpenedBatch>()
+  /** Entries on their way into the store, by number: as many as it takes before it refuses more. */
+  readonly #writing = new Map<number, OpenedBatch>()
   /** What came by another way than gossip, lately. */
   readonly #repaired = new RecentIds({
     windowMs: defaults.ageMsMax,
@@ -125,6 +127,7 @@ export class SignalLog {
     }
     this.#next += 1
     this.#remember(number, batch)
+    this.#writing.set(number, batch)
     try {
       const operations = [{ key, value }, ...snapshots.note(batch, row), ...extra]
       await store.write(operations, { sync })
@@ -132,6 +135,8 @@ export class SignalLog {
       this.index.remove(row)
       this.#recent.delete(number)
       throw error
+    } finally {
+      this.#writing.delete(number)
     }
     this.#init.counters.count('logged', count)
     this.#init.onAppend(row)
@@ -150,7 +155,7 @@ export class SignalLog {
   }
 
   async open(row: LogRow): Promise<OpenedBatch | undefined> {
-    const recent = this.#recent.get(row.number)
+    const recent = this.#inMemory(row)
     if (recent !== undefined) {
       return recent
     }
@@ -270,7 +275,7 @@ export class SignalLog {
   }
 
   async #original(row: LogRow): Promise<Uint8Array | undefined> {
-    const recent = this.#recent.get(row.number)
+    const recent = this.#inMemory(row)
     if (recent !== undefined) {
       return recent.original
     }
@@ -304,6 +309,10 @@ export class SignalLog {
       .catch((failure: unknown) => {
         this.#init.report('a damaged entry could not be removed', failure)
       })
+  }
+
+  #inMemory({ number }: LogRow): OpenedBatch | undefined {
+    return this.#writing.get(number) ?? this.#recent.get(number)
   }
 
   #remember(number: number, batch: OpenedBatch): void {

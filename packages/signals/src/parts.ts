@@ -30,6 +30,7 @@ interface Wires {
   durable: DurableSubscriptions | undefined
   liveRepair: LiveRepair | undefined
   mending: Mending | undefined
+  exchanges: Exchanges | undefined
 }
 
 /** What a bus keeps in its store. */
@@ -61,7 +62,8 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     targeted: undefined,
     durable: undefined,
     liveRepair: undefined,
-    mending: undefined
+    mending: undefined,
+    exchanges: undefined
   }
   const { gossip, rpc } = components
   const kept = keep(ground, rpc, wires)
@@ -73,6 +75,11 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     dispatcher,
     listens: (channel) => channel === ground.own || wires.cluster?.joinedAt(channel) !== undefined,
     subscribers: (channel) => gossip?.subscribers(channel) ?? [],
+    onKept: (peers) => {
+      if (ground.mutants.noComparing !== true) {
+        wires.exchanges?.compare(peers)
+      }
+    },
     onGap: (name) => wires.liveRepair?.repair(name),
     onLoss: (loss, reason) => ground.events.loss(loss, reason)
   })
@@ -85,6 +92,7 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     wires.mending = newMending(shared, asking, durable)
   }
   const exchanges = rpc && newExchanges({ ...shared, durable }, rpc, wires)
+  wires.exchanges = exchanges
   wires.cluster =
     gossip &&
     new ClusterRoute({
@@ -202,13 +210,13 @@ function newExchanges(
     ...shared,
     rpc,
     channels: () => [...(wires.cluster?.topics() ?? []), own],
-    onHead: (name, head) => {
+    onHead: (name, head, peer) => {
       if (mutants.noExchange === true) {
         return
       }
       const since = wires.cluster?.joinedAt(name.channel)
       if (name.author !== self && since !== undefined) {
-        wires.liveRepair?.announced(name, head, since)
+        wires.liveRepair?.announced(name, { head, peer, since })
       }
       durable.kick(name)
     },

@@ -475,6 +475,30 @@ describe('what is sent on', () => {
     expect(await verdicts()).toEqual(['accept'])
   })
 
+  it('is found soon by who was named and not reached, from others than its author', async () => {
+    const cluster = testCluster()
+    const names = ['b', 'c', 'd', 'e']
+    const a = await cluster.bus('a')
+    const others = await Promise.all(names.map((name) => cluster.bus(name)))
+    for (const other of others) {
+      other.listen('order.*')
+    }
+    await cluster.clock.advance(3000)
+    const [, c] = others
+    // One way is cut, unknown to the author: neither its messages nor its answers come through.
+    cluster.gossip.lossy.add('a>c')
+    cluster.rpc.silent.add('a>c')
+    for (let number = 1; number <= 40; number += 1) {
+      await a.bus.publish({ type: 'order.created', data: number })
+      await cluster.clock.advance(50)
+    }
+    // The others compare every 125 to 375 ms, each with one of three; then come 250 ms of grace.
+    await cluster.clock.advance(1000)
+    expect(cluster.gossip.verdicts).not.toContain('accept')
+    expect(c?.got).toEqual(Array.from({ length: 40 }, (_, index) => index + 1))
+    expect(c?.bus.counters()).toMatchObject({ repaired: 40 })
+  })
+
   it('is everything, where more listen than an author names', async () => {
     const cluster = testCluster()
     const a = await cluster.bus('a')

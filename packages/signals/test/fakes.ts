@@ -103,6 +103,8 @@ export class FakeGossipNetwork {
   readonly mute = new Set<string>()
   /** Links (`from>to`) that are not there, though the peers know of each other. */
   readonly far = new Set<string>()
+  /** Links (`from>to`) on which messages are lost, and nobody knows. */
+  readonly lossy = new Set<string>()
   /** What became of messages, in the order of their deliveries. */
   readonly verdicts: Verdict[] = []
   /** Peers to which messages are sent and lost on the way. */
@@ -173,7 +175,10 @@ class FakeGossip implements Gossip {
       .filter((to) => !this.network.cut.has(`${this.peer}>${to}`))
       .filter((to) => !this.network.mute.has(`${this.peer}>${to}`))
       .filter((to) => !this.network.far.has(`${this.peer}>${to}`))
-    for (const to of recipients.filter((peer) => !this.network.deaf.has(peer))) {
+    const heard = recipients
+      .filter((to) => !this.network.deaf.has(to))
+      .filter((to) => !this.network.lossy.has(`${this.peer}>${to}`))
+    for (const to of heard) {
       void this.network.inject(to, { topic, bytes, from: this.peer })
     }
     return recipients
@@ -228,8 +233,11 @@ class FakeGossip implements Gossip {
 /** Remote calls between buses of one process. */
 export class FakeRpcNetwork {
   readonly calls: { from: string; to: string; request: Uint8Array }[] = []
+  /** Peers that no call reaches, nor theirs anybody. */
   readonly down = new Set<string>()
   readonly frozen = new Set<string>()
+  /** Ways (`from>to`) on which nothing comes through, neither calls nor answers. */
+  readonly silent = new Set<string>()
   readonly #handlers = new Map<string, RpcHandler>()
 
   join(peer: string, clock: Clock): Rpc {
@@ -272,7 +280,8 @@ export class FakeRpcNetwork {
       reject(new DeadlineExceededError('too late'))
     })
     try {
-      const work = this.frozen.has(to)
+      const lost = this.silent.has(`${from}>${to}`) || this.silent.has(`${to}>${from}`)
+      const work = this.frozen.has(to) || lost
         ? new Promise<never>(() => undefined)
         : handler(request, context)
       return await Promise.race([work, promise])

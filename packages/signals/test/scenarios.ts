@@ -9,7 +9,8 @@ export type Scenario = (simulation: Simulation, mutants: Mutants) => Promise<str
 async function started(
   simulation: Simulation,
   mutants: Mutants,
-  peers: readonly string[]
+  peers: readonly string[],
+  named = false
 ): Promise<World> {
   const alerts: Wanted = {
     name: 'alerts',
@@ -19,7 +20,7 @@ async function started(
     ready: false,
     before: new Set()
   }
-  const world = new World(simulation, ['a', 'b', 'c'], [alerts], mutants)
+  const world = new World(simulation, ['a', 'b', 'c'], [alerts], mutants, named)
   for (const name of world.names) {
     world.start(name)
   }
@@ -86,4 +87,26 @@ export const replayAfterRestart: Scenario = async (simulation, mutants) => {
   return got.length === before && before === 3
     ? undefined
     : `got ${before} signals, then ${got.length - before} of them again`
+}
+
+/** From the author nothing comes through to one peer, and nobody knows: others have it, and tell. */
+export const oneWayCut: Scenario = async (simulation, mutants) => {
+  const world = await started(simulation, mutants, ['b', 'c'], true)
+  const took: number[] = []
+  const { bus } = lifeOf(world, 'c')
+  bus.subscribe('alert.*', ({ data }) => void took.push(simulation.now - Number(data)))
+  await simulation.run(3000)
+  simulation.block('a', 'c')
+  const count = 20
+  for (let sent = 0; sent < count; sent += 1) {
+    const data = simulation.now
+    void lifeOf(world, 'a').bus.publish({ type: 'alert.raised', data })
+    await simulation.run(50)
+  }
+  await simulation.run(1500)
+  const slowest = Math.max(...took)
+  // Compared with at most each 375 ms by the one other peer, or asked in turn: two turns, then the grace.
+  return took.length === count && slowest < 1250
+    ? undefined
+    : `${took.length} of ${count} signals came, the slowest after ${slowest} ms`
 }

@@ -17,6 +17,8 @@ interface Member {
 export class SimGossip {
   readonly #simulation: Simulation
   readonly #members = new Map<string, Member>()
+  /** Whether authors know whom they reach, so that batches name them and are not sent on. */
+  named = false
   /** What was sent, for whoever wants to send it again. */
   readonly sent: { readonly topic: string; readonly bytes: Uint8Array }[] = []
 
@@ -25,6 +27,9 @@ export class SimGossip {
   }
 
   join(node: SimulatedNode): Gossip {
+    const named = {
+      reaches: (topic: string): readonly string[] => this.#subscribers(topic, node.name)
+    }
     const member: Member = { node, topics: new Set(), judge: undefined, told: undefined }
     this.#members.set(node.name, member)
     node.rpc.handle(method, async (request, { peer }) => {
@@ -42,6 +47,7 @@ export class SimGossip {
       }
     }
     return {
+      ...(this.named ? named : {}),
       publish: async (topic, bytes) => {
         this.sent.push({ topic, bytes })
         const to = this.#subscribers(topic, node.name)

@@ -1,13 +1,14 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
 import { run } from './run.ts'
-import { loseAuthorAfterCopy, replayAfterRestart } from './scenarios.ts'
+import { loseAuthorAfterCopy, oneWayCut, replayAfterRestart } from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
 
 export const workloads: readonly Workload[] = [
   { name: 'signals/faults', share: 10, run: faulty({}) },
   { name: 'signals/lost-author', share: 1, run: scripted(loseAuthorAfterCopy, {}) },
-  { name: 'signals/replay', share: 1, run: scripted(replayAfterRestart, {}) }
+  { name: 'signals/replay', share: 1, run: scripted(replayAfterRestart, {}) },
+  { name: 'signals/one-way-cut', share: 1, run: scripted(oneWayCut, {}) }
 ]
 
 export const mutants: readonly Mutant[] = [
@@ -37,6 +38,13 @@ export const mutants: readonly Mutant[] = [
     noExchange: true
   }),
   random('group-of-one', 'one peer of a group handles a signal', 1, { groupOfOne: true }),
+  {
+    name: 'signals/no-comparing',
+    rule: 'whom an author does not reach hears it from others, soon',
+    killingSeed: 1,
+    budget: 5,
+    run: scripted(oneWayCut, { noComparing: true })
+  },
   {
     name: 'signals/copy-not-synced',
     rule: 'a copy counts when it is synced',

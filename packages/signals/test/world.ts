@@ -72,10 +72,12 @@ export class World {
     simulation: Simulation,
     names: readonly string[],
     subscriptions: readonly Wanted[],
-    mutants: Mutants
+    mutants: Mutants,
+    named = false
   ) {
     this.simulation = simulation
     this.gossip = new SimGossip(simulation)
+    this.gossip.named = named
     this.names = names
     this.members = names
     this.subscriptions = subscriptions

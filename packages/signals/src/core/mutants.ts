@@ -25,6 +25,8 @@ export interface Mutants {
   readonly subscribeWithoutMembers?: boolean
   /** Nobody is asked for what was missed at the end of a stream. */
   readonly noExchange?: boolean
+  /** Nobody is compared with after signals that are not sent on. */
+  readonly noComparing?: boolean
   /** Each peer of a group handles every signal. */
   readonly groupOfOne?: boolean
 }

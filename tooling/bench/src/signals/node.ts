@@ -28,6 +28,8 @@ export interface BenchNode {
   listen(got: (payload: Uint8Array) => void): void
   /** How many others are known to listen. */
   listeners(): number
+  /** What the bus has counted, by event; plain gossip counts nothing. */
+  counters(): Readonly<Record<string, number>>
 }
 
 export async function startNode(
@@ -84,7 +86,8 @@ export async function startNode(
         { queueMax: 65_536 }
       )
     },
-    listeners: () => subscribed(node.services.pubsub)
+    listeners: () => subscribed(node.services.pubsub),
+    counters: () => bus.counters()
   }
 }
 
@@ -105,7 +108,8 @@ function plainNode(node: Libp2p<Base>): BenchNode {
       pubsub.addEventListener('message', ({ detail }) => got(detail.data))
       pubsub.subscribe(topic)
     },
-    listeners: () => subscribed(pubsub)
+    listeners: () => subscribed(pubsub),
+    counters: () => ({})
   }
 }
 

@@ -2,7 +2,7 @@
 import { startNode } from './node.ts'
 import type { Kind } from './node.ts'
 import { publishFor, Received } from './traffic.ts'
-import type { Publishing } from './traffic.ts'
+import type { Publishing, Report } from './traffic.ts'
 
 /** What the peer is started with, as JSON. */
 export interface PeerInit {
@@ -28,7 +28,10 @@ node.rpc.handle('reset', () => {
   received.reset()
   return new Uint8Array(0)
 })
-node.rpc.handle('received', () => new TextEncoder().encode(JSON.stringify(received.report())))
+node.rpc.handle('received', () => {
+  const report: Report = { ...received.report(), counters: node.counters() }
+  return new TextEncoder().encode(JSON.stringify(report))
+})
 node.rpc.handle('listeners', () => Uint8Array.of(node.listeners()))
 node.rpc.handle('publish', async (request) => {
   const publishing = JSON.parse(new TextDecoder().decode(request)) as Publishing

@@ -12,6 +12,8 @@ export interface Publishing {
 export interface Report {
   readonly count: number
   readonly latencies: Readonly<Record<string, readonly number[]>>
+  /** What its bus has counted since it was started, by event. */
+  readonly counters: Readonly<Record<string, number>>
 }
 
 /** One clock for all processes of a machine, finer than the milliseconds of `Date`. */
@@ -72,7 +74,7 @@ export class Received {
     this.#latencies = new Map()
   }
 
-  report(): Report {
+  report(): Omit<Report, 'counters'> {
     return { count: this.#count, latencies: Object.fromEntries(this.#latencies) }
   }
 }
