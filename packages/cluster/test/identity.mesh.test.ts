@@ -7,7 +7,7 @@ import { defineAgent } from '@murmuration/agent'
 import { createCluster } from '@murmuration/cluster'
 import type { CertificateIdentity, Cluster, ClusterInit } from '@murmuration/cluster'
 import { counter } from '@murmuration/crdt'
-import { encode } from '@murmuration/codec'
+import { decode, encode } from '@murmuration/codec'
 import { createIssuer, createSealer, loadOrCreateKey } from '@murmuration/identity'
 import type { Equivocation } from '@murmuration/identity'
 import type { Role } from '@murmuration/interface'
@@ -258,33 +258,39 @@ describe('a cluster with a root key', () => {
     if (!first || !second || !bad) throw new Error('no peers')
     const key = await loadOrCreateKey(join(liar.dataDir, 'peer.key'))
     const sealer = createSealer({ privateKey: key })
-    const seal = (value: string): Promise<Uint8Array> => {
-      const signals = [encode({ specversion: '1.0', id: value, source: 's', type: 'a.b' })]
-      const batch = {
-        cluster: name,
-        channel: 'c',
-        boot: 1,
-        first: 1,
-        since: 1,
-        attempt: 0,
-        signals
-      }
-      return sealer.seal({
+    const batchOf = (value: string) => ({
+      cluster: name,
+      channel: 'c',
+      boot: 1,
+      first: 1,
+      since: 1,
+      attempt: 0,
+      signals: [encode({ specversion: '1.0', id: value, source: 's', type: 'a.b' })]
+    })
+    const seal = (value: string): Promise<Uint8Array> =>
+      sealer.seal({
         domain: 'murmuration-signals-1',
         type: 'batch',
         sequence: 1,
-        payload: encode(batch)
+        payload: encode(batchOf(value))
       })
-    }
     const proofs: unknown[] = []
     const watchful = watchfulSigner(createSignalSigner({ privateKey: key, clock: Date }), (proof) =>
       proofs.push(proof)
     )
-    await watchful.open(await seal('one'))
+    // As the bus does with what it has opened.
+    const take = async (value: string): Promise<void> => {
+      const signed = await seal(value)
+      const { signer, payload, sequence } = await watchful.open(signed)
+      const { channel, boot, signals } = decode(payload) as ReturnType<typeof batchOf>
+      const [bytes = new Uint8Array(0)] = signals
+      watchful.noted?.({ signer, stream: `${channel}#${boot}`, sequence, bytes, signed })
+    }
+    await take('one')
     // The same one, sealed again, is no lie.
-    await watchful.open(await seal('one'))
+    await take('one')
     expect(proofs).toHaveLength(0)
-    await watchful.open(await seal('another'))
+    await take('another')
     expect(proofs).toHaveLength(1)
     await identityOf(first).accuse(proofs[0] as Equivocation)
     await until('out', () => [first, second].every((peer) => peer.members().length === 2))

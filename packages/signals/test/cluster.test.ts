@@ -4,6 +4,7 @@ import { Push } from '../src/core/messages.ts'
 import { topicName, topicNumber } from '../src/core/pattern.ts'
 import { encodeSignal, Batch } from '../src/core/wire.ts'
 import { createSignals } from '../src/index.ts'
+import type { SignedStatement } from '../src/signer.ts'
 import { fakeSigner, settle, testCluster, VirtualClock } from './fakes.ts'
 import type { TestCluster } from './fakes.ts'
 
@@ -299,6 +300,18 @@ describe('signals that are not what they seem', () => {
       counters: () => b.bus.counters()
     }
   }
+
+  it('show what each author has stated under which number, before anything else is judged', async () => {
+    const noted: SignedStatement[] = []
+    const keen = { ...fakeSigner('b', new VirtualClock()), noted: noted.push.bind(noted) }
+    const { cluster, send } = await receiver({ components: { signer: keen } })
+    const one = sealed(cluster, 'a')
+    const other = sealed(cluster, 'a', { signals: [signalBytes('another')] })
+    for (const signed of [one, other]) await send(signed)
+    const statement = { signer: 'a', stream: `${topic}#1`, sequence: 1 }
+    expect(noted).toMatchObject([one, other].map((signed) => ({ ...statement, signed })))
+    expect(noted[0]?.bytes).not.toEqual(noted[1]?.bytes)
+  })
 
   it('are taken where all is well', async () => {
     const { cluster, got, send } = await receiver()
