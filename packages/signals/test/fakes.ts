@@ -281,9 +281,10 @@ export class FakeRpcNetwork {
     })
     try {
       const lost = this.silent.has(`${from}>${to}`) || this.silent.has(`${to}>${from}`)
-      const work = this.frozen.has(to) || lost
-        ? new Promise<never>(() => undefined)
-        : handler(request, context)
+      const work =
+        this.frozen.has(to) || lost
+          ? new Promise<never>(() => undefined)
+          : handler(request, context)
       return await Promise.race([work, promise])
     } finally {
       cancel()
