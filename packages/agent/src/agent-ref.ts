@@ -79,7 +79,8 @@ export interface AgentRef<T extends Pick<AgentType, 'state' | 'actions' | 'stron
   state(options?: ReadOptions): Promise<StateReading<Value<T['state']>>>
   /**
    * Changes the strong part: `change` runs here on a copy of it, and what it becomes is agreed if
-   * nobody else has changed it since; else `change` runs again, five times at most. It must be pure.
+   * nobody else has changed it since; else `change` runs again, five times at most. It must be pure:
+   * it may first run on what this peer was told a second ago, which counts only if it still stands.
    */
   update(
     change: (draft: StrongValue<T['strong']>) => void,
