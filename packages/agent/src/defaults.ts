@@ -32,7 +32,7 @@ export const defaults = Object.freeze({
   echoMs: 1_000,
   /** Updates after which a document is measured again that was too large to travel back. */
   echoesSkipped: 64,
-  /** Documents that references remember between updates. */
+  /** Documents, and as many strong parts, that references remember between updates. */
   echoesMax: 1_024,
   /** Operations of one update or handler: what `crdt` takes in one draft. */
   operationsMax: 4_096,

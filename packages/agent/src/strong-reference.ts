@@ -1,3 +1,4 @@
+import { encode } from '@murmuration/codec'
 import {
   ConsistencyUnavailableError,
   InvalidParametersError,
@@ -144,14 +145,22 @@ export class StrongReference {
         return components.state.strong.update(this.#record, change, options)
       })
       const { version } = result
-      if (result.status === 'changed') agreed.set(id, { value: result.value, version })
+      if (result.status === 'changed') this.#remember({ value: result.value, version })
       // A duplicate may have been agreed before others.
-      else if (!result.duplicate) agreed.set(id, { value: next, version })
+      else if (!result.duplicate) this.#remember({ value: next, version })
       return result
     } catch (error) {
       agreed.forget(id)
       throw error
     }
+  }
+
+  /** Large ones are read anew: many of them would fill the memory of a small peer. */
+  #remember(now: Agreed): void {
+    const { agreed } = this.#parts
+    const isSmall = now.value === undefined || encode(now.value).length <= defaults.echoBytesMax
+    if (isSmall) agreed.set(this.#record.id, now)
+    else agreed.forget(this.#record.id)
   }
 
   async #changed(change: (draft: Fields) => void, value: unknown): Promise<Fields> {

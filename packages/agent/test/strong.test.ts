@@ -73,6 +73,27 @@ test('a strong update goes on after its owner died with its disk, and counts onc
   expect((await simulation.wait(ref.state(strong))).epoch!.view).toBeGreaterThan(first.epoch.view)
 })
 
+test('a strong part that is large is read anew before each change', async () => {
+  const simulation = createSimulation({ seed: 6 })
+  const text = defineAgent({
+    type: 'text',
+    state: {},
+    strong: { body: z.string().default('') }
+  })
+  const [a] = await start(simulation, ['a', 'b', 'c'], [text])
+  const reads = vi.spyOn(a!.state.strong, 'read')
+  const ref = a!.agents.agent(text, 'six')
+  const add = (characters: number) =>
+    simulation.wait(
+      ref.update((draft) => void (draft.body += 'x'.repeat(characters)), { consistency: 'strong' })
+    )
+  await add(1_000)
+  await add(2_000)
+  expect(reads).toHaveBeenCalledTimes(1)
+  await add(1)
+  expect(reads).toHaveBeenCalledTimes(2)
+})
+
 test('the next strong update of a peer needs no read, and is computed anew where others changed it', async () => {
   const simulation = createSimulation({ seed: 5 })
   const [a, b] = await start(simulation, ['a', 'b', 'c'])
