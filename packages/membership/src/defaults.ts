@@ -57,8 +57,14 @@ export const rankDelayMs = 250
 /** Ranks that are told apart; later ones wait as long as the last. */
 export const rankMax = 8
 
-/** One attempt to decide a view; then another ballot is tried. */
+/**
+ * One phase of an attempt to decide a view, and what is left to an attempt of somebody else; then
+ * another ballot is tried. It doubles with each failure.
+ */
 export const attemptMs = 1000
+
+/** Longest phase of an attempt. */
+export const attemptMaxMs = 8000
 
 /** Ceiling of the first back-off after a failed attempt; it doubles with each failure. */
 export const backoffBaseMs = 100
@@ -66,8 +72,8 @@ export const backoffBaseMs = 100
 /** Highest ceiling of the back-off. */
 export const backoffMaxMs = 2000
 
-/** Deadline of prepare and accept. */
-export const voteTimeoutMs = 1000
+/** Deadline of telling a member of a view that was decided. */
+export const announceTimeoutMs = 1000
 
 /** Deadline of a question for views, of a join and of a leave. */
 export const askTimeoutMs = 2000

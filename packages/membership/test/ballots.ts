@@ -207,7 +207,7 @@ class Ballots {
       this.#messages.push({ type: 'vote', from: to.name, to: from, phase, ballot, vote })
     } else {
       const { from, ballot, phase, vote } = message
-      this.#follow(to, to.proposer.vote(from, ballot, phase, vote, this.#visible(to)))
+      this.#follow(to, to.proposer.vote(from, ballot, phase, vote, this.#visible(to), 0))
     }
   }
 

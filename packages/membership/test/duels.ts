@@ -1,4 +1,5 @@
 import { integerBetween, pick } from '@murmuration/testkit'
+import { standardRules } from '../src/core/rules.ts'
 import { Cluster } from './cluster.ts'
 import type { ClusterInit } from './cluster.ts'
 
@@ -11,10 +12,11 @@ export interface DuelRun extends ClusterInit {
 
 /**
  * Three members that change their addresses all the time, on slow links, with short crashes and
- * isolations: many ballots for one view overlap. It checks safety only.
+ * isolations: many ballots for one view overlap, for nobody yields to anybody. It checks safety only.
  */
 export async function runDuels(init: DuelRun): Promise<void> {
-  const cluster = new Cluster(init)
+  const rules = { ...(init.rules ?? standardRules), yieldsToRivals: false }
+  const cluster = new Cluster({ ...init, rules })
   const { simulation } = cluster
   const { random } = simulation
   const names = ['a', 'b', 'c']

@@ -1,5 +1,5 @@
 import type { View } from '@murmuration/interface'
-import { announceMax, voteTimeoutMs } from '../defaults.ts'
+import { announceMax, announceTimeoutMs } from '../defaults.ts'
 import type { Context } from './context.ts'
 import type { StoredHistory } from './history.ts'
 import type { Decided } from './messages.ts'
@@ -53,7 +53,7 @@ export class Announcing {
     const { outbox, self } = this.#context
     for (const peer of peers) {
       if (peer !== self.peer) {
-        outbox.request(peer, 'decided', message, voteTimeoutMs, (answer, later) => {
+        outbox.request(peer, 'decided', message, announceTimeoutMs, (answer, later) => {
           if (answer !== undefined) {
             this.#context.meet(peer, answer.standing, later)
           }

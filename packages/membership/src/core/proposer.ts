@@ -1,5 +1,5 @@
 import type { View } from '@murmuration/interface'
-import { attemptMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
+import { attemptMs, attemptMaxMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
 import { compareBallots } from './acceptor.ts'
 import type { Vote } from './messages.ts'
 import type { AcceptedValue, Ballot, Decision } from './records.ts'
@@ -14,7 +14,8 @@ interface Attempt {
   readonly ballot: Ballot
   readonly own: Decision
   readonly removes: readonly string[]
-  readonly deadline: number
+  /** When its present phase is given up. */
+  deadline: number
   readonly yes: Set<string>
   readonly no: Set<string>
   /** The longest time that a voter gave those whom the decision removes. */
@@ -44,6 +45,7 @@ export class Proposer {
   #counter = 0
   #failures = 0
   #quietUntil = 0
+  #rivalUntil = 0
 
   /** The name is `PeerId#incarnation#boot`: no ballot is ever used by two boots. */
   constructor(name: string, rules: Rules) {
@@ -51,7 +53,7 @@ export class Proposer {
     this.#rules = rules
   }
 
-  /** When the running attempt is given up. */
+  /** When the running phase of an attempt is given up. */
   get deadline(): number | undefined {
     return this.#attempt?.deadline
   }
@@ -59,6 +61,21 @@ export class Proposer {
   /** No attempt should begin before. */
   get quietUntil(): number {
     return this.#quietUntil
+  }
+
+  /** Somebody else's attempt has until then; those who would go on after it go in their order. */
+  get rivalUntil(): number {
+    return this.#rivalUntil
+  }
+
+  /**
+   * Another ballot was seen. Where messages take longer than members wait for each other, all would
+   * try at once and each end the attempt of the one before it.
+   */
+  yieldTo(ballot: Ballot, now: number): void {
+    if (ballot.proposer !== this.#name && this.#rules.yieldsToRivals) {
+      this.#rivalUntil = now + this.#phaseMs
+    }
   }
 
   begin(
@@ -75,7 +92,7 @@ export class Proposer {
       ballot,
       own,
       removes,
-      deadline: now + attemptMs,
+      deadline: now + this.#phaseMs,
       yes: new Set(),
       no: new Set(),
       graceMs: 0,
@@ -91,7 +108,8 @@ export class Proposer {
     ballot: Ballot,
     phase: Attempt['phase'],
     vote: Omit<Vote, 'standing'> | undefined,
-    visible: ReadonlySet<string>
+    visible: ReadonlySet<string>,
+    now: number
   ): Step {
     const attempt = this.#attempt
     if (attempt === undefined || attempt.ballot !== ballot || attempt.phase !== phase) {
@@ -105,6 +123,9 @@ export class Proposer {
         vote?.promised !== undefined && compareBallots(vote.promised, attempt.ballot) === 0
       if (!echoed) {
         attempt.no.add(peer)
+        if (vote?.promised !== undefined) {
+          this.yieldTo(vote.promised, now)
+        }
       }
       return this.#isHopeless(attempt) ? { type: 'failed' } : { type: 'wait' }
     }
@@ -116,7 +137,7 @@ export class Proposer {
     if (!this.#rules.isMajority(attempt.view, attempt.yes, visible)) {
       return { type: 'wait' }
     }
-    return phase === 'prepare' ? this.#toAccept(attempt) : this.#decided(attempt)
+    return phase === 'prepare' ? this.#toAccept(attempt, now) : this.#decided(attempt)
   }
 
   /** Gives up the running attempt; the next one waits a random time, twice as long each time. */
@@ -133,10 +154,17 @@ export class Proposer {
     this.#counter = 0
     this.#failures = 0
     this.#quietUntil = 0
+    this.#rivalUntil = 0
   }
 
-  #toAccept(attempt: Attempt): Step {
+  /** Longer after each failure: where messages are slow, no attempt would ever be long enough. */
+  get #phaseMs(): number {
+    return Math.min(attemptMaxMs, attemptMs * 2 ** this.#failures)
+  }
+
+  #toAccept(attempt: Attempt, now: number): Step {
     attempt.phase = 'accept'
+    attempt.deadline = now + this.#phaseMs
     attempt.yes.clear()
     attempt.no.clear()
     const { ballot, earlier, own, removes } = attempt

@@ -17,6 +17,8 @@ export interface Rules {
   readonly promisesAreDurable: boolean
   /** Whether a proposer takes up what was accepted before. Only tests may say no. */
   readonly takesUpEarlier: boolean
+  /** Whether a proposer leaves time to another one. It matters for progress, never for safety. */
+  readonly yieldsToRivals: boolean
   /** Whether a view is adopted only with the votes of a majority (rule 6). */
   readonly verifiesDecisions: boolean
   /** Who may grant a lease in a view. */
@@ -42,6 +44,7 @@ export const standardRules: Rules = {
   isSelf: (self, member) => member.peer === self.peer && member.incarnation === self.incarnation,
   promisesAreDurable: true,
   takesUpEarlier: true,
+  yieldsToRivals: true,
   verifiesDecisions: true,
   grantersOf: (view) => acceptorsOf(view).map(({ peer }) => peer),
   isLeaseMajority: (view, _holder, granters) => isMajority(view, granters),

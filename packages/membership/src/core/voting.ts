@@ -1,5 +1,5 @@
 import type { View } from '@murmuration/interface'
-import { attemptMs, batchMs, rankDelayMs, rankMax, voteTimeoutMs } from '../defaults.ts'
+import { attemptMs, batchMs, rankDelayMs, rankMax } from '../defaults.ts'
 import { Acceptor } from './acceptor.ts'
 import type { Admission } from './admission.ts'
 import type { Announcing } from './announcing.ts'
@@ -60,6 +60,7 @@ export class Voting {
     if (answer.status === 'conflict') {
       return { standing, status: 'conflict', promised: answer.promised }
     }
+    this.#proposer.yieldTo(ballot, now)
     if (this.#context.rules.promisesAreDurable) {
       this.#context.outbox.write({ type: 'acceptor', state: answer.state })
     }
@@ -85,6 +86,7 @@ export class Voting {
       return { standing, status: 'conflict', promised: answer.promised }
     }
     this.#acceptedAt = now
+    this.#proposer.yieldTo(ballot, now)
     outbox.write({ type: 'acceptor', state: answer.state })
     const graceMs =
       history.view === undefined ? 0 : grants.graceMs(history.view, decision.view, now)
@@ -126,8 +128,10 @@ export class Voting {
     }
     if (this.#proposer.deadline === undefined) {
       this.#pendingSince ??= now
-      const wait = batchMs + this.#rank(change, now) * rankDelayMs
-      timers.set('propose', Math.max(now, this.#pendingSince + wait, this.#proposer.quietUntil))
+      const { quietUntil, rivalUntil } = this.#proposer
+      const turn = this.#rank(change, now) * rankDelayMs
+      const from = Math.max(this.#pendingSince + batchMs, rivalUntil)
+      timers.set('propose', Math.max(now, from + turn, quietUntil))
     }
   }
 
@@ -149,7 +153,6 @@ export class Voting {
     const removes = change.remove
     const above = this.#acceptor.promised(number)
     const ballot = this.#proposer.begin(view, nextDecision(view, change), removes, above, now)
-    timers.set('attempt', this.#proposer.deadline ?? now)
     outbox.count('attempts')
     const standing = this.#context.standing()
     this.#poll(view, 'prepare', { standing, number, ballot, removes }, now)
@@ -205,8 +208,11 @@ export class Voting {
   }
 
   #poll(view: View, phase: 'prepare' | 'accept', message: Prepare | Accept, now: number): void {
-    const { outbox, rules, self } = this.#context
+    const { outbox, rules, self, timers } = this.#context
     const { ballot } = message
+    const deadline = this.#proposer.deadline ?? now
+    const timeoutMs = deadline - now
+    timers.set('attempt', deadline)
     const acceptors = acceptorsOf(view)
     for (const { peer, incarnation } of acceptors) {
       if (peer === self.peer) {
@@ -222,9 +228,9 @@ export class Voting {
         this.#count(peer, ballot, phase, isValid ? vote : undefined, later)
       }
       if ('decision' in message) {
-        outbox.request(peer, 'accept', message, voteTimeoutMs, done)
+        outbox.request(peer, 'accept', message, timeoutMs, done)
       } else {
-        outbox.request(peer, 'prepare', message, voteTimeoutMs, done)
+        outbox.request(peer, 'prepare', message, timeoutMs, done)
       }
     }
     if (acceptors.some(({ peer }) => peer === self.peer)) {
@@ -244,7 +250,7 @@ export class Voting {
     now: number
   ): void {
     const visible = this.#context.detector.reachablePeers(now)
-    this.#follow(this.#proposer.vote(peer, ballot, phase, vote, visible), now)
+    this.#follow(this.#proposer.vote(peer, ballot, phase, vote, visible, now), now)
   }
 
   #follow(step: Step, now: number): void {
