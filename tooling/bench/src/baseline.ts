@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 export type Ratios = Readonly<Record<string, Readonly<Record<string, number>>>>
 
 /**
- * How much worse a ratio may get. Ratios against a raw echo of the same run cancel most of what
+ * How much worse a ratio may get. Ratios against a raw socket of the same run cancel most of what
  * machines differ in, but not all: on two shared cores they were seen to double between runs.
  */
 export const TOLERANCE = 3
@@ -42,7 +42,7 @@ export function worsened(ratios: Ratios, baseline: Ratios): string[] {
       if (now === undefined) return [`${setting}, ${name}: it is measured no more`]
       if (now <= before * TOLERANCE) return []
       return [
-        `${setting}, ${name}: ${now.toFixed(1)} times the raw echo, ${before.toFixed(1)} before`
+        `${setting}, ${name}: ${now.toFixed(1)} times the raw socket, ${before.toFixed(1)} before`
       ]
     })
   )

@@ -6,7 +6,7 @@ describe('the baseline of ratios', () => {
     const baseline = { quiet: { call: 4, update: 10, find: 3 } }
     const now = { quiet: { call: 4 * TOLERANCE, update: 10 * TOLERANCE + 1 } }
     expect(worsened(now, baseline)).toEqual([
-      `quiet, update: ${(10 * TOLERANCE + 1).toFixed(1)} times the raw echo, 10.0 before`,
+      `quiet, update: ${(10 * TOLERANCE + 1).toFixed(1)} times the raw socket, 10.0 before`,
       'quiet, find: it is measured no more'
     ])
   })

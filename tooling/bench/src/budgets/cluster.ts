@@ -16,6 +16,8 @@ export interface BudgetCluster {
   readonly peers: readonly string[]
   /** Port of a raw echo behind the same delay. */
   readonly echoPort: number
+  /** Port of a raw chain of two disks: see `chain.ts`. */
+  readonly chainPort: number
   close(): Promise<void>
 }
 
@@ -53,11 +55,9 @@ export async function startCluster(context: BenchContext, delayMs: number): Prom
   while (edge.members().length < MEMBERS || (edge.discovery?.connected().length ?? 0) < MEMBERS) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  const raw = (await context.start(new URL('./echo.ts', import.meta.url))) as number
-  const [echoPort = raw] = delayMs === 0 ? [raw] : await delayed(context, delayMs, [raw])
   return {
     edge,
-    echoPort,
+    ...(await startRaw(context, delayMs, folder)),
     peers: members.map(({ peer }) => peer),
     async close() {
       await edge.stop()
@@ -65,6 +65,22 @@ export async function startCluster(context: BenchContext, delayMs: number): Prom
       await rm(folder, { recursive: true, force: true })
     }
   }
+}
+
+/** The raw sockets beside which all is measured. */
+async function startRaw(
+  context: BenchContext,
+  delayMs: number,
+  folder: string
+): Promise<Pick<BudgetCluster, 'echoPort' | 'chainPort'>> {
+  const start = async (module: string, args: readonly string[]): Promise<number> => {
+    const port = (await context.start(new URL(module, import.meta.url), args)) as number
+    const [front = port] = delayMs === 0 ? [] : await delayed(context, delayMs, [port])
+    return front
+  }
+  const second = await start('./chain.ts', [join(folder, 'raw-2')])
+  const chainPort = await start('./chain.ts', [join(folder, 'raw-1'), String(second)])
+  return { echoPort: await start('./echo.ts', []), chainPort }
 }
 
 async function delayed(

@@ -1,11 +1,13 @@
-import { connect } from 'node:net'
 import type { Cluster } from '@murmuration/cluster'
 import { meter } from './agents.ts'
 import type { BudgetCluster } from './cluster.ts'
+import { RawClient } from './raw-client.ts'
 
 /** One cross-peer operation. */
 export interface Operation {
   readonly name: string
+  /** Whether it is an answer only after two disks have it, one of them that of a third peer. */
+  readonly isDurable?: boolean
   run(index: number): Promise<unknown>
 }
 
@@ -18,18 +20,25 @@ export function operationsOf({ edge, peers }: BudgetCluster): Operation[] {
     edge.agent(meter, `m${index % AGENTS}`)
   return [
     { name: 'call', run: (index) => agent(index).call('echo', TEXT) },
-    { name: 'call that updates', run: (index) => agent(index).call('add', 1) },
+    {
+      name: 'call that updates',
+      isDurable: true,
+      run: (index) => agent(index).call('add', 1)
+    },
     {
       name: 'update, eventual',
+      isDurable: true,
       run: (index) => agent(index).update((draft) => draft.total.increment(1))
     },
     {
       name: 'update, session',
+      isDurable: true,
       run: (index) =>
         agent(index).update((draft) => draft.total.increment(1), { consistency: 'session' })
     },
     {
       name: 'update, strong',
+      isDurable: true,
       run: (index) =>
         agent(index).update((draft) => void (draft.level += 1), { consistency: 'strong' })
     },
@@ -86,28 +95,9 @@ async function publish(
   if (dropped.length > 0) throw new Error(`dropped: ${dropped[0]?.reason}`)
 }
 
-/** A raw echo of as many bytes, behind the same delay. */
-export async function rawEcho(port: number): Promise<Operation & { close(): void }> {
-  const socket = connect(port, '127.0.0.1')
-  socket.setNoDelay(true)
-  await new Promise<void>((resolve) => socket.once('connect', resolve))
-  const waiting: { missing: number; readonly done: () => void }[] = []
-  socket.on('data', (chunk) => {
-    let length = chunk.length
-    while (length > 0 && waiting[0] !== undefined) {
-      const taken = Math.min(length, waiting[0].missing)
-      waiting[0].missing -= taken
-      length -= taken
-      if (waiting[0].missing === 0) waiting.shift()?.done()
-    }
-  })
-  return {
-    name: 'raw echo',
-    run: () =>
-      new Promise<void>((resolve) => {
-        waiting.push({ missing: TEXT.length, done: resolve })
-        socket.write(TEXT)
-      }),
-    close: () => socket.destroy()
-  }
+/** What a raw socket does with as many bytes, behind the same delay. */
+export async function raw(port: number): Promise<Operation & { close(): void }> {
+  const client = await RawClient.connect(port)
+  const bytes = Buffer.from(TEXT)
+  return { name: 'raw', run: () => client.send(bytes), close: () => client.close() }
 }
