@@ -22,7 +22,6 @@ export const device = defineAgent({
     last: max<readonly [time: bigint, line: number, value: bigint]>(),
     alerts: counter()
   },
-  onPartition: 'pause-minority',
   actions: {
     record: {
       description: 'Adds one reading of this device.',

@@ -4,6 +4,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LoopbackLinks } from '@murmuration/testkit'
+import { Chronicle } from './chronicle.ts'
+import type { Merge } from './chronicle.ts'
 import type { Fault, MeshOptions } from './options.ts'
 import type { FeedResult, FromFeeder, FromPeer, PeerStatus } from './protocol.ts'
 import type { Failover } from './report.ts'
@@ -50,8 +52,6 @@ interface MeshEvents {
 /** Milliseconds that processes may take to start and to agree on a view: in all, and for each peer. */
 const START_MAX_MS = 30_000
 const START_MAX_PER_PEER_MS = 10_000
-/** Signals remembered so that each is told once. */
-const SIGNALS_KEPT = 1_000
 /** Milliseconds that a process may take to end before it is killed. */
 const END_MAX_MS = 5_000
 
@@ -69,7 +69,7 @@ export class Mesh extends EventEmitter<MeshEvents> {
   #temporary: string | undefined
   #ending = false
   readonly #ready = new Set<number>()
-  readonly #signals = new Set<string>()
+  readonly #chronicle = new Chronicle((text) => void this.emit('note', text))
 
   constructor(options: MeshOptions) {
     super()
@@ -83,6 +83,11 @@ export class Mesh extends EventEmitter<MeshEvents> {
       detectedMs,
       servedAgainMs
     }))
+  }
+
+  /** What became of what peers did for their side of a split, the latest last. */
+  get merges(): readonly Merge[] {
+    return this.#chronicle.merges
   }
 
   /** Resolves when all peers are in one view and the feeder follows it. */
@@ -202,7 +207,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
         ...place,
         bootstrap,
         dataDir: join(data, `peer-${index}`),
-        live: this.#options.feed === undefined
+        live: this.#options.feed === undefined,
+        onSplit: this.#options.onSplit
       }
       const child = spawnChild('peer', init, (message) => {
         const told = message as FromPeer // sent by peer.ts of the same program
@@ -230,7 +236,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
       listen: '',
       bootstrap,
       dataDir: undefined,
-      live: false
+      live: false,
+      onSplit: this.#options.onSplit
     }
     const feeder = spawnChild('feeder', init, (message) => {
       this.#onFeeder(message as FromFeeder) // sent by feeder.ts of the same program
@@ -267,7 +274,8 @@ export class Mesh extends EventEmitter<MeshEvents> {
         if (peer.condition === 'starting') peer.condition = 'up'
         return
       case 'status':
-        this.#noteStanding(peer, message)
+        this.#chronicle.standing(peer.index, peer.status?.standing ?? 'whole', message)
+        this.#chronicle.verdict(peer.index, peer.status?.verdict ?? 'run', message)
         peer.status = message
         this.emit('status')
         return
@@ -275,34 +283,15 @@ export class Mesh extends EventEmitter<MeshEvents> {
         this.#onView(peer, message)
         return
       case 'signal':
-        this.#noteSignal(message)
+        this.#chronicle.signal(message)
+        return
+      case 'merged':
+        this.#chronicle.merged(message)
         return
       case 'failed':
         this.emit('note', `peer ${peer.index}: ${message.reason}`)
         return
     }
-  }
-
-  #noteStanding(peer: MeshPeer, status: PeerStatus): void {
-    const before = peer.status?.standing ?? 'whole'
-    if (before === status.standing) return
-    const what: Record<string, string> = {
-      whole: 'reaches every member again',
-      majority: 'misses members, and goes on: its side can decide',
-      minority: 'is cut off from the majority, and pauses'
-    }
-    this.emit('note', `peer ${peer.index} ${what[status.standing] ?? status.standing}`)
-  }
-
-  /** Every peer tells of a signal; it is one. */
-  #noteSignal({ id, type, subject }: Extract<FromPeer, { kind: 'signal' }>): void {
-    if (this.#signals.has(id)) return
-    this.#signals.add(id)
-    if (this.#signals.size > SIGNALS_KEPT) {
-      const [oldest] = this.#signals
-      if (oldest !== undefined) this.#signals.delete(oldest)
-    }
-    this.emit('note', `signal ${type} ${subject}`)
   }
 
   #onView(from: MeshPeer, view: Extract<FromPeer, { kind: 'view' }>): void {

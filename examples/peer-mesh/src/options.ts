@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { SplitStrategy } from './protocol.ts'
 
 /** When something happens: after so many milliseconds, or at a share of the feed. */
 export type Moment = { readonly atMs: number } | { readonly share: number }
@@ -21,6 +22,8 @@ export interface MeshOptions {
   /** End after so many milliseconds; undefined: at Ctrl-C, or at the end of the feed. */
   readonly endAfterMs: number | undefined
   readonly faults: readonly Fault[]
+  /** What agents do on the smaller side of a split. */
+  readonly onSplit: SplitStrategy
   readonly report: string | undefined
   /** Port of the page; 0 for any free one; undefined for none. */
   readonly dashboard: number | undefined
@@ -33,7 +36,8 @@ export class OptionError extends Error {
 }
 
 export const USAGE = `pnpm mesh [--peers 5] [--feed FILE|-] [--seconds N] [--kill 2@3s|2@50%] [--pause 3@5s+3s]
-          [--stop 4@5s] [--split "1,2|3,4,5@5s-15s"] [--report FILE] [--dashboard PORT|off] [--data DIR]`
+          [--stop 4@5s] [--split "1,2|3,4,5@5s-15s"] [--on-split pause-minority|continue-all]
+          [--report FILE] [--dashboard PORT|off] [--data DIR]`
 
 const PEERS_MAX = 20
 
@@ -59,6 +63,7 @@ export function parseOptions(args: readonly string[]): MeshOptions | 'help' {
     feed,
     endAfterMs: seconds === undefined ? undefined : positive(seconds, '--seconds') * 1_000,
     faults,
+    onSplit: parseStrategy(values['on-split']),
     report: values.report,
     dashboard: parseDashboard(values.dashboard, feed === undefined),
     data: values.data
@@ -66,7 +71,9 @@ export function parseOptions(args: readonly string[]): MeshOptions | 'help' {
 }
 
 function readArgs(args: readonly string[]): {
-  readonly [name in 'peers' | 'feed' | 'seconds' | 'report' | 'dashboard' | 'data']?: string
+  readonly [
+    name in 'peers' | 'feed' | 'seconds' | 'report' | 'dashboard' | 'data' | 'on-split'
+  ]?: string
 } & { readonly [name in 'kill' | 'pause' | 'stop' | 'split']?: string[] } & {
   readonly help?: boolean
 } {
@@ -83,6 +90,7 @@ function readArgs(args: readonly string[]): {
         report: text,
         dashboard: text,
         data: text,
+        'on-split': text,
         kill: list,
         pause: list,
         stop: list,
@@ -120,6 +128,12 @@ function parsePause(text: string, peers: number): Fault {
     at: moment(at, 'pause'),
     forMs
   }
+}
+
+function parseStrategy(text: string | undefined): SplitStrategy {
+  if (text === undefined || text === 'pause-minority') return 'pause-minority'
+  if (text === 'continue-all') return text
+  throw new OptionError(`--on-split ${text}: write pause-minority or continue-all.`)
 }
 
 /** `1,2|3,4,5@5s-15s`: sides, and from when to when. */

@@ -1,5 +1,6 @@
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
+import type { MergeReport } from '@murmuration/interface'
 import { dialFrom } from '@murmuration/testkit'
 import { device, host } from './agents.ts'
 import { Announcements } from './announcements.ts'
@@ -12,6 +13,8 @@ import type { FromPeer, HostSample, ToPeer } from './protocol.ts'
 /** One peer of the mesh: a process of its own, with its own key, port and disk. */
 const STATUS_INTERVAL_MS = 500
 const SAMPLE_INTERVAL_MS = 1_000
+/** Agents of a merge that are shown one by one. */
+const MERGE_EXAMPLES = 8
 
 const init = readChildInit()
 const send = (message: FromPeer): void => tell(message)
@@ -27,6 +30,7 @@ async function main(): Promise<void> {
     name: init.cluster,
     secret: init.secret,
     agents: [device, host],
+    onPartition: init.onSplit,
     listen: [init.listen],
     ...(init.announce === undefined ? {} : { announce: [init.announce] }),
     bootstrap: init.bootstrap,
@@ -56,6 +60,7 @@ function watch(cluster: Cluster, announcements: Announcements): void {
   }
   cluster.membership.addEventListener('view', tellView)
   tellView()
+  cluster.partition.addEventListener('merged', ({ detail }) => tellMerge(detail))
   cluster.signals.subscribe('**', (signal, { author }) => {
     signals++
     announcements.hear(signal, author)
@@ -63,6 +68,20 @@ function watch(cluster: Cluster, announcements: Announcements): void {
     const subject = signal.subject ?? ''
     const { id, type } = signal
     send({ kind: 'signal', index: init.index, id, type, subject })
+  })
+}
+
+function tellMerge({ began, ended, agents }: MergeReport): void {
+  send({
+    kind: 'merged',
+    index: init.index,
+    durationMs: ended - began,
+    agents: agents.length,
+    both: agents.filter(({ sides }) => sides === 'both').length,
+    conflicts: agents.filter(({ conflicts }) => conflicts.length > 0).length,
+    examples: agents
+      .slice(0, MERGE_EXAMPLES)
+      .map(({ id, updates, elsewhere, owner }) => ({ id, updates, elsewhere, owner }))
   })
 }
 
@@ -79,6 +98,7 @@ function report(cluster: Cluster): void {
       (peer) => peer === cluster.peerId || cluster.membership.reachability(peer) === 'reachable'
     ),
     standing: cluster.partition.status,
+    verdict: cluster.partition.verdict(),
     agents: cluster.agents.running().map(({ id, calls, waiting }) => ({ id, calls, waiting })),
     documents: cluster.state.stats().documents,
     signals,

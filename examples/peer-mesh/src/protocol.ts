@@ -1,4 +1,5 @@
 import type { RunningAgent } from '@murmuration/agent'
+import type { MergedAgent, Verdict } from '@murmuration/interface'
 import type { z } from 'zod'
 import type { host } from './agents.ts'
 
@@ -17,7 +18,11 @@ export interface ChildInit {
   readonly dataDir: string | undefined
   /** Whether peers observe the machine they run on. */
   readonly live: boolean
+  /** What agents do on the smaller side of a split. */
+  readonly onSplit: SplitStrategy
 }
+
+export type SplitStrategy = 'pause-minority' | 'continue-all'
 
 export type HostSample = z.infer<(typeof host)['actions']['observe']['input']>
 
@@ -30,6 +35,8 @@ export interface PeerStatus {
   readonly members: readonly string[]
   readonly reachable: readonly string[]
   readonly standing: string
+  /** What agents do here while the standing is so. */
+  readonly verdict: Verdict
   readonly agents: readonly Pick<RunningAgent, 'id' | 'calls' | 'waiting'>[]
   readonly documents: number
   readonly signals: number
@@ -63,6 +70,18 @@ export type FromPeer =
       readonly id: string
       readonly type: string
       readonly subject: string
+    }
+  /** What it did for its side of a split is with the owners of the whole cluster again. */
+  | {
+      readonly kind: 'merged'
+      readonly index: number
+      readonly durationMs: number
+      /** Agents that it changed meanwhile; on both sides; with values that exclude each other. */
+      readonly agents: number
+      readonly both: number
+      readonly conflicts: number
+      /** The first of them. */
+      readonly examples: readonly Pick<MergedAgent, 'id' | 'updates' | 'elsewhere' | 'owner'>[]
     }
   | { readonly kind: 'failed'; readonly index: number; readonly reason: string }
 

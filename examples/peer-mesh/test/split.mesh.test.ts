@@ -21,10 +21,31 @@ it('shows a split: one side goes on, the other pauses, and all come together aga
     ])
     expect(run.code, run.stderr).toBe(0)
     expect(run.stderr).toContain('split 1,2 | 3 for 12000 ms')
-    expect(run.stderr).toContain('peer 3 is cut off from the majority, and pauses')
+    expect(run.stderr).toContain('peer 3 is cut off from the majority')
+    expect(run.stderr).toContain('peer 3 pauses')
     expect(run.stderr).toContain('split 1,2 | 3 is healed')
     expect(run.stderr.split('is healed')[1]).toContain('peer 3 reaches every member again')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}, 180_000)
+
+it('shows a split in which both sides go on, and what became of it', async () => {
+  const run = await runMesh([
+    '--peers',
+    '4',
+    '--split',
+    '1,2|3,4@1s-15s',
+    '--on-split',
+    'continue-all',
+    '--seconds',
+    '30',
+    '--dashboard',
+    'off'
+  ])
+  expect(run.code, run.stderr).toBe(0)
+  expect(run.stderr).not.toContain('pauses')
+  expect(run.stderr.split('is healed')[1]).toMatch(
+    /peer \d went on by itself for \d+\.\d s: [1-9]\d* agents are merged/
+  )
 }, 180_000)

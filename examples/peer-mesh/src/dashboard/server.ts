@@ -82,6 +82,7 @@ function pictureOf(mesh: Mesh, notes: readonly string[], progress: Progress | un
       peer,
       view: status?.view ?? 0,
       standing: status?.standing ?? '',
+      verdict: status?.verdict ?? 'run',
       reachable: status?.reachable ?? [],
       agents: (status?.agents ?? []).slice(0, AGENTS_SHOWN_MAX).map(({ id, calls }) => [id, calls]),
       documents: status?.documents ?? 0,
@@ -91,6 +92,14 @@ function pictureOf(mesh: Mesh, notes: readonly string[], progress: Progress | un
       rssBytes: status?.rssBytes ?? 0
     })),
     notes,
+    merges: mesh.merges.map((merge) => ({
+      ...merge,
+      examples: merge.examples.map((agent) => ({ ...agent, owner: indexOf(mesh, agent.owner) }))
+    })),
     progress: progress ?? null
   }
+}
+
+function indexOf(mesh: Mesh, owner: string | undefined): number | null {
+  return [...mesh.peers.values()].find(({ peer }) => peer === owner)?.index ?? null
 }

@@ -137,7 +137,7 @@ export class Voting {
 
   /** Proposes the next view, if this peer can reach enough others for it. */
   propose(now: number): void {
-    const { detector, history, member, outbox, rules, timers } = this.#context
+    const { detector, history, member, outbox, rules } = this.#context
     const { view } = history
     if (view === undefined || member === undefined || this.#proposer.deadline !== undefined) {
       return

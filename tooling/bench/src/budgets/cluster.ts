@@ -73,14 +73,15 @@ async function startRaw(
   delayMs: number,
   folder: string
 ): Promise<Pick<BudgetCluster, 'echoPort' | 'chainPort'>> {
-  const start = async (module: string, args: readonly string[]): Promise<number> => {
-    const port = (await context.start(new URL(module, import.meta.url), args)) as number
+  const start = async (module: URL, args: readonly string[]): Promise<number> => {
+    const port = (await context.start(module, args)) as number
     const [front = port] = delayMs === 0 ? [] : await delayed(context, delayMs, [port])
     return front
   }
-  const second = await start('./chain.ts', [join(folder, 'raw-2')])
-  const chainPort = await start('./chain.ts', [join(folder, 'raw-1'), String(second)])
-  return { echoPort: await start('./echo.ts', []), chainPort }
+  const chain = new URL('./chain.ts', import.meta.url)
+  const second = await start(chain, [join(folder, 'raw-2')])
+  const chainPort = await start(chain, [join(folder, 'raw-1'), String(second)])
+  return { echoPort: await start(new URL('./echo.ts', import.meta.url), []), chainPort }
 }
 
 async function delayed(
