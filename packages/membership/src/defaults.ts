@@ -59,9 +59,12 @@ export const rankMax = 8
 
 /**
  * One phase of an attempt to decide a view, and what is left to an attempt of somebody else; then
- * another ballot is tried. It doubles with each failure.
+ * another ballot is tried. It doubles each time that it was too short.
  */
 export const attemptMs = 1000
+
+/** How much too early a timer may fire: what was cut off at its time may end a moment before it. */
+export const timerErrorMs = 1
 
 /** Longest phase of an attempt. */
 export const attemptMaxMs = 8000

@@ -1,5 +1,5 @@
 import type { View } from '@murmuration/interface'
-import { attemptMs, attemptMaxMs, backoffBaseMs, backoffMaxMs } from '../defaults.ts'
+import { attemptMs, attemptMaxMs, backoffBaseMs, backoffMaxMs, timerErrorMs } from '../defaults.ts'
 import { compareBallots } from './acceptor.ts'
 import type { Vote } from './messages.ts'
 import type { AcceptedValue, Ballot, Decision } from './records.ts'
@@ -44,6 +44,8 @@ export class Proposer {
   #attempt: Attempt | undefined
   #counter = 0
   #failures = 0
+  /** Attempts that ended for want of time, and for no other reason. */
+  #late = 0
   #quietUntil = 0
   #rivalUntil = 0
 
@@ -142,6 +144,8 @@ export class Proposer {
 
   /** Gives up the running attempt; the next one waits a random time, twice as long each time. */
   fail(now: number, random: number): void {
+    const deadline = this.#attempt?.deadline ?? Number.POSITIVE_INFINITY
+    this.#late += now >= deadline - timerErrorMs ? 1 : 0
     this.#attempt = undefined
     const ceiling = Math.min(backoffMaxMs, backoffBaseMs * 2 ** this.#failures)
     this.#failures = Math.min(this.#failures + 1, 10)
@@ -153,13 +157,14 @@ export class Proposer {
     this.#attempt = undefined
     this.#counter = 0
     this.#failures = 0
+    this.#late = 0
     this.#quietUntil = 0
     this.#rivalUntil = 0
   }
 
-  /** Longer after each failure: where messages are slow, no attempt would ever be long enough. */
+  /** Longer each time that it was not enough: where messages are slow it would never be. */
   get #phaseMs(): number {
-    return Math.min(attemptMaxMs, attemptMs * 2 ** this.#failures)
+    return Math.min(attemptMaxMs, attemptMs * 2 ** this.#late)
   }
 
   #toAccept(attempt: Attempt, now: number): Step {
