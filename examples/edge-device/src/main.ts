@@ -1,7 +1,7 @@
 /**
  * Two members and a device: `pnpm --filter @murmuration/example-edge-device exec node src/main.ts`
  * or `node examples/edge-device/src/main.ts [seconds]`. The device is a process of its own with
- * `--max-old-space-size=64`. Prints what the device measured of itself, and its traffic.
+ * `--max-old-space-size=64 --max-semi-space-size=1`. Prints what the device measured of itself, and its traffic.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,6 +27,7 @@ const device = spawn(
   process.execPath,
   [
     '--max-old-space-size=64',
+    '--max-semi-space-size=1',
     fileURLToPath(new URL('device.ts', import.meta.url)),
     JSON.stringify({ ...common, bootstrap: [relay.address], key: 'boiler', seconds })
   ],

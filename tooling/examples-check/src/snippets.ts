@@ -28,7 +28,7 @@ export function snippetsOf(path: string): Snippet[] {
 export function importsOf(code: string): string[] {
   const names = [...code.matchAll(/\b(?:from|import) '((?:@[^/']+\/)?[^/']+)/g)]
     .map(([, name = '']) => name)
-    .filter((name) => !name.startsWith('node:'))
+    .filter((name) => !name.startsWith('node:') && !name.startsWith('.'))
   return [...new Set(names)]
 }
 

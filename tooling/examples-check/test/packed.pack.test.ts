@@ -1,4 +1,5 @@
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +13,8 @@ const packages = globSync('packages/*/package.json', { cwd: root })
   .toSorted()
 
 const INSTALL_MAX_MS = 120_000
+/** What a small device has for all of it, Node included. */
+const EDGE_MB_MAX = 120
 
 /**
  * Builds and packs every package, then installs each alone into an empty project, as a user would, and
@@ -55,6 +58,29 @@ describe('packed packages', () => {
       expect(showsResult(example, output), 'it neither prints nor asserts anything').toBe(true)
     })
   }
+
+  it.concurrent(`an edge device takes less than ${EDGE_MB_MAX} MB in all`, async () => {
+    const project = join(folder, 'edge-device')
+    mkdirSync(join(project, 'src'), { recursive: true })
+    const source = join(root, 'examples', 'edge-device', 'src')
+    const files = globSync('*.ts', { cwd: source })
+    const codes = files.map((file) => readFileSync(join(source, file), 'utf8'))
+    // Compiled before it is brought to a device: stripping types at the start takes 20 MB.
+    for (const [at, file] of files.entries()) {
+      const code = stripTypeScriptTypes(codes[at] ?? '').replaceAll(/([a-z-]+)\.ts'/g, "$1.js'")
+      writeFileSync(join(project, 'src', file.replace('.ts', '.js')), code)
+    }
+    const manifest = manifestOf('cluster', codes.join('\n'), tarballs)
+    writeFileSync(join(project, 'package.json'), JSON.stringify(manifest))
+    writeFileSync(join(project, 'pnpm-workspace.yaml'), workspaceOf(tarballs))
+    await succeed('pnpm', ['install', '--prefer-offline', '--no-frozen-lockfile'], project)
+    const { code, output } = await run(process.execPath, ['src/main.js', '2'], project)
+    expect(code, output).toBe(0)
+    const measured = JSON.parse(output.trim().split('\n').at(-1) ?? '') as Record<string, number>
+    console.log(measured)
+    expect(measured).toMatchObject({ acknowledged: 2, readings: 2, copies: 2 })
+    expect(measured['rssMb']).toBeLessThan(EDGE_MB_MAX)
+  })
 })
 
 async function succeed(command: string, args: readonly string[], cwd: string): Promise<void> {
