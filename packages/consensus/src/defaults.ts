@@ -25,10 +25,19 @@ export const batchMax = 128
 /** Registers whose promises and views this peer remembers as a proposer. Forgetting costs a round trip. */
 export const proposersMax = 16_384
 
-/** Wait before a round is tried again, random up to this; doubles with each failure. Unit: ms. */
-export const backOffMs: { readonly first: number; readonly longest: number } = {
+/**
+ * Wait before a round is tried again, random up to this; doubles with each failure. Unit: ms. `rounds`: of
+ * proposers that compete, each waits up to so many times what its last round took. Where a round takes
+ * longer than they wait, they end each other's rounds for ever.
+ */
+export const backOffMs: {
+  readonly first: number
+  readonly longest: number
+  readonly rounds: number
+} = {
   first: 10,
-  longest: 500
+  longest: 500,
+  rounds: 8
 }
 
 /** Values of one message. Unit: bytes. Must stay below what the RPC carries, with one value on top. */
@@ -55,8 +64,23 @@ export const registersMax = 4_000_000
 /** Registers that are moved to a new home set at once. */
 export const movesInFlightMax = 64
 
+/** Registers that are remembered as not moved yet; with more, all are looked at again. */
+export const leftMax = 65_536
+
 /** Names read from the store at once. */
 export const pageMax = 256
+
+/**
+ * How long a move competes with whoever writes the register, at the first look; twice as long each time.
+ * Whoever writes it moves it by that, which the next look finds. Unit: ms.
+ */
+export const agreeTimeoutMs = 1000
+
+/** Before what is left to move is looked at for the second time; twice as long each time. Unit: ms. */
+export const moveFirstRetryMs = 50
+
+/** Looks at a register that somebody else is writing, before this peer has it agreed itself. */
+export const patienceLooks = 4
 
 /** Between two looks at whether a view may be reported, and between two reports of it. Unit: ms. */
 export const moveRetryMs = 500

@@ -16,7 +16,17 @@ import type { HomeSet, Voter } from './core/home-set.ts'
 import { groupOf, nameOf } from './core/register-name.ts'
 import type { RegisterName } from './core/register-name.ts'
 import { dutyFor, isCovered } from './core/settling.ts'
-import { moveRetryMs, movesInFlightMax, pageMax, slotsPerTurn } from './defaults.ts'
+import {
+  agreeTimeoutMs,
+  leftMax,
+  moveFirstRetryMs,
+  moveRetryMs,
+  movesInFlightMax,
+  pageMax,
+  patienceLooks,
+  slotsPerTurn,
+  timeoutMsDefault
+} from './defaults.ts'
 import type { Records } from './records.ts'
 import { movedReply, movedRequest } from './wire.ts'
 
@@ -31,7 +41,10 @@ export interface MoverInit {
   /** Which numbers of replicas registers may have. */
   readonly replicas: readonly number[]
   readonly situation: () => AcceptorSituation
-  readonly agree: (name: RegisterName, isRead: boolean) => Promise<RegisterOutcome>
+  /** Has the present value agreed anew. */
+  readonly agree: (name: RegisterName, timeoutMs: number) => Promise<RegisterOutcome>
+  /** Whether a majority of its newest home set holds something of the newest view. */
+  readonly survey: (name: RegisterName, chain: Chain) => Promise<boolean>
   readonly count: (event: 'moved' | 'erased') => void
 }
 
@@ -49,6 +62,10 @@ export class Mover {
   readonly #controller = new AbortController()
   /** The newest view for which everything held here has been moved. */
   #movedIn = 0
+  /** What was not agreed yet when all was looked at; the others are done as long as this view holds. */
+  #left: { readonly number: number; readonly names: readonly RegisterName[] } | undefined
+  /** How often what is left was looked at in this view. */
+  #looks = 0
   #isRunning = false
   #isErasing = false
   #mayErase = false
@@ -119,11 +136,18 @@ export class Mover {
   /** Whether everything that is held here is agreed in the newest home sets. */
   async #move(number: number): Promise<boolean> {
     const { records, situation } = this.#init
-    let isDone = true
+    const isCurrent = (): boolean => situation().chain.number === number
+    const isFirst = this.#left?.number !== number
+    this.#looks = isFirst ? 0 : this.#looks + 1
+    const names = this.#left?.number === number ? this.#left.names : this.#unsettled()
+    this.#left = undefined
+    const left: RegisterName[] = []
     const running = new Set<Promise<void>>()
     const start = async (name: RegisterName): Promise<void> => {
       const task = this.#moveOne(name).then((hasMoved) => {
-        isDone &&= hasMoved
+        if (!hasMoved) {
+          left.push(name)
+        }
         running.delete(task)
       })
       running.add(task)
@@ -133,24 +157,48 @@ export class Mover {
     }
     // What was accepted just before this view was adopted may be on its way to the disk.
     await records.flush()
-    for (const name of records.damaged.keys()) {
+    for (const name of isFirst ? records.damaged.keys() : []) {
       await start(name)
     }
-    for await (const name of this.#names('a/')) {
-      const { chain } = situation()
-      if (chain.number !== number) {
+    for await (const name of names) {
+      if (!isCurrent()) {
         break
       }
-      if (chain.homesSince(chain.settled, groupOf(name)).length > 1) {
+      if (isFirst && this.#isLater(name)) {
+        left.push(name)
+      } else {
         await start(name)
       }
     }
     await Promise.all(running)
-    return isDone && situation().chain.number === number
+    if (isCurrent() && left.length <= leftMax) {
+      this.#left = { number, names: [...new Set(left)] }
+    }
+    return isCurrent() && left.length === 0
+  }
+
+  /** All that is held here of registers whose older home sets may still count. */
+  async *#unsettled(): AsyncGenerator<RegisterName> {
+    for await (const name of this.#names('a/')) {
+      const { chain } = this.#init.situation()
+      if (chain.homesSince(chain.settled, groupOf(name)).length > 1) {
+        yield name
+      }
+    }
+  }
+
+  /**
+   * The first one of a home set begins. Those who hold the same would only compete with it, and once
+   * it is done they find that nothing is left to do.
+   */
+  #isLater(name: RegisterName): boolean {
+    const { self, situation } = this.#init
+    const { voters } = situation().chain.home(groupOf(name))
+    return voters[0]?.peer !== self.peer && voters.some(({ peer }) => peer === self.peer)
   }
 
   async #moveOne(name: RegisterName): Promise<boolean> {
-    const { agree, count, records, situation } = this.#init
+    const { agree, count, records, situation, survey } = this.#init
     const entry = await records.open(name)
     try {
       const duty = (): ReturnType<typeof dutyFor> =>
@@ -159,9 +207,22 @@ export class Mover {
       if (first === undefined) {
         return true
       }
-      const outcome = await agree(name, first === 'check')
+      const { chain } = situation()
+      if (await survey(name, chain)) {
+        if (first === 'check' && situation().chain === chain) {
+          return true
+        }
+        if (this.#looks < patienceLooks) {
+          // Somebody is writing it: the next of those writes comes here too.
+          return duty() === undefined
+        }
+      }
+      const outcome = await agree(
+        name,
+        Math.min(agreeTimeoutMs * 2 ** this.#looks, timeoutMsDefault)
+      )
       count('moved')
-      return outcome.status === 'committed' && (first === 'check' || duty() !== 'agree')
+      return outcome.status === 'committed' && duty() !== 'agree'
     } finally {
       records.close(entry)
     }
@@ -271,8 +332,12 @@ export class Mover {
     }
   }
 
+  /** Short at first while something is left: what others move, or write, is there soon. */
   #pause(): Promise<void> {
-    return this.#sleep(moveRetryMs * (0.5 + this.#init.random.next() / 2))
+    const isLeft = this.#left !== undefined && this.#left.names.length > 0
+    const looks = isLeft ? this.#looks : Infinity
+    const delayMs = Math.min(moveRetryMs, moveFirstRetryMs * 2 ** looks)
+    return this.#sleep(delayMs * (0.5 + this.#init.random.next() / 2))
   }
 
   #sleep(delayMs: number, { signal }: AbortOptions = this.#controller): Promise<void> {

@@ -22,6 +22,7 @@ import { ProposerContext } from './core/proposer.ts'
 import { Proposers } from './core/proposers.ts'
 import { nameOf } from './core/register-name.ts'
 import type { RegisterName } from './core/register-name.ts'
+import { survey } from './core/survey.ts'
 import {
   backOffMs,
   batchMax,
@@ -158,6 +159,7 @@ export class RegistersPeer implements RegistersService {
       ports: {
         send: (voter, view, request, answered) => outbox.send(voter, view, request, answered),
         schedule: (delayMs, task) => clock.schedule(delayMs, task),
+        now: () => clock.monotonic(),
         random: () => random.next(),
         behind: (view, peer) => this.#learn(view, peer),
         count: (event) => this.#count(event)
@@ -175,7 +177,11 @@ export class RegistersPeer implements RegistersService {
       log: this.#log,
       replicas: this.#settings.replicas,
       situation,
-      agree: (name, isRead) => this.#propose(name, isRead ? undefined : (value) => value, {}),
+      agree: (name, timeoutMs) => this.#propose(name, (value) => value, { timeoutMs }),
+      survey: (name, chain) =>
+        new Promise((done) => {
+          survey({ name, chain, mutants: this.#mutants }, context.ports.send, done)
+        }),
       count: (event) => this.#count(event)
     })
     rpc.handle(method, async (request, { peer }) =>

@@ -11,14 +11,17 @@ import { RegisterProposer } from '../src/core/register-proposer.ts'
 import { groupOf, partsOf } from '../src/core/register-name.ts'
 import type { RegisterName } from '../src/core/register-name.ts'
 import type { Answer, Request } from '../src/core/requests.ts'
+import type { ProposerPorts } from '../src/core/proposer.ts'
 import { dutyFor, isCovered } from '../src/core/settling.ts'
+import { survey } from '../src/core/survey.ts'
+import type { Surveyed } from '../src/core/survey.ts'
 import { isMajorityOf } from '../src/core/tally.ts'
 import { Timeline } from './timeline.ts'
 
 const settings = {
   valueBytesMax: 4096,
   batchMax: 8,
-  backOffMs: { first: 4, longest: 40 }
+  backOffMs: { first: 4, longest: 40, rounds: 0 }
 }
 
 /** How long a proposer waits for one answer, in virtual milliseconds. */
@@ -331,6 +334,7 @@ export class CoreWorld {
             isCancelled = true
           }
         },
+        now: () => this.timeline.now,
         random: this.random,
         behind: (view) => {
           this.timeline.after(this.random() * 3, () =>
@@ -578,19 +582,38 @@ export class CoreWorld {
           continue
         }
         open++
-        const operation = this.propose(
-          peer,
-          name,
-          duty === 'agree' ? (value) => value : undefined,
-          (outcome) => {
-            hasFailed ||= outcome.status !== 'committed'
-            finished()
-          }
-        )
-        this.timeline.after(400, () => this.#whenAwake(peer, life, () => operation?.giveUp()))
+        const agree = (): void => {
+          const operation = this.propose(
+            peer,
+            name,
+            (value) => value,
+            (outcome) => {
+              hasFailed ||= outcome.status !== 'committed'
+              finished()
+            }
+          )
+          this.timeline.after(400, () => this.#whenAwake(peer, life, () => operation?.giveUp()))
+        }
+        if (duty === 'agree') {
+          agree()
+        } else {
+          this.#survey(peer, life, { name, ...situation }, (isHeld) => {
+            if (isHeld) {
+              finished()
+            } else {
+              agree()
+            }
+          })
+        }
       }
       finished()
     })
+  }
+
+  #survey(peer: Peer, life: Life, what: Surveyed, done: (isHeld: boolean) => void): void {
+    const send: ProposerPorts['send'] = (voter, view, request, answered) =>
+      this.#send(peer, life, voter, view, request, answered)
+    survey(what, send, done)
   }
 
   #isCovered(chain: Chain): boolean {

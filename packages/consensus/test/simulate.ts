@@ -90,13 +90,13 @@ export const mutants: readonly Mutant[] = [
     'unverified-fence',
     'the fence is raised only to a view whose decision was verified',
     { unverifiedFence: true },
-    [2, 100]
+    [7, 100]
   ),
   mutant(
     'previous-view-only',
     'all unsettled home sets are asked, for views can be skipped',
     { previousViewOnly: true },
-    [27, 500]
+    [39, 500]
   ),
   mutant(
     'newest-set-only',
@@ -108,7 +108,7 @@ export const mutants: readonly Mutant[] = [
     'accept-keeps-promise',
     'accepting raises the promise (P9)',
     { acceptKeepsPromise: true },
-    [3, 60]
+    [2, 60]
   ),
   mutant(
     'accept-below-promise',
@@ -140,7 +140,7 @@ export const mutants: readonly Mutant[] = [
     'read-without-commit',
     'what a read by ballot found is agreed before it is told (P6)',
     { readWithoutCommit: true },
-    [4, 100]
+    [7, 100]
   ),
   mutant(
     'miss-without-commit',
@@ -152,16 +152,16 @@ export const mutants: readonly Mutant[] = [
     'cache-after-failure',
     'a promise is used once, and only after a majority gave it (P1, P7)',
     { cacheAfterFailure: true },
-    [99, 100],
+    [4, 100],
     { strikes: 0.5 }
   ),
-  mutant('cache-over-views', 'promises end with their view', { cacheOverViews: true }, [2, 30]),
-  mutant('peek-highest', 'a read needs agreement', { peekHighest: true }, [7, 100]),
+  mutant('cache-over-views', 'promises end with their view', { cacheOverViews: true }, [3, 30]),
+  mutant('peek-highest', 'a read needs agreement', { peekHighest: true }, [28, 100]),
   mutant(
     'peek-any-view',
     'an agreed value of an older view may have been replaced in another home set',
     { peekAnyView: true },
-    [13, 500]
+    [24, 500]
   ),
   mutant(
     'retry-unknown',
@@ -173,20 +173,20 @@ export const mutants: readonly Mutant[] = [
     'refusal-is-final',
     'one refusal says nothing of the acceptors that did not answer',
     { refusalIsFinal: true },
-    [9, 60]
+    [2, 60]
   ),
   mutant(
     'overtaken-is-void',
     'a value that stands may have been built on a lost accept',
     { overtakenIsVoid: true },
-    [3, 100],
+    [11, 100],
     { strikes: 0.5 }
   ),
   mutant(
     'wiped-keeps-name',
     'an acceptor speaks for one life of its disk',
     { wipedKeepsName: true },
-    [45, 500],
+    [38, 500],
     { crashes: 0.3 }
   ),
   mutant(
@@ -225,13 +225,13 @@ export const mutants: readonly Mutant[] = [
     'erase-in-same-view',
     'a deletion is erased in a later view, whose fence stops late accepts',
     { eraseInSameView: true },
-    [323, 10_000],
+    [17, 10_000],
     lateMessages
   ),
   {
     name: 'consensus/one-survivor-suffices',
     rule: 'where a majority was given up, all others are asked, for any of them may be the newest',
-    killingSeed: 23,
+    killingSeed: 125,
     budget: 1000,
     run: runAbandon({ oneSurvivorSuffices: true })
   },
@@ -264,6 +264,12 @@ export const mutants: readonly Mutant[] = [
     'accepted-is-moved',
     'an accept in the new view is no agreement in it',
     { acceptedIsMoved: true },
+    acceptsAloneInTheNewView
+  ),
+  scripted(
+    'survey-of-one',
+    'one replica that holds something of the new view is no majority of them',
+    { surveyOfOne: true },
     acceptsAloneInTheNewView
   )
 ]

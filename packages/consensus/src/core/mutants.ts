@@ -49,6 +49,8 @@ export interface Mutants {
   readonly settleUnmoved?: boolean
   /** What a peer has accepted in the newest view counts as moved, whoever else has it. */
   readonly acceptedIsMoved?: boolean
+  /** One replica that holds something of the newest view is taken for a majority. */
+  readonly surveyOfOne?: boolean
   /** Who has lost a record has nothing to move. */
   readonly damagedIsMoved?: boolean
   /** Former replicas erase their records when a view places them elsewhere. */

@@ -10,6 +10,8 @@ export interface ProposerPorts {
   send(voter: Voter, view: number, request: Request, answered: (answer: Answer) => void): void
   /** Runs a task after a time; the returned function cancels it. */
   schedule(delayMs: number, task: () => void): () => void
+  /** Monotonic time. Unit: ms. */
+  now(): number
   /** A number in [0, 1). */
   random(): number
   /** Somebody has adopted a newer view than this peer. */
@@ -20,7 +22,12 @@ export interface ProposerPorts {
 export interface ProposerSettings {
   readonly valueBytesMax: number
   readonly batchMax: number
-  readonly backOffMs: { readonly first: number; readonly longest: number }
+  readonly backOffMs: {
+    readonly first: number
+    readonly longest: number
+    /** Where proposers compete: at least one round of the present speed, and up to so many. */
+    readonly rounds: number
+  }
 }
 
 /** What the proposers of all registers of one peer share. */

@@ -44,6 +44,8 @@ export class RegisterProposer {
   /** In this view this proposer has had a value chosen, so what is older counts no more. */
   #committedIn = 0
   #failures = 0
+  /** When the present round, or the one before it that it rests on, was begun. */
+  #begunAt = 0
   /** The last peek found no agreement: only a ballot can tell. */
   #isUnsure = false
 
@@ -106,6 +108,7 @@ export class RegisterProposer {
     if (this.#attempts.isEmpty && this.#waiting.length === 0) {
       return
     }
+    this.#begunAt = this.#context.ports.now()
     const promise = this.#promise
     const isReading = !this.#isUnsure && this.#waiting.every((operation) => operation.isRead)
     if (this.#attempts.isEmpty && isReading) {
@@ -379,11 +382,13 @@ export class RegisterProposer {
   /** Waits for a random time, longer with each failure, so that competing proposers let one pass. */
   #pause(reason: Operation['reason']): void {
     const { ports, settings } = this.#context
-    const { first, longest } = settings.backOffMs
+    const { first, longest, rounds } = settings.backOffMs
+    const roundMs = reason === 'contended' && rounds > 0 ? ports.now() - this.#begunAt : 0
     for (const operation of this.#waiting) {
       operation.reason = reason
     }
-    const limit = Math.min(longest, first * 2 ** Math.min(this.#failures, 16))
+    const ceiling = Math.max(longest, rounds * roundMs)
+    const limit = Math.min(ceiling, Math.max(first, roundMs) * 2 ** Math.min(this.#failures, 16))
     this.#failures++
     this.#cancelPause = ports.schedule(ports.random() * limit, () => {
       this.#cancelPause = undefined

@@ -5,6 +5,7 @@ import { isVoter } from './home-set.ts'
 import type { Group, Voter } from './home-set.ts'
 import { groupOf } from './register-name.ts'
 import type { RegisterName } from './register-name.ts'
+import type { Answer } from './requests.ts'
 import { isMajorityOf } from './tally.ts'
 
 /**
@@ -14,7 +15,8 @@ import { isMajorityOf } from './tally.ts'
  *
  * - `agree`: have the value agreed anew, until the own record is of this view. A replica that came
  *   back may otherwise keep something that was deleted while it was away.
- * - `check`: see that a majority of the newest home set holds it in this view, and else have it agreed.
+ * - `check`: see that a majority of the newest home set holds it, or what was built on it, in this view,
+ *   and else have it agreed.
  */
 export function dutyFor(
   name: RegisterName,
@@ -55,4 +57,18 @@ export function dutyFor(
  */
 export function isCovered(chain: Chain, group: Group, has: (voter: Voter) => boolean): boolean {
   return chain.homesSince(chain.settled, group).every((set) => isMajorityOf(set, has))
+}
+
+/**
+ * Whether an acceptor holds something that it accepted in this view. Once a majority of the newest home
+ * set does, older sets count no more, though nobody may have agreed on any one of those values: each was
+ * built on what majorities of all older sets had agreed, and whoever asks a majority of the newest set
+ * meets one of them, or something later.
+ */
+export function holdsIn(answer: Answer, view: number): boolean {
+  return (
+    answer.type === 'reply' &&
+    answer.reply.type === 'held' &&
+    answer.reply.accepted?.ballot.view === view
+  )
 }
