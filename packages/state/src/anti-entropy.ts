@@ -1,7 +1,7 @@
 import type { RpcContext, View } from '@murmuration/interface'
 import { isSamePlace, jittered, placeIn } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { combine, digestText, digestToText, emptyDigest } from './core/digest.ts'
+import { combine, differingDigests, digestText, emptyDigest, packDigests } from './core/digest.ts'
 import type { Digest } from './core/digest.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
@@ -19,6 +19,7 @@ import {
   compareBuckets,
   indexPageMax,
   quietMs,
+  sentMax,
   stateBytesMax,
   transferTimeoutMs
 } from './defaults.ts'
@@ -36,6 +37,11 @@ const damagedDigest = 'damaged'
 export class AntiEntropy {
   readonly #context: Context
   readonly #self: MemberKey
+  /**
+   * Copies of replicas that were found to differ and were sent what is here. Only one that differs
+   * once more afterwards has anything to tell, and only then it is asked for.
+   */
+  readonly #sent = new Set<string>()
   #cancel: (() => void) | undefined
   #running = false
 
@@ -135,7 +141,7 @@ export class AntiEntropy {
   }
 
   async #compare(view: View, owner: string, documents: readonly HeldDocument[]): Promise<void> {
-    const buckets = bucketsOf(documents).map((digest) => digestToText(digest))
+    const buckets = packDigests(bucketsOf(documents))
     const request = compareRequest.encode({ ...placeIn(view), buckets })
     const reply = compareReply.decode(await this.#call(owner, 'state.compare', request))
     if (reply.busy || reply.differing.length === 0) {
@@ -264,8 +270,8 @@ export class AntiEntropy {
     if (!isSamePlace(this.#context, request)) {
       return compareReply.encode({ busy: true, differing: [] })
     }
-    const own = bucketsOf(this.#servedFor(call.peer)).map((digest) => digestToText(digest))
-    const differing = own.flatMap((digest, at) => (digest === buckets[at] ? [] : [at]))
+    const own = packDigests(bucketsOf(this.#servedFor(call.peer)))
+    const differing = differingDigests(own, buckets)
     return compareReply.encode({ busy: false, differing })
   }
 
@@ -277,7 +283,7 @@ export class AntiEntropy {
     const want: string[] = []
     const have: string[] = []
     for (const document of request.documents) {
-      const verdict = this.#judge(document, call.peer)
+      const verdict = this.#judge(document, call.peer, request.buckets.length > 0)
       if (verdict === 'want') {
         want.push(document.id)
       } else if (verdict === 'have') {
@@ -288,7 +294,7 @@ export class AntiEntropy {
     return listReply.encode({ busy: false, want, have })
   }
 
-  #judge({ id, digest }: IndexEntry, peer: string): 'want' | 'have' | 'later' {
+  #judge({ id, digest }: IndexEntry, peer: string, isReplica: boolean): 'want' | 'have' | 'later' {
     const { clock, table } = this.#context
     const held = table.get(id)
     const tenure = held?.tenure
@@ -299,11 +305,25 @@ export class AntiEntropy {
       return tenure?.durable === true ? 'have' : 'later'
     }
     const quiet = clock.monotonic() - held.changedAt >= quietMs
-    if (tenure !== undefined && quiet) {
-      sendFull(tenure, peer)
-      this.#context.send(tenure)
+    if (digest === damagedDigest || !quiet || tenure === undefined) {
+      return 'later'
     }
-    return digest === damagedDigest || !quiet ? 'later' : 'want'
+    sendFull(tenure, peer)
+    this.#context.send(tenure)
+    return isReplica && this.#isFirst(`${peer} ${id}`) ? 'later' : 'want'
+  }
+
+  /** Remembers a difference until it is found again. */
+  #isFirst(copy: string): boolean {
+    if (this.#sent.delete(copy)) {
+      return false
+    }
+    this.#sent.add(copy)
+    const [oldest] = this.#sent
+    if (this.#sent.size > sentMax && oldest !== undefined) {
+      this.#sent.delete(oldest)
+    }
+    return true
   }
 
   #sendMissing(request: ListRequest, peer: string): void {

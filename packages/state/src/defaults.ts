@@ -117,6 +117,9 @@ export const compareMs = 3000
 /** Buckets of a comparison: documents listed for one difference are 1 / buckets of all. */
 export const compareBuckets = 256
 
+/** Differences that are remembered until the next comparison; one that is not costs a copy more. */
+export const sentMax = 4096
+
 /** A document that changed so recently is left out of comparisons. Unit: ms. */
 export const quietMs = 1000
 

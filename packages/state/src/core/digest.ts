@@ -1,3 +1,5 @@
+import { equals } from 'uint8arrays/equals'
+
 /**
  * Digests that find differences between copies. Two 32-bit lanes, combined by XOR, so that one
  * changed entry updates the digest of its document in constant time. They guard against accident,
@@ -51,4 +53,28 @@ export function digestBytes(bytes: Uint8Array): Digest {
 /** As it travels. */
 export function digestToText(digest: Digest): string {
   return digest.high.toString(36) + '.' + digest.low.toString(36)
+}
+
+const digestBytesEach = 8
+
+/** Many of them, as they travel: 8 bytes each. */
+export function packDigests(digests: readonly Digest[]): Uint8Array {
+  const packed = new DataView(new ArrayBuffer(digests.length * digestBytesEach))
+  for (const [at, { high, low }] of digests.entries()) {
+    packed.setUint32(at * digestBytesEach, high)
+    packed.setUint32(at * digestBytesEach + 4, low)
+  }
+  return new Uint8Array(packed.buffer)
+}
+
+/** Positions at which two packs differ; all of them where one pack is longer. */
+export function differingDigests(a: Uint8Array, b: Uint8Array): number[] {
+  const differing: number[] = []
+  for (let at = 0; at < a.length; at += digestBytesEach) {
+    const end = at + digestBytesEach
+    if (a.length !== b.length || !equals(a.subarray(at, end), b.subarray(at, end))) {
+      differing.push(at / digestBytesEach)
+    }
+  }
+  return differing
 }

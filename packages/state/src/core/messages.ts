@@ -188,7 +188,8 @@ export const pullRequest: Message<PullRequest> = message({
 })
 
 export interface CompareRequest extends Pick<Sender, 'view' | 'branch'> {
-  readonly buckets: readonly string[]
+  /** A digest of each bucket, packed. */
+  readonly buckets: Uint8Array
 }
 export interface CompareReply {
   /** The one asked does not serve now, or in another view. */
@@ -198,7 +199,7 @@ export interface CompareReply {
 export const compareRequest: Message<CompareRequest> = message({
   view: count,
   branch: optional(branchText),
-  buckets: list(text({ max: 32 }), { max: 1024 })
+  buckets: bytes({ max: 8192 })
 })
 export const compareReply: Message<CompareReply> = message({
   busy: boolean(),
