@@ -60,7 +60,7 @@ function expectExact(report: ReadReport, feed: string, times = 1n): void {
 describe('the mesh with a feed', () => {
   for (const peer of [1, 2, 3, 4, 5]) {
     it(`loses and doubles nothing when peer ${peer} of 5 is killed in the middle`, async () => {
-      const feed = makeFeed(4_000, 100, peer)
+      const feed = makeFeed(1_000, 60, peer)
       const report = join(folder, `kill-${peer}.json`)
       const run = await runMesh([
         '--feed',
@@ -73,7 +73,7 @@ describe('the mesh with a feed', () => {
       expect(run.code, run.stderr).toBe(0)
       const read = readReport(report)
       expectExact(read, feed)
-      expect(read.updates.acknowledged).toBe(4_000)
+      expect(read.updates.acknowledged).toBe(1_000)
       expect(read.failovers).toHaveLength(1)
       const [failover] = read.failovers
       expect(failover?.peer).toBe(peer)
@@ -82,7 +82,7 @@ describe('the mesh with a feed', () => {
   }
 
   it('survives two kills one after the other, with a pause of a third peer in between', async () => {
-    const feed = makeFeed(8_000, 100, 42)
+    const feed = makeFeed(3_000, 100, 42)
     const report = join(folder, 'two.json')
     const faults = ['--kill', '2@20%', '--pause', '4@50%+3s', '--kill', '3@80%']
     const run = await runMesh(['--feed', fileOf(feed), ...faults, '--report', report])
@@ -91,7 +91,7 @@ describe('the mesh with a feed', () => {
   })
 
   it('hands over what a stopping peer has', async () => {
-    const feed = makeFeed(4_000, 50, 7)
+    const feed = makeFeed(1_500, 50, 7)
     const report = join(folder, 'stop.json')
     const run = await runMesh(['--feed', fileOf(feed), '--stop', '4@30%', '--report', report])
     expect(run.code, run.stderr).toBe(0)
@@ -100,7 +100,7 @@ describe('the mesh with a feed', () => {
   })
 
   it('goes on from its data at a second start', async () => {
-    const feed = makeFeed(1_000, 20, 3)
+    const feed = makeFeed(600, 20, 3)
     const data = join(folder, 'data')
     const path = fileOf(feed)
     const first = await runMesh(['--feed', path, '--data', data, '--kill', '5@60%', '--peers', '5'])

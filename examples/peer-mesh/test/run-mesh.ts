@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
 
 export interface MeshRun {
   readonly code: number | null
@@ -15,6 +16,8 @@ export function runMesh(args: readonly string[], input?: string): Promise<MeshRu
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
   return new Promise((resolve) => {
     const mesh = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+    // A test that ran out of time leaves no mesh that slows down the next one; its peers end with it.
+    onTestFinished(() => void mesh.kill('SIGKILL'))
     let stdout = ''
     let stderr = ''
     mesh.stdout.setEncoding('utf8').on('data', (text: string) => void (stdout += text))

@@ -36,14 +36,32 @@ export function best(a: Ratios, b: Ratios): Ratios {
 
 /** What is worse than the baseline by more than the tolerance, one line each. */
 export function worsened(ratios: Ratios, baseline: Ratios): string[] {
+  return worse(ratios, baseline).map(({ setting, name, before, now }) =>
+    now === undefined
+      ? `${setting}, ${name}: it is measured no more`
+      : `${setting}, ${name}: ${now.toFixed(1)} times the raw socket, ${before.toFixed(1)} before`
+  )
+}
+
+/** The operations to measure again: worse in any setting, and still there. */
+export function namesOfWorsened(ratios: Ratios, baseline: Ratios): ReadonlySet<string> {
+  const found = worse(ratios, baseline)
+  return new Set(found.filter(({ now }) => now !== undefined).map(({ name }) => name))
+}
+
+interface Worse {
+  readonly setting: string
+  readonly name: string
+  readonly before: number
+  readonly now: number | undefined
+}
+
+function worse(ratios: Ratios, baseline: Ratios): Worse[] {
   return Object.entries(baseline).flatMap(([setting, wanted]) =>
     Object.entries(wanted).flatMap(([name, before]) => {
       const now = ratios[setting]?.[name]
-      if (now === undefined) return [`${setting}, ${name}: it is measured no more`]
-      if (now <= before * TOLERANCE) return []
-      return [
-        `${setting}, ${name}: ${now.toFixed(1)} times the raw socket, ${before.toFixed(1)} before`
-      ]
+      if (now !== undefined && now <= before * TOLERANCE) return []
+      return [{ setting, name, before, now }]
     })
   )
 }

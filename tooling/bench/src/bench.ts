@@ -31,6 +31,8 @@ export interface BenchContext {
   progress(text: string): void
   /** Whether a row is to be measured: all are, or those whose name holds what was asked for. */
   wants(row: string): boolean
+  /** Less warm and not for long: numbers that are too high at most. Benches may not know it. @default false */
+  readonly brief?: boolean
 }
 
 /** One bench: a file under `benches/` that is listed in `registry.ts`. */

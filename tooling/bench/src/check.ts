@@ -2,24 +2,35 @@
  * `node src/check.ts`: runs the budgets and compares their ratios with the committed baseline; exit
  * code 1 if one is worse beyond the tolerance. `--write` replaces the baseline.
  *
- * What looks worse is measured again, three times at most, and the best run counts: a slower program
- * is slow each time, a noisy machine is not.
+ * A brief look comes first. The operations that look worse are measured again, in full and three times
+ * at most, and the best run counts: a slower program is slow each time, cold code or a noisy machine is not.
  */
-import { best, readBaseline, TOLERANCE, worsened, writeBaseline } from './baseline.ts'
+import {
+  best,
+  namesOfWorsened,
+  readBaseline,
+  TOLERANCE,
+  worsened,
+  writeBaseline
+} from './baseline.ts'
 import type { Ratios } from './baseline.ts'
 import { budgets } from './benches/budgets.ts'
 import { Children } from './children.ts'
 
-const RUNS_MAX = 3
+const FULL_RUNS_MAX = 3
 
-async function measure(): Promise<Ratios> {
+async function measure(init: {
+  readonly brief: boolean
+  readonly wants?: (operation: string) => boolean
+}): Promise<Ratios> {
   const children = new Children()
   try {
     const { figures } = await budgets.run({
       start: (module, args) => children.start(module, args),
       endChildren: () => children.end(),
       progress: () => undefined,
-      wants: () => true
+      wants: init.wants ?? (() => true),
+      brief: init.brief
     })
     return ratiosOf(figures)
   } finally {
@@ -40,14 +51,16 @@ function ratiosOf(figures: Readonly<Record<string, unknown>>): Ratios {
 }
 
 async function main(): Promise<number> {
-  let ratios = await measure()
   if (process.argv.includes('--write')) {
-    await writeBaseline(ratios)
+    await writeBaseline(await measure({ brief: false }))
     return 0
   }
   const baseline = await readBaseline()
-  for (let run = 1; worsened(ratios, baseline).length > 0 && run < RUNS_MAX; run++) {
-    ratios = best(ratios, await measure())
+  let ratios = await measure({ brief: true })
+  for (let run = 0; run < FULL_RUNS_MAX; run++) {
+    const names = namesOfWorsened(ratios, baseline)
+    if (names.size === 0) break
+    ratios = best(ratios, await measure({ brief: false, wants: (name) => names.has(name) }))
   }
   const problems = worsened(ratios, baseline)
   for (const problem of problems) console.error(problem)

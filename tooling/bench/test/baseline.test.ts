@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { best, readBaseline, TOLERANCE, worsened } from '../src/baseline.ts'
+import { best, namesOfWorsened, readBaseline, TOLERANCE, worsened } from '../src/baseline.ts'
 
 describe('the baseline of ratios', () => {
   it('names what got worse than the tolerance, and what is gone', () => {
@@ -9,6 +9,7 @@ describe('the baseline of ratios', () => {
       `quiet, update: ${(10 * TOLERANCE + 1).toFixed(1)} times the raw socket, 10.0 before`,
       'quiet, find: it is measured no more'
     ])
+    expect(namesOfWorsened(now, baseline)).toEqual(new Set(['update']))
   })
 
   it('takes the better of two runs', () => {

@@ -10,8 +10,10 @@ const BUDGET_MS = 10
 const DELAYS_MS = [0, 2]
 const PER_SECOND = 150
 /** So many before, so many at a time, that V8 has compiled what runs: a peer that serves for minutes is meant. */
-const WARM = { operations: 4_000, atOnce: 32, secondsMax: 5 }
-const SECONDS = 3
+const FULL = { warmOperations: 4_000, warmSecondsMax: 5, seconds: 3 }
+/** Enough to see that an operation is not far from what it was. */
+const BRIEF = { warmOperations: 1_000, warmSecondsMax: 2, seconds: 1.5 }
+const WARM_AT_ONCE = 32
 /**
  * A raw socket runs beside each operation: what it suffers meanwhile is the machine's doing. It echoes,
  * and beside what has to be on two disks it writes to two.
@@ -27,22 +29,29 @@ interface Measured {
   readonly ratio: number
 }
 
-async function measure(operation: Operation, floorOf: Operation): Promise<Measured> {
-  await warmUp(operation)
+async function measure(
+  operation: Operation,
+  floorOf: Operation,
+  length: typeof FULL
+): Promise<Measured> {
+  await warmUp(operation, length)
   const [found, floor] = await Promise.all([
-    openLoop((index) => operation.run(index), PER_SECOND, SECONDS),
-    openLoop((index) => floorOf.run(index), RAW_PER_SECOND, SECONDS)
+    openLoop((index) => operation.run(index), PER_SECOND, length.seconds),
+    openLoop((index) => floorOf.run(index), RAW_PER_SECOND, length.seconds)
   ])
   return { name: operation.name, operation: found, floor, ratio: found.p50 / floor.p50 }
 }
 
-async function warmUp(operation: Operation): Promise<void> {
-  const endMs = performance.now() + WARM.secondsMax * 1_000
+async function warmUp(
+  operation: Operation,
+  { warmOperations, warmSecondsMax }: typeof FULL
+): Promise<void> {
+  const endMs = performance.now() + warmSecondsMax * 1_000
   let begun = 0
   const one = async (): Promise<void> => {
-    while (begun < WARM.operations && performance.now() < endMs) await operation.run(begun++)
+    while (begun < warmOperations && performance.now() < endMs) await operation.run(begun++)
   }
-  await Promise.all(Array.from({ length: WARM.atOnce }, one))
+  await Promise.all(Array.from({ length: WARM_AT_ONCE }, one))
 }
 
 async function measureAll(context: BenchContext, delayMs: number): Promise<Measured[]> {
@@ -53,7 +62,8 @@ async function measureAll(context: BenchContext, delayMs: number): Promise<Measu
     const measured: Measured[] = []
     for (const operation of operationsOf(cluster).filter(({ name }) => context.wants(name))) {
       context.progress(`${operation.name}, ${delayMs} ms one-way delay`)
-      measured.push(await measure(operation, operation.isDurable === true ? chain : echo))
+      const floor = operation.isDurable === true ? chain : echo
+      measured.push(await measure(operation, floor, context.brief === true ? BRIEF : FULL))
     }
     return measured
   } finally {
