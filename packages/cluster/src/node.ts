@@ -17,7 +17,7 @@ import { admission, privateNetwork } from '@murmuration/identity'
 import type { Admitted, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Rpc } from '@murmuration/interface'
-import { rpc, sparingWindowUpdates } from '@murmuration/rpc'
+import { joinedFrames, rpc, sparingWindowUpdates } from '@murmuration/rpc'
 import { gossipOptions } from '@murmuration/signals'
 import { createLibp2p } from 'libp2p'
 import { mayUse } from './permissions.ts'
@@ -54,7 +54,7 @@ export async function startNode(
       // Peers of one site have private addresses; the default of browsers refuses to dial them.
       denyDialMultiaddr: () => false
     },
-    streamMuxers: [sparingWindowUpdates(yamux(yamuxDefaults))],
+    streamMuxers: [joinedFrames(sparingWindowUpdates(yamux(yamuxDefaults)))],
     connectionManager: connectionManagerDefaults,
     connectionMonitor: connectionMonitorDefaults,
     peerStore: peerStoreDefaults,

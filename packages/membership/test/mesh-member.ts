@@ -16,7 +16,7 @@ import {
   tcpDefaults,
   yamuxDefaults
 } from '@murmuration/discovery'
-import { rpc, sparingWindowUpdates } from '@murmuration/rpc'
+import { joinedFrames, rpc, sparingWindowUpdates } from '@murmuration/rpc'
 import { openLevelStore } from '@murmuration/storage'
 import { createLibp2p } from 'libp2p'
 import { removedBy } from '../src/core/grants.ts'
@@ -34,7 +34,7 @@ const node = await createLibp2p({
   addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
   transports: [tcp(tcpDefaults)],
   connectionEncrypters: [tls()],
-  streamMuxers: [sparingWindowUpdates(yamux(yamuxDefaults))],
+  streamMuxers: [joinedFrames(sparingWindowUpdates(yamux(yamuxDefaults)))],
   connectionManager: connectionManagerDefaults,
   connectionMonitor: connectionMonitorDefaults,
   peerStore: peerStoreDefaults,

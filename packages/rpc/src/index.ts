@@ -25,6 +25,7 @@ import { RpcService } from './rpc-service.ts'
 
 export { defaults } from './defaults.ts'
 export { UnsupportedVersionError } from './errors.ts'
+export { joinedFrames } from './joined-frames.ts'
 export { sparingWindowUpdates } from './window-updates.ts'
 export type { LimitOptions } from './core/limits.ts'
 export type { RpcConnectionManager } from './outbound.ts'

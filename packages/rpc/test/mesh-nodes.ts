@@ -7,7 +7,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import type { Rpc } from '@murmuration/interface'
 import { createLibp2p } from 'libp2p'
-import { rpc, sparingWindowUpdates } from '../src/index.ts'
+import { joinedFrames, rpc, sparingWindowUpdates } from '../src/index.ts'
 import type { RpcInit } from '../src/index.ts'
 
 export interface Node {
@@ -30,7 +30,7 @@ export async function startNode(init: NodeInit = {}): Promise<Node> {
     addresses: { listen: [`/ip4/127.0.0.1/tcp/${init.port ?? 0}`] },
     transports: [tcp()],
     connectionEncrypters: [init.encrypter === 'noise' ? noise() : tls()],
-    streamMuxers: [sparingWindowUpdates(yamux())],
+    streamMuxers: [joinedFrames(sparingWindowUpdates(yamux()))],
     connectionManager: { inboundConnectionThreshold: 1_000, reconnectRetries: 0 },
     services: { identify: identify(), rpc: rpc(init.rpc) }
   })

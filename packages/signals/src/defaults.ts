@@ -145,6 +145,9 @@ export const inboundPerPeerMax = 256
  */
 export const reopenIntervalMs = 500
 
+/** A connection that is younger has none yet, because gossip is opening it. Unit: milliseconds. */
+export const reopenGraceMs = 1000
+
 /** After how long opening such a stream is asked for again. Unit: milliseconds. */
 export const reopenPauseMs = 5000
 
@@ -297,6 +300,14 @@ export const pullMethod = 'signals.pull'
 export const exchangeMethod = 'signals.exchange'
 export const registerMethod = 'signals.register'
 export const progressMethod = 'signals.progress'
+
+/**
+ * So far ahead, by the clock of its author, a stream is marked as maybe seen, so that its signals need
+ * not wait for the disk. Unit: milliseconds. A process that was killed and is back sooner takes nothing
+ * that was sent within this after the last it had seen; signals that are further apart than half of it
+ * wait for the disk, each.
+ */
+export const marksAheadMs = 500
 
 /** How often the marks that refuse replays are synced. Unit: milliseconds. */
 export const marksSyncMs = 1000

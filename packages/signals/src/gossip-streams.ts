@@ -1,7 +1,7 @@
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Clock } from '@murmuration/interface'
-import { reopenPauseMs } from './defaults.ts'
+import { reopenGraceMs, reopenPauseMs } from './defaults.ts'
 
 export interface GossipStreamsInit {
   readonly pubsub: GossipSub
@@ -51,7 +51,7 @@ export class GossipStreams {
         this.#asked.delete(name)
       } else if (this.to(peer).length > 0) {
         this.#asked.delete(name)
-      } else if (this.#mayAsk(name)) {
+      } else if (!this.#isYoung(connection) && this.#mayAsk(name)) {
         this.#ask(peer, connection)
         mended.push(name)
       }
@@ -61,6 +61,13 @@ export class GossipStreams {
 
   #open(peer: PeerId): readonly Connection[] {
     return this.#init.connections(peer).filter(({ status }) => status === 'open')
+  }
+
+  /** Whether gossipsub may still be about to open its stream there. */
+  #isYoung({ timeline }: Connection): boolean {
+    const age = this.#init.clock.now() - timeline.open
+    // Where the clock was set back, it is older than it seems.
+    return age >= 0 && age < reopenGraceMs
   }
 
   /** Opening one takes a moment, and they are opened one after the other. */

@@ -64,6 +64,8 @@ export class Intake {
   #pendingTotal = 0
   /** What waits to be handed on until it is written; undefined: nothing does. */
   #releases: Promise<void> | undefined
+  /** The newest write of a batch, after which all before it are done too. */
+  #written: Promise<unknown> = Promise.resolve()
   #cancelExpiry: (() => void) | undefined
 
   constructor(init: IntakeInit) {
@@ -137,7 +139,12 @@ export class Intake {
           clock.monotonic()
         )
       const sync = durable && mutants.copyNotSynced !== true
-      const options = { sync, copy: durable, repaired: true, extra: orders.markOf(batch) }
+      const options = {
+        sync,
+        copy: durable,
+        repaired: true,
+        extra: orders.markOf(batch).operations
+      }
       await this.#init.log.append(batch, options)
       counters.count(admitted ? 'batch-received' : 'rejected:replayed')
       return admitted
@@ -147,7 +154,7 @@ export class Intake {
   /** Gives up what is missing of a stream up to there. */
   giveUp(name: StreamName, to: number, reason: string): void {
     const release = this.#init.orders.of(name.channel).giveUp(name, to)
-    this.#afterThose(() => this.#release(release, reason))
+    this.#handOnLater(release, reason)
     this.#scheduleExpiry()
   }
 
@@ -227,9 +234,9 @@ export class Intake {
     if (!listens(batch.channel)) {
       return (await this.#keep(batch, source, options)) === 'new'
     }
-    const { author, boot, channel, first, since } = batch
+    const { author, boot, channel, first, since, time } = batch
     const repaired = source === 'repair'
-    const arrival = { author, boot, channel, first, since, repaired }
+    const arrival = { author, boot, channel, first, since, time, repaired }
     const order = orders.of(channel)
     const admission = order.admit(
       { ...arrival, count: batch.count, item: batch },
@@ -244,9 +251,12 @@ export class Intake {
     counters.count('missing', admission.missing)
     counters.count('late', admission.late)
     counters.count('repaired', repaired ? batch.count : 0)
-    const kept = this.#keep(batch, source, options, orders.markOf(batch))
-    const written = kept.catch(() => undefined)
-    const released = this.#after(written, () => this.#release(admission, 'not repaired in time'))
+    const marking = orders.markOf(batch)
+    const kept = this.#keep(batch, source, options, marking.operations).then(() =>
+      marking.written()
+    )
+    this.#written = kept.catch(() => undefined)
+    const released = this.#handOn(admission, 'not repaired in time')
     if (order.openGap(batch) !== undefined) {
       this.#init.onGap(batch)
     }
@@ -265,15 +275,21 @@ export class Intake {
     return true
   }
 
-  /** Runs it now, or after what waits to be handed on. */
-  #afterThose(task: () => void): void {
-    if (this.#releases === undefined) {
-      task()
-    } else {
-      void this.#after(Promise.resolve(), task).catch((error: unknown) =>
-        this.#init.report('signals could not be handed on', error)
-      )
+  /** In order, and what no mark covers after its write. Undefined: it is handed on already. */
+  #handOn(release: Release<OpenedBatch>, reason: string): Promise<void> | undefined {
+    const marked = release.ready.every((batch) => this.#init.orders.isMarked(batch))
+    if (marked && this.#releases === undefined) {
+      this.#release(release, reason)
+      return undefined
     }
+    const before = marked ? Promise.resolve() : this.#written
+    return this.#after(before, () => this.#release(release, reason))
+  }
+
+  #handOnLater(release: Release<OpenedBatch>, reason: string): void {
+    this.#handOn(release, reason)?.catch((error: unknown) =>
+      this.#init.report('signals could not be handed on', error)
+    )
   }
 
   /** Runs it after that, and after all that waits to be handed on. */
@@ -338,7 +354,7 @@ export class Intake {
     this.#cancelExpiry = clock.schedule(Math.max(0, at - clock.monotonic()), () => {
       this.#cancelExpiry = undefined
       const release = orders.topics.expire(clock.monotonic())
-      this.#afterThose(() => this.#release(release, 'not repaired in time'))
+      this.#handOnLater(release, 'not repaired in time')
       this.#scheduleExpiry()
     })
   }

@@ -19,13 +19,31 @@ export interface OrdersInit {
   readonly report: (what: string, error: unknown) => void
 }
 
+/** What goes to the store with a batch. */
+export interface Marking {
+  readonly operations: readonly StoreOperation[]
+  /** To be called when they are written. */
+  readonly written: () => void
+}
+
+/** Up to which time of its author a stream is marked. */
+interface Ahead {
+  readonly name: StreamName
+  wanted: number
+  written: number
+}
+
 /**
  * What was seen of each stream, kept in the store under `m/<stream>`, so that a restarted peer takes
- * no replay. Marks are written with the batch, before it is delivered, and synced each second: what a
- * loss of power undoes is at most that old.
+ * no replay. Marks are written with the batch, and synced each second: what a loss of power undoes is
+ * at most that old. A mark also covers what the author sends in the next moment, so that this can be
+ * delivered before it is written: a process that was killed does not know what of that it has seen, and
+ * takes none of it. What no written mark covers waits for its own.
  */
 export class Orders {
   readonly #init: OrdersInit
+  /** How far ahead streams are marked, by stream. */
+  readonly #ahead = new Map<string, Ahead>()
   readonly topics: InboundOrder<OpenedBatch>
   /** Nothing is ever early there: an author sends one batch after the other. */
   readonly #targets: InboundOrder<OpenedBatch>
@@ -57,7 +75,12 @@ export class Orders {
       const name = parseStreamKey(key.slice(2))
       try {
         if (name !== undefined) {
-          this.of(name.channel).restore(name, openRecord(key, sealed, MarkRecord))
+          const mark = openRecord(key, sealed, MarkRecord)
+          this.of(name.channel).restore(name, mark)
+          const { until } = mark
+          if (until !== undefined) {
+            this.#ahead.set(streamKey(name), { name, wanted: until, written: until })
+          }
         }
       } catch (error) {
         this.#init.onCorrupt(key, error)
@@ -69,22 +92,66 @@ export class Orders {
     this.#schedule()
   }
 
-  stop(): void {
+  /** Resolves when marks say exactly what was seen, so that the next process takes all else. */
+  async stop(): Promise<void> {
     this.#cancel?.()
     this.#cancel = undefined
+    const names = [...this.#ahead.values()].map(({ name }) => name)
+    this.#ahead.clear()
+    const operations = names.flatMap((name) => this.#operations(name))
+    if (operations.length > 0) {
+      await this.#init.store
+        .write(operations, { sync: false })
+        .catch((error: unknown) => this.#init.report('marks could not be written', error))
+    }
   }
 
-  /** What has to be written when a batch of that stream is taken. */
-  markOf(name: StreamName): readonly StoreOperation[] {
+  /** Whether a batch may be delivered now: a mark that covers it is written. */
+  isMarked(batch: OpenedBatch): boolean {
+    const ahead = this.#ahead.get(streamKey(batch))
+    return ahead !== undefined && batch.time <= ahead.written
+  }
+
+  /** What has to be written when a batch is taken. */
+  markOf(batch: OpenedBatch): Marking {
+    this.#unsynced = true
+    if (batch.channel === this.#init.own) {
+      return { operations: this.#operations(batch), written: () => undefined }
+    }
+    const ahead = this.#aheadOf(batch)
+    if (batch.time > ahead.wanted - defaults.marksAheadMs / 2) {
+      ahead.wanted = batch.time + defaults.marksAheadMs
+    }
+    const { wanted } = ahead
+    return {
+      operations: this.#operations(batch, wanted),
+      written: () => {
+        ahead.written = Math.max(ahead.written, wanted)
+      }
+    }
+  }
+
+  #aheadOf({ author, boot, channel }: StreamName): Ahead {
+    const name = { author, boot, channel }
+    const key = streamKey(name)
+    const ahead = this.#ahead.get(key) ?? { name, wanted: 0, written: 0 }
+    this.#ahead.set(key, ahead)
+    return ahead
+  }
+
+  #operations(name: StreamName, until?: number): readonly StoreOperation[] {
     const mark = this.of(name.channel).mark(name)
     if (mark === undefined || this.#init.mutants.marksNotPersisted === true) {
       return []
     }
-    this.#unsynced = true
-    return [{ key: `m/${streamKey(name)}`, value: sealRecord(MarkRecord.encode(mark)) }]
+    const { gaps, high } = mark
+    const reach = until === undefined || this.#init.mutants.marksNotAhead === true ? {} : { until }
+    const record = MarkRecord.encode({ high, gaps, ...reach })
+    return [{ key: `m/${streamKey(name)}`, value: sealRecord(record) }]
   }
 
   #forget(name: StreamName): void {
+    this.#ahead.delete(streamKey(name))
     this.#init.store
       .write([{ key: `m/${streamKey(name)}`, value: undefined }], { sync: false })
       .catch((error: unknown) => this.#init.report('a mark could not be removed', error))

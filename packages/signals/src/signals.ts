@@ -119,7 +119,7 @@ class LocalSignals implements SignalBus {
     this.#parts.targeted.stop()
     cluster?.stop()
     intake.stop()
-    orders.stop()
+    await orders.stop()
     dispatcher.closeAll()
     progress.settle()
     await progress.flush()

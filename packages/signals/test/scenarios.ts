@@ -89,6 +89,39 @@ export const replayAfterRestart: Scenario = async (simulation, mutants) => {
     : `got ${before} signals, then ${got.length - before} of them again`
 }
 
+/** A peer is killed just when it has heard something, which its disk does not know of yet. */
+export const replayAfterKill: Scenario = async (simulation, mutants) => {
+  const world = await started(simulation, mutants, ['c'])
+  const got: string[] = []
+  let killed = 0
+  lifeOf(world, 'b').bus.subscribe('alert.*', ({ id }) => {
+    got.push(id)
+    if (got.length === 10) {
+      killed = simulation.now
+      world.crash('b', 'torn')
+    }
+  })
+  await simulation.run(100)
+  for (let count = 0; count < 10; count += 1) {
+    void lifeOf(world, 'a').bus.publish({ type: 'alert.raised', id: `${count}` })
+    await simulation.run(count === 8 ? 280 : 20)
+  }
+  await simulation.until(() => killed > 0, 1000)
+  world.start('b')
+  await simulation.until(() => lifeOf(world, 'b').ready, 10_000)
+  lifeOf(world, 'b').bus.subscribe('alert.*', ({ id }) => void got.push(id))
+  const sent = [...world.gossip.sent]
+  for (const { bytes, topic } of sent) {
+    await simulation.wait(world.gossip.inject('b', 'c', topic, bytes))
+  }
+  await simulation.run(1000)
+  // What is sent from then on is taken as ever.
+  await simulation.wait(lifeOf(world, 'a').bus.publish({ type: 'alert.raised', id: 'new' }))
+  await simulation.run(1000)
+  const wanted = [...Array.from({ length: 10 }, (_, count) => `${count}`), 'new']
+  return got.join() === wanted.join() ? undefined : `got ${got.join()}, killed at ${killed} ms`
+}
+
 /** From the author nothing comes through to one peer, and nobody knows: others have it, and tell. */
 export const oneWayCut: Scenario = async (simulation, mutants) => {
   const world = await started(simulation, mutants, ['b', 'c'], true)

@@ -1,13 +1,14 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
 import { run } from './run.ts'
-import { loseAuthorAfterCopy, oneWayCut, replayAfterRestart } from './scenarios.ts'
+import { loseAuthorAfterCopy, oneWayCut, replayAfterKill, replayAfterRestart } from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
 
 export const workloads: readonly Workload[] = [
   { name: 'signals/faults', share: 10, run: faulty({}) },
   { name: 'signals/lost-author', share: 1, run: scripted(loseAuthorAfterCopy, {}) },
   { name: 'signals/replay', share: 1, run: scripted(replayAfterRestart, {}) },
+  { name: 'signals/replay-after-kill', share: 1, run: scripted(replayAfterKill, {}) },
   { name: 'signals/one-way-cut', share: 1, run: scripted(oneWayCut, {}) }
 ]
 
@@ -58,6 +59,13 @@ export const mutants: readonly Mutant[] = [
     killingSeed: 1,
     budget: 5,
     run: scripted(replayAfterRestart, { marksNotPersisted: true })
+  },
+  {
+    name: 'signals/marks-not-ahead',
+    rule: 'a killed peer takes nothing again that it has delivered',
+    killingSeed: 1,
+    budget: 5,
+    run: scripted(replayAfterKill, { marksNotAhead: true })
   }
 ]
 

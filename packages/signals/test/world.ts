@@ -110,7 +110,7 @@ export class World {
     this.#begin(life).catch((error: unknown) => this.fail(`${name}: ${String(error)}`))
   }
 
-  crash(name: string, unsynced: 'lost' | 'some'): void {
+  crash(name: string, unsynced: 'lost' | 'some' | 'torn'): void {
     const life = this.lives.get(name)
     if (life === undefined || !this.simulation.isRunning(name)) {
       return

@@ -28,6 +28,8 @@ export interface Arrival<T> extends StreamName {
   readonly since: number
   /** Whether it was brought from a log. */
   readonly repaired?: boolean
+  /** When its author sent it, by the clock of that. @default it was sent just now */
+  readonly time?: number
   readonly item: T
 }
 
@@ -54,6 +56,8 @@ export interface Release<T> {
 export interface Mark {
   readonly high: number
   readonly gaps: readonly Range[]
+  /** What was sent up to then may have been seen as well. */
+  readonly until?: number | undefined
 }
 
 const refused: Admission<never> = {
@@ -83,7 +87,8 @@ export class InboundOrder<T> {
 
   admit(arrival: Arrival<T>, now: number): Admission<T> {
     const stream = this.#stream(arrival)
-    if (stream === undefined) {
+    const { time = Infinity } = arrival
+    if (stream === undefined || (stream.until !== undefined && time <= stream.until)) {
       return refused
     }
     const range = { from: arrival.first, to: arrival.first + arrival.count - 1 }
@@ -216,7 +221,7 @@ export class InboundOrder<T> {
   }
 
   /** Takes what an earlier process had seen: none of it is delivered again. */
-  restore(name: StreamName, { high, gaps }: Mark): void {
+  restore(name: StreamName, { high, gaps, until }: Mark): void {
     const key = `${name.author}\n${name.channel}`
     const streams = this.#streams.get(key) ?? []
     streams.push({
@@ -227,7 +232,8 @@ export class InboundOrder<T> {
       held: [],
       known: high + 1,
       base: high + 1,
-      resumed: true
+      resumed: true,
+      until
     })
     streams.sort((a, b) => b.name.boot - a.name.boot)
     this.#streams.set(key, streams)

@@ -24,6 +24,8 @@ export interface Stream<T> {
   base: number
   /** Whether signals may have been missed on purpose, so that the next gap means nothing. */
   resumed: boolean
+  /** What was sent up to then, by the clock of its author, an earlier process may have handed on. */
+  readonly until?: number | undefined
 }
 
 /** Sequences that were given up. */

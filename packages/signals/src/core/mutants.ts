@@ -15,6 +15,8 @@ export interface Mutants {
   readonly skipGaps?: boolean
   /** What was seen of an author is forgotten with the process. */
   readonly marksNotPersisted?: boolean
+  /** Marks say nothing of what may be delivered before it is written. */
+  readonly marksNotAhead?: boolean
   /** Durable subscriptions take signals as they arrive instead of by sequence. */
   readonly orderByArrival?: boolean
   /** How far a durable subscription has come is not written down. */

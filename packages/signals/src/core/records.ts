@@ -39,7 +39,8 @@ export const EntryRecord = message(
 export type MarkRecord = Infer<typeof MarkRecord>
 export const MarkRecord = message({
   high: sequence,
-  gaps: list(rangeShape, { max: rangesMax })
+  gaps: list(rangeShape, { max: rangesMax }),
+  until: optional(integer({ min: 0 }))
 })
 
 /** A durable subscription, as members know it. */

@@ -6,7 +6,7 @@ import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { admission, credentialsFromSecret } from '@murmuration/identity'
-import { rpc, sparingWindowUpdates } from '@murmuration/rpc'
+import { joinedFrames, rpc, sparingWindowUpdates } from '@murmuration/rpc'
 import type { Rpc } from '@murmuration/rpc'
 import { createLibp2p } from 'libp2p'
 
@@ -49,7 +49,7 @@ export async function startNode(encryption: Encryption): Promise<Libp2p<{ rpc: R
     privateKey,
     connectionEncrypters,
     connectionGater,
-    streamMuxers: [sparingWindowUpdates(yamux())],
+    streamMuxers: [joinedFrames(sparingWindowUpdates(yamux()))],
     services: { identify: identify(), rpc: rpc({ cluster: 'bench' }) }
   })
 }

@@ -6,7 +6,7 @@ import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { rpc } from '@murmuration/rpc'
+import { joinedFrames, rpc, sparingWindowUpdates } from '@murmuration/rpc'
 import { gossipDefaults, signals } from '@murmuration/signals'
 import { openLevelStore } from '@murmuration/storage'
 import { createLibp2p } from 'libp2p'
@@ -41,7 +41,8 @@ export async function startNode(
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [tls()],
-    streamMuxers: [yamux()],
+    // As in the node of a cluster.
+    streamMuxers: [joinedFrames(sparingWindowUpdates(yamux()))],
     // A flooded peer answers pings late, and would be cut off in the middle of a measurement.
     connectionMonitor: { enabled: false }
   }
