@@ -2,6 +2,7 @@ import type { Bench } from './bench.ts'
 import { budgets } from './benches/budgets.ts'
 import { calls } from './benches/calls.ts'
 import { crdt } from './benches/crdt.ts'
+import { failover } from './benches/failover.ts'
 import { local } from './benches/local.ts'
 import { registers } from './benches/registers.ts'
 import { registry } from './benches/registry.ts'
@@ -13,6 +14,7 @@ export const benches: readonly Bench[] = [
   calls,
   budgets,
   crdt,
+  failover,
   local,
   registers,
   registry,

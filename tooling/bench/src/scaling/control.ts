@@ -15,6 +15,10 @@ export type Command =
     }
   /** Finds agents that others have claimed: once each, and one of them again and again. */
   | { readonly kind: 'finds'; readonly prefix: string; readonly count: number }
+  /** Waits until so many members are in one settled view, then uses an agent that `owner` owns. */
+  | { readonly kind: 'use'; readonly owner: string; readonly members: number }
+  /** Calls that agent until it answers; `p50` is how long that took. */
+  | { readonly kind: 'answered' }
   | {
       readonly kind: 'load'
       readonly operation: string

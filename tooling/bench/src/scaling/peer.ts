@@ -13,6 +13,8 @@ export interface ScalingPeerArguments {
 }
 
 export interface ScalingPeerReady {
+  readonly pid: number
+  readonly peerId: string
   readonly addresses: readonly string[]
   readonly controlPort: number
 }
@@ -135,6 +137,39 @@ async function finds(prefix: string, count: number): Promise<Omit<Answer, 'cpuUs
   return { done: times.length, failed, ...percentiles(times), cachedPerSecond: Math.max(...rates) }
 }
 
+/** The agent whose next answer is waited for. */
+let used = ''
+let rounds = 0
+
+async function use(owner: string, members: number): Promise<Omit<Answer, 'cpuUs'>> {
+  const isWhole = (): boolean => {
+    const { view, settled } = cluster.membership
+    return view?.members.length === members && settled === view.number
+  }
+  rounds++
+  while (!isWhole()) await new Promise((resolve) => setTimeout(resolve, 50))
+  const key = Array.from({ length: 400 }, (_, at) => `${rounds}-${at}`).find(
+    (one) => cluster.placement.ownerOf(meter.id(one)) === owner
+  )
+  used = key ?? used
+  await cluster.agent(meter, used).call('add', 1)
+  return { done: 1, failed: key === undefined ? 1 : 0, p50: 0, p95: 0 }
+}
+
+async function answered(): Promise<Omit<Answer, 'cpuUs'>> {
+  const began = performance.now()
+  let failed = 0
+  for (;;) {
+    try {
+      await cluster.agent(meter, used).call('add', 1, { timeoutMs: 20_000 })
+      const tookMs = performance.now() - began
+      return { done: 1, failed, p50: tookMs, p95: tookMs }
+    } catch {
+      failed++
+    }
+  }
+}
+
 async function serve(command: Command): Promise<Omit<Answer, 'cpuUs'>> {
   switch (command.kind) {
     case 'cpu':
@@ -143,6 +178,10 @@ async function serve(command: Command): Promise<Omit<Answer, 'cpuUs'>> {
       return claims(command.prefix, command.count, command.width)
     case 'finds':
       return finds(command.prefix, command.count)
+    case 'use':
+      return use(command.owner, command.members)
+    case 'answered':
+      return answered()
     case 'load': {
       const { operation, perSecond, seconds } = command
       const { count, failed, p50, p95 } = await openLoop(operationOf(operation), perSecond, seconds)
@@ -158,6 +197,11 @@ const controlPort = await serveCommands(async (command) => {
   const { user, system } = process.cpuUsage()
   return { ...answer, cpuUs: user + system }
 })
-const ready: ScalingPeerReady = { addresses: cluster.addresses, controlPort }
+const ready: ScalingPeerReady = {
+  pid: process.pid,
+  peerId: cluster.peerId,
+  addresses: cluster.addresses,
+  controlPort
+}
 process.send?.(ready)
 process.on('disconnect', () => process.exit(0))
