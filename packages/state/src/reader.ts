@@ -173,11 +173,15 @@ export class Reader {
     }
   }
 
-  /** The own copy if there is one, else that of the first replica that answers. */
+  /**
+   * The own copy if there is one, else that of the first replica that answers. One in which nothing
+   * is yet may be left of a time when this peer wanted to own the document: others are asked first.
+   */
   async #fromAny(record: AgentRecord, signal: AbortSignal): Promise<Answer> {
     const held = this.#context.table.get(record.id)
-    if (held !== undefined && !held.damaged) {
-      return { document: held.copy.live.clone(), epoch: undefined }
+    const own = held === undefined || held.damaged ? undefined : held.copy
+    if (own !== undefined && !own.empty) {
+      return { document: own.live.clone(), epoch: undefined }
     }
     let cause: unknown
     for (const peer of this.#others(record)) {
@@ -189,6 +193,9 @@ export class Reader {
       } catch (error) {
         cause = error
       }
+    }
+    if (own !== undefined) {
+      return { document: own.live.clone(), epoch: undefined }
     }
     throw new UnavailableError(`no replica of ${record.id} has an answer`, { cause })
   }

@@ -39,6 +39,23 @@ test('an update is on two replicas when it is acknowledged, and on all soon afte
   }
 })
 
+test('a stale read shows what replicas hold, not an empty copy that was left here', async () => {
+  const world = await World.of(5)
+  const { owner } = await owned(world)
+  const outside = world.peers.findLast((peer) => peer.state!.held(id) === undefined)!
+  world.newView(world.peers, [{ peer: outside.name, keys: [id] }])
+  await world.simulation.run(1000)
+  expect(await totalAt(world, outside)).toBe(0)
+  world.newView(world.peers)
+  await world.simulation.run(1000)
+  expect(world.ownerOf(id)).toBe(owner)
+  const { document } = await owned(world)
+  await world.simulation.wait(document.commit(increment(document, 5)))
+  await world.simulation.run(2000)
+  expect(outside.state!.held(id)?.copy.empty).toBe(true)
+  expect(await totalAt(world, outside, true)).toBe(5)
+})
+
 test('an update is in the document before anybody has confirmed it', async () => {
   const world = await World.of(3)
   const { document } = await owned(world)
