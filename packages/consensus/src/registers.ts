@@ -19,6 +19,7 @@ import { Chain } from './core/chain.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Operation } from './core/operation.ts'
 import { ProposerContext } from './core/proposer.ts'
+import type { ProposerPorts } from './core/proposer.ts'
 import { Proposers } from './core/proposers.ts'
 import { nameOf } from './core/register-name.ts'
 import type { RegisterName } from './core/register-name.ts'
@@ -154,10 +155,12 @@ export class RegistersPeer implements RegistersService {
         rpc.call(peer, method, request, { timeoutMs: this.#settings.requestTimeoutMs }),
       serveSelf: (batch) => serving.serve(batch, self.peer)
     })
+    const send: ProposerPorts['send'] = (voter, view, request, answered) =>
+      outbox.send(voter, view, request, answered)
     const context = new ProposerContext({
       name: proposer,
       ports: {
-        send: (voter, view, request, answered) => outbox.send(voter, view, request, answered),
+        send,
         schedule: (delayMs, task) => clock.schedule(delayMs, task),
         now: () => clock.monotonic(),
         random: () => random.next(),
@@ -180,10 +183,16 @@ export class RegistersPeer implements RegistersService {
       agree: (name, timeoutMs) => this.#propose(name, (value) => value, { timeoutMs }),
       survey: (name, chain) =>
         new Promise((done) => {
-          survey({ name, chain, mutants: this.#mutants }, context.ports.send, done)
+          survey({ name, chain, mutants: this.#mutants }, send, done)
         }),
       count: (event) => this.#count(event)
     })
+    this.#listen(serving, mover)
+    return { context, mover, proposers: new Proposers(context, proposersMax), records }
+  }
+
+  #listen(serving: Serving, mover: Mover): void {
+    const { membership, rpc } = this.#components
     rpc.handle(method, async (request, { peer }) =>
       replyBatch.encode(await serving.serve(requestBatch.decode(request), peer))
     )
@@ -193,9 +202,8 @@ export class RegistersPeer implements RegistersService {
         await this.#catchUp(view, peer)
       }
       const moved = mover.hasMoved(view) ? 'yes' : 'no'
-      return movedReply.encode({ incarnation: self.incarnation, moved })
+      return movedReply.encode({ incarnation: membership.self.incarnation, moved })
     })
-    return { context, mover, proposers: new Proposers(context, proposersMax), records }
   }
 
   /**
