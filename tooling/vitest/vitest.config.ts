@@ -17,8 +17,8 @@ const alone = [
 
 /**
  * Kinds of tests, one kind after the other. `unit`: pure, virtual time. `simulate`: thousands of
- * seeded runs. `mesh`: real sockets, disks or processes, of which a file keeps one core busy for
- * most of its time. `alone`: the same, one file after the other. `pack`: packages as users get them.
+ * seeded runs. `mesh`: real sockets, disks or processes, one file after the other. `alone`: the same,
+ * and last. `pack`: packages as users get them.
  */
 export default defineConfig({
   root,
@@ -53,8 +53,8 @@ export default defineConfig({
           name: 'mesh',
           include: ['{packages,examples,tooling}/*/test/**/*.mesh.test.ts'],
           exclude: [...alone, '**/node_modules/**'],
-          // A core for each: times that tests hold the code to are those of a machine with room.
-          maxWorkers: 2,
+          // With two at a time, sixteen peers that start beside another file found no room.
+          fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: 60_000,
           hookTimeout: 60_000

@@ -35,11 +35,11 @@ it('shows a split in which both sides go on, and what became of it', async () =>
     '--peers',
     '4',
     '--split',
-    '1,2|3,4@1s-20s',
+    '1,2|3,4@1s-26s',
     '--on-split',
     'continue-all',
     '--seconds',
-    '32',
+    '42',
     '--dashboard',
     'off'
   ])
