@@ -9,16 +9,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 // to start where Node keeps what it has compiled.
 process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'node-compile')
 
-/** Files whose processes load every core, or that measure less than a millisecond: nothing runs beside them. */
-const alone = [
-  'examples/peer-mesh/test/mesh.mesh.test.ts',
-  'packages/cluster/test/fault-table.mesh.test.ts'
-]
-
 /**
  * Kinds of tests, one kind after the other. `unit`: pure, virtual time. `simulate`: thousands of
- * seeded runs. `mesh`: real sockets, disks or processes, one file after the other. `alone`: the same,
- * and last. `pack`: packages as users get them.
+ * seeded runs. `mesh`: real sockets, disks or processes, one file after the other. `pack`:
+ * packages as users get them.
  */
 export default defineConfig({
   root,
@@ -52,7 +46,7 @@ export default defineConfig({
         test: {
           name: 'mesh',
           include: ['{packages,examples,tooling}/*/test/**/*.mesh.test.ts'],
-          exclude: [...alone, '**/node_modules/**'],
+          exclude: ['**/node_modules/**'],
           // With two at a time, sixteen peers that start beside another file found no room.
           fileParallelism: false,
           sequence: { groupOrder: 2 },
@@ -63,21 +57,10 @@ export default defineConfig({
       {
         root,
         test: {
-          name: 'alone',
-          include: alone,
-          fileParallelism: false,
-          sequence: { groupOrder: 3 },
-          testTimeout: 60_000,
-          hookTimeout: 60_000
-        }
-      },
-      {
-        root,
-        test: {
           name: 'pack',
           include: ['tooling/*/test/**/*.pack.test.ts'],
           fileParallelism: false,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 3 },
           // Installing waits for disks and registries as much as for a processor.
           maxConcurrency: 4,
           testTimeout: 300_000,

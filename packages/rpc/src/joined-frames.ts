@@ -1,4 +1,5 @@
 import type { MultiaddrConnection, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
+import { wrappedMuxer } from './wrapped-muxer.ts'
 
 /** A frame above it is not copied. Unit: bytes. Copying less takes a fraction of what a packet takes. */
 const joinedBytesMax = 65_536
@@ -26,20 +27,12 @@ interface FrameSender {
 export function joinedFrames<C>(
   muxer: (components: C) => StreamMuxerFactory
 ): (components: C) => StreamMuxerFactory {
-  return (components) => {
-    const factory = muxer(components)
-    const create = factory.createStreamMuxer.bind(factory)
-    factory.createStreamMuxer = (connection) => {
-      const made: StreamMuxer & FrameSender = create(connection)
-      const send = made[SEND]?.bind(made)
-      if (send !== undefined) {
-        made[SEND] = (data) => {
-          const joins = !(data instanceof Uint8Array) && data.byteLength <= joinedBytesMax
-          return send(joins ? data.subarray() : data)
-        }
-      }
-      return made
+  return wrappedMuxer(muxer, (made: StreamMuxer & FrameSender) => {
+    const send = made[SEND]?.bind(made)
+    if (send === undefined) return
+    made[SEND] = (data) => {
+      const joins = !(data instanceof Uint8Array) && data.byteLength <= joinedBytesMax
+      return send(joins ? data.subarray() : data)
     }
-    return factory
-  }
+  })
 }

@@ -1,4 +1,5 @@
 import type { StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
+import { wrappedMuxer } from './wrapped-muxer.ts'
 
 /** What is used of a stream of `@libp2p/yamux` that is not in its interface. */
 interface YamuxStream {
@@ -31,17 +32,10 @@ interface StreamMaker {
 export function sparingWindowUpdates<C>(
   muxer: (components: C) => StreamMuxerFactory
 ): (components: C) => StreamMuxerFactory {
-  return (components) => {
-    const factory = muxer(components)
-    const create = factory.createStreamMuxer.bind(factory)
-    factory.createStreamMuxer = (connection) => {
-      const made: StreamMuxer & StreamMaker = create(connection)
-      const make = made[MAKE]?.bind(made)
-      if (make !== undefined) made[MAKE] = (...args) => spare(make(...args))
-      return made
-    }
-    return factory
-  }
+  return wrappedMuxer(muxer, (made: StreamMuxer & StreamMaker) => {
+    const make = made[MAKE]?.bind(made)
+    if (make !== undefined) made[MAKE] = (...args) => spare(make(...args))
+  })
 }
 
 function spare(stream: YamuxStream): YamuxStream {
