@@ -16,8 +16,8 @@ const READ_MS = 10_000
 const init = JSON.parse(process.env['MURMURATION_CHAOS_PEER'] ?? '{}') as PeerInit
 const trueNow = Date.now.bind(Date)
 
-function tell(message: FromPeer): void {
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
+function tell(message: FromPeer, then: () => void = () => undefined): void {
+  if (process.connected) process.send?.(message, undefined, undefined, then)
 }
 
 async function main(): Promise<void> {
@@ -61,16 +61,21 @@ async function main(): Promise<void> {
   if (init.keys > 0) await listen(cluster)
 }
 
-/** What is heard is told in batches. */
+/** What is heard is told in batches, and counts as handled when it is told: a kill may come before. */
 async function listen(cluster: Cluster): Promise<void> {
   let heard: Heard[] = []
+  let told = Promise.withResolvers<void>()
   setInterval(() => {
-    if (heard.length > 0) tell({ kind: 'heard', heard })
+    if (heard.length > 0) tell({ kind: 'heard', heard }, told.resolve)
     heard = []
+    told = Promise.withResolvers()
   }, STATUS_MS)
   for (;;) {
     try {
-      await hear(cluster, (one) => heard.push(one))
+      await hear(cluster, (one) => {
+        heard.push(one)
+        return told.promise
+      })
       break
     } catch {
       // In a split not all members can know of it: again, until they do.

@@ -31,11 +31,14 @@ class NotAcceptedError extends Error {
   readonly outcomeUnknown = true
 }
 
-/** Hears the signals of all peers. Resolves when all know of its durable subscription. */
-export async function hear(cluster: Cluster, tell: (heard: Heard) => void): Promise<void> {
-  cluster.signals.subscribe(TYPES['at-most-once'], ({ data }, { author }) =>
-    tell({ name: String(data), author, durable: false })
-  )
+/**
+ * Hears the signals of all peers. Resolves when all know of its durable subscription, for which a
+ * signal is handled once `tell` has resolved.
+ */
+export async function hear(cluster: Cluster, tell: (heard: Heard) => Promise<void>): Promise<void> {
+  cluster.signals.subscribe(TYPES['at-most-once'], ({ data }, { author }) => {
+    void tell({ name: String(data), author, durable: false })
+  })
   await cluster.signals.subscribeDurably(
     TYPES['at-least-once'],
     ({ data }, { author }) => tell({ name: String(data), author, durable: true }),
