@@ -1,5 +1,38 @@
-import { AbortedError, UnavailableError } from '@murmuration/interface'
+import type { AbortOptions } from '@libp2p/interface'
+import { AbortedError, InvalidParametersError, UnavailableError } from '@murmuration/interface'
 import type { Clock } from '@murmuration/interface'
+import { defaults } from './defaults.ts'
+
+/** Limits of one piece of work, all its steps and retries included. */
+export interface RouteOptions extends AbortOptions {
+  /** What the caller allowed, for messages. */
+  readonly timeoutMs: number
+  /** When that is over, by the monotonic clock. */
+  readonly deadline: number
+  readonly onRetry?: (cause: unknown) => void
+}
+
+/**
+ * Begins the deadline of a piece of work, which its steps share.
+ *
+ * @throws InvalidParametersError for a time that no timer takes
+ */
+export function limitsOf(
+  clock: Clock,
+  options: AbortOptions & Partial<Pick<RouteOptions, 'timeoutMs' | 'onRetry'>>
+): RouteOptions {
+  const { signal, onRetry, timeoutMs = defaults.callTimeoutMs } = options
+  // Timers take no more than 31 bits of milliseconds.
+  if (!(timeoutMs > 0 && timeoutMs < 2 ** 31)) {
+    throw new InvalidParametersError(`timeoutMs must be above 0 and below 2^31, not ${timeoutMs}`)
+  }
+  return {
+    timeoutMs,
+    deadline: clock.monotonic() + timeoutMs,
+    ...(signal === undefined ? {} : { signal }),
+    ...(onRetry === undefined ? {} : { onRetry })
+  }
+}
 
 /**
  * Runs a task that sends nothing with effects. At the deadline, or when the caller's signal fires,

@@ -12,6 +12,8 @@ export interface PersistenceInit {
   /** What is asked for, for messages. */
   readonly id: string
   readonly timeoutMs: number
+  /** When that is over, by the monotonic clock. @default it begins now */
+  readonly deadline?: number
   readonly clock: Clock
   readonly random: Random
   /** A repetition counts once. */
@@ -36,7 +38,7 @@ export class Persistence {
 
   constructor(init: PersistenceInit) {
     this.#init = init
-    this.#deadline = init.clock.monotonic() + init.timeoutMs
+    this.#deadline = init.deadline ?? init.clock.monotonic() + init.timeoutMs
   }
 
   remainingMs(): number {

@@ -11,6 +11,8 @@ import type { DocumentReading } from '@murmuration/state'
 import type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './agent-ref.ts'
 import type { BranchKeys } from './branch-keys.ts'
 import type { Session } from './core/session.ts'
+import { limitsOf } from './deadline.ts'
+import type { RouteOptions } from './deadline.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import type { Echoes } from './echoes.ts'
@@ -72,8 +74,8 @@ class Reference implements AgentRef<AgentType> {
     if (begun !== undefined && 'output' in begun) return begun.output
     const work = { kind: 'call', action, ...(input === undefined ? {} : { input }) } as const
     const timeoutMs = options.timeoutMs ?? this.#type.actions[action]?.timeoutMs
-    const limits = timeoutMs === undefined ? options : { ...options, timeoutMs }
-    const { output } = await this.#work(work, limits, begun)
+    const limits = this.#limits(timeoutMs === undefined ? options : { ...options, timeoutMs })
+    const { output } = await this.#work(work, options, limits, begun)
     return output
   }
 
@@ -107,7 +109,7 @@ class Reference implements AgentRef<AgentType> {
     const id = Array.from(random.bytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('')
     const time = new Date(clock.now()).toISOString()
     const input = { id, time, source: `peer:${rpc.peer}`, ...signal, specversion: '1.0' }
-    await this.#work({ kind: 'signal', input }, options)
+    await this.#work({ kind: 'signal', input }, options, this.#limits(options))
   }
 
   async state(options: ReadOptions = {}): Promise<StateReading<Value<Schema>>> {
@@ -116,7 +118,11 @@ class Reference implements AgentRef<AgentType> {
     if (stale && options.consistency === 'session') {
       throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
     }
-    const { document, version, epoch, replicas } = await this.#read(options, stale)
+    const { document, version, epoch, replicas } = await this.#read(
+      options,
+      this.#limits(options),
+      stale
+    )
     options.session?.saw(this.id, version)
     return {
       value: migrated(this.#type, document).value(this.#type.state),
@@ -133,11 +139,12 @@ class Reference implements AgentRef<AgentType> {
   ): Promise<UpdateResult> {
     if (options.consistency === 'strong') return this.#strong.update(change, options)
     const { echoes, components } = this.#parts
-    let base = echoes.get(this.id) ?? (await this.#read(options, false)).document
+    const limits = this.#limits(options)
+    let base = echoes.get(this.id) ?? (await this.#read(options, limits)).document
     if (isOld(this.#type, base)) {
       // Its owner migrates it before it does anything, and be it nothing.
-      await this.#work({ kind: 'update', operations: [] }, options)
-      base = (await this.#read(options, false)).document
+      await this.#work({ kind: 'update', operations: [] }, options, limits)
+      base = (await this.#read(options, limits)).document
     }
     const { draft, operations } = base.draft(this.#type.state)
     const returned: unknown = change(draft)
@@ -146,7 +153,7 @@ class Reference implements AgentRef<AgentType> {
         'a change must not be async: only what it did at once counts'
       )
     }
-    const reply = await this.#work({ kind: 'update', operations: [...operations] }, options)
+    const reply = await this.#work({ kind: 'update', operations: [...operations] }, options, limits)
     const epoch = reply.epoch ?? { view: reply.view, boot: 0 }
     if (reply.document !== undefined && reply.owner !== components.rpc.peer) {
       echoes.set(this.id, decodeDocument(reply.document), epoch)
@@ -185,7 +192,7 @@ class Reference implements AgentRef<AgentType> {
   async import(data: Uint8Array | string, options: AbortOptions = {}): Promise<void> {
     const { state, strong } = await importedValues(this.#type, data)
     for (let part = 0; ; part++) {
-      const { document } = await this.#read(options, false)
+      const { document } = await this.#read(options, this.#limits(options))
       const operations = restoring(this.#type, migrated(this.#type, document), state)
       if (operations.length === 0) break
       if (part === defaults.importPartsMax) {
@@ -193,7 +200,8 @@ class Reference implements AgentRef<AgentType> {
       }
       // A document that is not migrated yet gets no operations that were made on a migrated one.
       const isLate = isOld(this.#type, document)
-      await this.#work({ kind: 'update', operations: isLate ? [] : [...operations] }, options)
+      const work = { kind: 'update', operations: isLate ? [] : [...operations] } as const
+      await this.#work(work, options, this.#limits(options))
     }
     if (strong === undefined) return
     const assign = (draft: object): void => void Object.assign(draft, strong)
@@ -201,7 +209,7 @@ class Reference implements AgentRef<AgentType> {
   }
 
   async #exported(options: AbortOptions): Promise<Exported> {
-    const { document } = await this.#read(options, false)
+    const { document } = await this.#read(options, this.#limits(options))
     return { document, strong: await this.#strong.agreed(options) }
   }
 
@@ -214,11 +222,11 @@ class Reference implements AgentRef<AgentType> {
   async #work(
     work: Pick<WorkRequest, 'kind' | 'action' | 'input' | 'operations'>,
     options: WorkCallOptions,
+    limits: RouteOptions,
     begun?: BegunHere
   ): Promise<Routed> {
     const { router, session, branchKeys, echoes, observe, components } = this.#parts
-    const { signal, ack, onRetry, idempotencyKey, timeoutMs = defaults.callTimeoutMs } = options
-    checkTimeout(timeoutMs)
+    const { ack, idempotencyKey } = options
     const key = idempotencyKey ?? session.open()
     const began = observe === undefined ? 0 : components.clock.monotonic()
     let failure: unknown
@@ -230,11 +238,7 @@ class Reference implements AgentRef<AgentType> {
       const routed = await router.perform(
         this.#record,
         { ...work, agent: this.id, view: 0, key, ...level, ...follows },
-        {
-          timeoutMs,
-          ...(signal === undefined ? {} : { signal }),
-          ...(onRetry === undefined ? {} : { onRetry })
-        },
+        limits,
         begun
       )
       if (routed.version !== undefined) token?.saw(this.id, routed.version)
@@ -254,15 +258,12 @@ class Reference implements AgentRef<AgentType> {
     }
   }
 
-  #read(options: ReadOptions & WorkCallOptions, stale: boolean): Promise<DocumentReading> {
+  #limits(options: WorkCallOptions): RouteOptions {
+    return limitsOf(this.#parts.components.clock, options)
+  }
+
+  #read(options: ReadOptions, limits: RouteOptions, stale = false): Promise<DocumentReading> {
     const { components, router, host } = this.#parts
-    const { signal, onRetry, timeoutMs = defaults.callTimeoutMs } = options
-    checkTimeout(timeoutMs)
-    const limits = {
-      timeoutMs,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onRetry === undefined ? {} : { onRetry })
-    }
     return router.read(this.#record, limits, async (late) => {
       // What this side of a split holds may be old, which only a stale read may show.
       if (!stale) host.refusePaused(this.#type, this.id)
@@ -291,10 +292,4 @@ function isPlain(options: WorkCallOptions): boolean {
     ack === undefined &&
     onRetry === undefined
   )
-}
-
-function checkTimeout(timeoutMs: number): void {
-  // Timers take no more than 31 bits of milliseconds.
-  if (timeoutMs > 0 && timeoutMs < 2 ** 31) return
-  throw new InvalidParametersError(`timeoutMs must be above 0 and below 2^31, not ${timeoutMs}`)
 }

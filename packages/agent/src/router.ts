@@ -13,6 +13,7 @@ import type { Begun, WorkOptions } from './activation-init.ts'
 import { carried, carriedOutput } from './carried.ts'
 import type { Session } from './core/session.ts'
 import { withDeadline } from './deadline.ts'
+import type { RouteOptions } from './deadline.ts'
 import { failureFromWire, HandlerFailure, withUnknownOutcome } from './failure.ts'
 import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
@@ -20,12 +21,6 @@ import { WorkReply, WorkRequest } from './messages.ts'
 import { Persistence } from './persistence.ts'
 import type { Done } from './request.ts'
 import { acknowledgementToWire, WORK } from './serving.ts'
-
-/** Limits of one piece of work, retries included. */
-export interface RouteOptions extends AbortOptions {
-  readonly timeoutMs: number
-  readonly onRetry?: (cause: unknown) => void
-}
 
 /** What came back, from wherever the agent runs. */
 export interface Routed extends Omit<WorkReply, 'status' | 'failure'> {
@@ -126,13 +121,13 @@ export class Router {
     begun?: BegunHere
   ): Promise<Routed> {
     let first = begun
-    return this.#persist(agent, options, { keyed: request.key !== undefined }, (left) => {
-      if (first === undefined) return this.#attempt(agent, request, left, options)
+    return this.#persist(agent, options, { keyed: request.key !== undefined }, (leftMs) => {
+      if (first === undefined) return this.#attempt(agent, request, leftMs, options)
       const { caller, follow } = first
       first = undefined
       const { membership } = this.#components
       const sent = { ...request, view: membership.view?.number ?? 0 }
-      return this.#here(sent, left, options, { caller, perform: follow })
+      return this.#here(sent, leftMs(), options, { caller, perform: follow })
     })
   }
 
@@ -143,8 +138,8 @@ export class Router {
     attempt: (signal: AbortSignal) => Promise<T>
   ): Promise<T> {
     const { clock } = this.#components
-    return this.#persist(agent, options, { keyed: true, reading: true }, (remainingMs) =>
-      withDeadline(clock, remainingMs, options.signal, attempt)
+    return this.#persist(agent, options, { keyed: true, reading: true }, (leftMs) =>
+      withDeadline(clock, leftMs(), options.signal, attempt)
     )
   }
 
@@ -155,14 +150,14 @@ export class Router {
     attempt: (signal: AbortSignal) => Promise<T>
   ): Promise<T> {
     const { clock } = this.#components
-    return this.#persist(agent, options, { keyed: true }, async (remainingMs) => {
+    return this.#persist(agent, options, { keyed: true }, async (leftMs) => {
       let isLate = false
       const begin = (signal: AbortSignal): Promise<T> => {
         signal.addEventListener('abort', () => (isLate = true))
         return attempt(signal)
       }
       try {
-        return await withDeadline(clock, remainingMs, options.signal, begin)
+        return await withDeadline(clock, leftMs(), options.signal, begin)
       } catch (error) {
         // It was sent, and nobody waits for what comes of it.
         throw isLate && isFactual(error) ? withUnknownOutcome(error) : error
@@ -175,21 +170,22 @@ export class Router {
     agent: AgentRecord,
     options: RouteOptions,
     kind: { readonly keyed: boolean; readonly reading?: boolean },
-    attempt: (remainingMs: number) => Promise<T>
+    attempt: (leftMs: () => number) => Promise<T>
   ): Promise<T> {
     const { membership, clock, random, guard } = this.#components
-    const { timeoutMs, signal, onRetry } = options
-    const persistence = new Persistence({ id: agent.id, timeoutMs, clock, random, guard, ...kind })
+    const { timeoutMs, deadline, signal, onRetry } = options
+    const parts = { clock, random, guard }
+    const persistence = new Persistence({ id: agent.id, timeoutMs, deadline, ...parts, ...kind })
+    const leftMs = (): number => Math.max(0, persistence.remainingMs())
     for (;;) {
       if (!this.#isRunning) throw persistence.stopped(new NotStartedError('agents do not run'))
       if (signal?.aborted === true) throw persistence.aborted()
-      const remainingMs = persistence.remainingMs()
-      if (remainingMs <= 0) throw persistence.tooLate()
+      if (leftMs() <= 0) throw persistence.tooLate()
       if (persistence.attempts > 0) onRetry?.(persistence.last)
       const view = membership.view?.number
       try {
         persistence.attempts++
-        return await attempt(remainingMs)
+        return await attempt(leftMs)
       } catch (error) {
         const final = persistence.failed(error)
         if (final !== undefined) throw final
@@ -202,7 +198,7 @@ export class Router {
   async #attempt(
     agent: AgentRecord,
     request: WorkRequest,
-    remainingMs: number,
+    leftMs: () => number,
     options: AbortOptions
   ): Promise<Routed> {
     const { membership, rpc, clock, guard } = this.#components
@@ -216,9 +212,9 @@ export class Router {
     if (owner === rpc.peer) {
       const work = { ...sent, input: carried(sent.input) }
       const perform = (limits: WorkOptions): Promise<Done> => this.#host.perform(work, limits)
-      return this.#here(sent, remainingMs, options, { caller: new LocalCaller(), perform })
+      return this.#here(sent, leftMs(), options, { caller: new LocalCaller(), perform })
     }
-    const ask = (): Promise<Uint8Array> => this.#ask(owner, sent, remainingMs, options)
+    const ask = (): Promise<Uint8Array> => this.#ask(owner, sent, leftMs(), options)
     const reply = WorkReply.decode(await (guard?.run(owner, agent.id, ask) ?? ask()))
     switch (reply.status) {
       case 'done':
@@ -229,7 +225,7 @@ export class Router {
           : new HandlerFailure(failureFromWire(reply.failure, owner))
       case 'moved': {
         if (reply.view > view) {
-          await withDeadline(clock, remainingMs, options.signal, (signal) =>
+          await withDeadline(clock, leftMs(), options.signal, (signal) =>
             membership.catchUp(reply.view, owner, { signal })
           )
         }

@@ -7,12 +7,13 @@ import {
 } from '@murmuration/interface'
 import type { AgentRecord, IdempotencyKey, StateReading } from '@murmuration/interface'
 import type { StrongReading, StrongResult } from '@murmuration/state'
+import { limitsOf } from './deadline.ts'
+import type { RouteOptions } from './deadline.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import { isThenable } from './core/thenable.ts'
 import type { ReadOptions, UpdateResult, WorkCallOptions } from './agent-ref.ts'
 import type { ReferenceParts } from './reference.ts'
-import type { RouteOptions } from './router.ts'
 import { fieldsOf, guarded, valueOf } from './strong-fields.ts'
 import type { Fields } from './strong-fields.ts'
 
@@ -41,7 +42,7 @@ export class StrongReference {
         'a strong read is never stale: ask for one or the other'
       )
     }
-    const reading = await this.#ask(limitsOf(options))
+    const reading = await this.#ask(limitsOf(this.#parts.components.clock, options))
     return {
       value: await fieldsOf(this.#type, reading.value),
       version: { register: reading.version },
@@ -54,13 +55,13 @@ export class StrongReference {
   /** What is agreed, as it stands in the register; undefined where the type has no strong part. */
   async agreed(options: ReadOptions): Promise<unknown> {
     if (Object.keys(this.#type.strong).length === 0) return undefined
-    return (await this.#ask(limitsOf(options))).value
+    return (await this.#ask(limitsOf(this.#parts.components.clock, options))).value
   }
 
   async update(change: (draft: Fields) => void, options: WorkCallOptions): Promise<UpdateResult> {
     this.#check()
     const { session } = this.#parts
-    const limits = limitsOf(options)
+    const limits = limitsOf(this.#parts.components.clock, options)
     const key = options.idempotencyKey ?? session.open()
     try {
       const early = options.idempotencyKey === undefined
@@ -182,13 +183,4 @@ function updated({
   duplicate
 }: Extract<StrongResult, { status: 'applied' }>): UpdateResult {
   return { version: { register: version }, epoch, copies, duplicate }
-}
-
-function limitsOf(options: WorkCallOptions): RouteOptions {
-  const { signal, onRetry, timeoutMs = defaults.callTimeoutMs } = options
-  return {
-    timeoutMs,
-    ...(signal === undefined ? {} : { signal }),
-    ...(onRetry === undefined ? {} : { onRetry })
-  }
 }

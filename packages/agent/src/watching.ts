@@ -3,7 +3,7 @@ import { decodeDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import { AbortedError, NotStartedError, UnavailableError } from '@murmuration/interface'
 import type { AgentRecord, Epoch } from '@murmuration/interface'
-import { defaults } from './defaults.ts'
+import { limitsOf } from './deadline.ts'
 import type { AgentComponents } from './index.ts'
 import { WatchItem, WatchRequest } from './messages.ts'
 import { Persistence } from './persistence.ts'
@@ -79,7 +79,7 @@ async function* watchOwner(
   record: AgentRecord,
   signal: AbortSignal | undefined
 ): AsyncIterable<Seen> {
-  const { rpc, membership, state } = components
+  const { clock, rpc, membership, state } = components
   const owner = router.ownerOf(record)
   if (owner === undefined) throw new UnavailableError(`no member of the view may own ${record.id}`)
   const moved = new AbortController()
@@ -101,7 +101,7 @@ async function* watchOwner(
         yield { document: decodeDocument(document), epoch }
       } else {
         // Too large to come with the news.
-        const limits = { timeoutMs: defaults.callTimeoutMs, signal: moved.signal }
+        const limits = limitsOf(clock, { signal: moved.signal })
         yield await router.read(record, limits, (late) => state.read(record, { signal: late }))
       }
     }

@@ -73,6 +73,27 @@ test('a strong update goes on after its owner died with its disk, and counts onc
   expect((await simulation.wait(ref.state(strong))).epoch!.view).toBeGreaterThan(first.epoch.view)
 })
 
+test('the steps of one update share its deadline, however many of them there are', async () => {
+  const simulation = createSimulation({ seed: 5 })
+  const peers = await start(simulation, ['a', 'b', 'c', 'd'])
+  const [a] = peers
+  const strong = { consistency: 'strong', timeoutMs: 1_500 } as const
+  const keys = Array.from({ length: 100 }, (_, at) => `k${at}`)
+  const key = keys.find((name) => a!.ownerOf(name) === 'b')!
+  const [ref, other] = [a!.agents.agent(account, key), peers[1]!.agents.agent(account, key)]
+  // What it remembers of the agent is old then, so that its next change takes several steps.
+  await simulation.wait(ref.update((draft) => void (draft.quota -= 1), strong))
+  await simulation.wait(other.update((draft) => void (draft.quota -= 1), strong))
+  simulation.conditions({ delayMs: [300, 350] })
+  const begun = simulation.now
+  const late = ref.update((draft) => void (draft.quota = 3), strong)
+  await expect(simulation.wait(late)).rejects.toMatchObject({ name: 'DeadlineExceededError' })
+  expect(simulation.now - begun).toBeLessThanOrEqual(1_501)
+  const merged = ref.update((draft) => draft.visits.increment(), { timeoutMs: 1_500 })
+  await expect(simulation.wait(merged)).rejects.toMatchObject({ name: 'DeadlineExceededError' })
+  expect(simulation.now - begun).toBeLessThanOrEqual(3_002)
+})
+
 test('a strong part that is large is read anew before each change', async () => {
   const simulation = createSimulation({ seed: 6 })
   const text = defineAgent({
