@@ -25,7 +25,10 @@ export interface RegistersInit {
   readonly replicas?: readonly number[]
   /** How long an operation waits where its options do not say. Unit: ms. @default 5000 */
   readonly timeoutMs?: number
-  /** How long one message to an acceptor may take. Unit: ms. @default 1000 */
+  /**
+   * How long one message to an acceptor may take; up to four times that where it is slow.
+   * Unit: ms. @default 1000
+   */
   readonly requestTimeoutMs?: number
 }
 

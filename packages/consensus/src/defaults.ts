@@ -4,6 +4,9 @@ export const timeoutMsDefault = 5000
 /** How long one message to an acceptor may take. Unit: ms. Longer delays the next attempt. */
 export const requestTimeoutMs = 1000
 
+/** How many times that a message to a slow acceptor gets: 4 s by default, within the time of an operation. */
+export const requestPatience = 4
+
 /** Largest value of a register. Unit: bytes: 256 KiB of data and 64 KiB of what frames it. */
 export const valueBytesMax = 327_680
 

@@ -1,6 +1,12 @@
 import type { Answer, Request } from './core/requests.ts'
 import type { Voter } from './core/home-set.ts'
-import { messageBytesMax, messageItemsMax, messagesInFlightMax, queueMax } from './defaults.ts'
+import {
+  messageBytesMax,
+  messageItemsMax,
+  messagesInFlightMax,
+  queueMax,
+  requestPatience
+} from './defaults.ts'
 import { replyBatch, replyFromWire, requestBatch, sizeOf, toWire } from './wire.ts'
 import type { ReplyBatch, RequestBatch } from './wire.ts'
 
@@ -8,7 +14,11 @@ export interface OutboxInit {
   /** `PeerId#incarnation#boot` of this proposer. */
   readonly proposer: string
   readonly self: string
-  readonly call: (peer: string, request: Uint8Array) => Promise<Uint8Array>
+  readonly call: (peer: string, request: Uint8Array, timeoutMs: number) => Promise<Uint8Array>
+  /** How long a message may take, unless messages to the same peer took longer than half of that. */
+  readonly timeoutMs: number
+  /** The monotonic time. */
+  readonly now: () => number
   /** Requests to the own acceptor need no bytes. */
   readonly serveSelf: (batch: RequestBatch) => Promise<ReplyBatch>
 }
@@ -28,12 +38,15 @@ interface Queue {
 
 /**
  * Requests on their way to acceptors. What is due for one of them in a turn of the event loop goes out
- * in one message; while several are under way, the next one grows.
+ * in one message; while several are under way, the next one grows. Messages to one that is slow get more
+ * time: where all are slow, a round that is given up too early is begun anew for ever.
  */
 export class Outbox {
   readonly #init: OutboxInit
   readonly #queues = new Map<string, Queue>()
   readonly #inFlight = new Map<string, number>()
+  /** How long messages to peers that are slow may take. */
+  readonly #patienceMs = new Map<string, number>()
 
   constructor(init: OutboxInit) {
     this.#init = init
@@ -98,7 +111,7 @@ export class Outbox {
 
   async #deliver(queue: Queue, items: readonly Item[]): Promise<void> {
     const { incarnation, peer, view } = queue
-    const { call, proposer, self, serveSelf } = this.#init
+    const { proposer, self, serveSelf } = this.#init
     const batch = {
       view,
       incarnation,
@@ -110,7 +123,7 @@ export class Outbox {
       replies =
         peer === self
           ? await serveSelf(batch)
-          : replyBatch.decode(await call(peer, requestBatch.encode(batch)))
+          : replyBatch.decode(await this.#call(peer, requestBatch.encode(batch)))
     } catch {
       // Refused, lost or late: to the protocol all of it is no answer, and the caller's deadline holds.
       items.forEach(({ answered }) => answered({ type: 'silent' }))
@@ -121,6 +134,21 @@ export class Outbox {
       return
     }
     items.forEach((item, index) => this.#answer(queue, item, replies, index))
+  }
+
+  async #call(peer: string, request: Uint8Array): Promise<Uint8Array> {
+    const { call, now, timeoutMs } = this.#init
+    const givenMs = this.#patienceMs.get(peer) ?? timeoutMs
+    const began = now()
+    try {
+      return await call(peer, request, givenMs)
+    } finally {
+      // Late, answered or lost: of several that are late together, one counts.
+      const neededMs = 2 * (now() - began)
+      const patienceMs = Math.min(neededMs, 2 * givenMs, timeoutMs * requestPatience)
+      if (patienceMs > timeoutMs) this.#patienceMs.set(peer, patienceMs)
+      else this.#patienceMs.delete(peer)
+    }
   }
 
   #answer(

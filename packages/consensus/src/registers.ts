@@ -151,8 +151,9 @@ export class RegistersPeer implements RegistersService {
     const outbox = new Outbox({
       proposer,
       self: self.peer,
-      call: (peer, request) =>
-        rpc.call(peer, method, request, { timeoutMs: this.#settings.requestTimeoutMs }),
+      call: (peer, request, timeoutMs) => rpc.call(peer, method, request, { timeoutMs }),
+      timeoutMs: this.#settings.requestTimeoutMs,
+      now: () => clock.monotonic(),
       serveSelf: (batch) => serving.serve(batch, self.peer)
     })
     const send: ProposerPorts['send'] = (voter, view, request, answered) =>

@@ -44,3 +44,8 @@ test.each([1, 2, 3])(
     expect(await settledAfter(seed, [50, 200])).toBeLessThan(4500)
   }
 )
+
+// Where a message was given up after a second whatever had happened before, nothing was ever agreed.
+test('a view is settled where answers take longer than a message may at first', async () => {
+  expect(await settledAfter(4, [520, 700])).toBeLessThan(30_000)
+})
