@@ -61,9 +61,8 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     super()
     this.#components = components
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
-    const { registers, membership } = components
-    this.#claims = registers === undefined ? undefined : new Claims(registers, membership)
-    const { rpc, clock, signals, log } = components
+    const { registers, membership, tenure, rpc, clock, signals, log } = components
+    this.#claims = registers === undefined ? undefined : new Claims(registers, membership, tenure)
     this.#signals = new ChangeSignals({ peer: rpc.peer, clock, signals, log }, (change) => {
       this.#cache.forget(change.id)
       this.safeDispatchEvent('change', { detail: change })
