@@ -34,20 +34,25 @@ export function limitsOf(
   }
 }
 
+/** What else may end a task: takes how to end it, and gives how to forget that again. */
+export type Watch = (end: (error: Error) => void) => () => void
+
 /**
- * Runs a task that sends nothing with effects. At the deadline, or when the caller's signal fires,
- * its signal fires and the promise rejects, whether the task listens or not.
+ * Runs a task that sends nothing with effects. At the deadline, when the caller's signal fires or
+ * something ends it, its signal fires and the promise rejects, whether the task listens or not.
  */
 export function withDeadline<T>(
   clock: Clock,
   timeoutMs: number,
   caller: AbortSignal | undefined,
-  task: (signal: AbortSignal) => Promise<T>
+  task: (signal: AbortSignal) => Promise<T>,
+  watch?: Watch
 ): Promise<T> {
   const controller = new AbortController()
   return new Promise((resolve, reject) => {
     const finish = (): void => {
       cancel()
+      unwatch?.()
       caller?.removeEventListener('abort', onAbort)
     }
     const end = (error: Error): void => {
@@ -59,6 +64,7 @@ export function withDeadline<T>(
     const cancel = clock.schedule(timeoutMs, () => {
       end(new UnavailableError(`no answer within ${Math.ceil(timeoutMs)} ms`))
     })
+    const unwatch = watch?.(end)
     caller?.addEventListener('abort', onAbort)
     if (caller?.aborted === true) return onAbort()
     task(controller.signal).then(

@@ -13,7 +13,7 @@ import type { Begun, WorkOptions } from './activation-init.ts'
 import { carried, carriedOutput } from './carried.ts'
 import type { Session } from './core/session.ts'
 import { withDeadline } from './deadline.ts'
-import type { RouteOptions } from './deadline.ts'
+import type { RouteOptions, Watch } from './deadline.ts'
 import { failureFromWire, HandlerFailure, withUnknownOutcome } from './failure.ts'
 import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
@@ -139,7 +139,7 @@ export class Router {
   ): Promise<T> {
     const { clock } = this.#components
     return this.#persist(agent, options, { keyed: true, reading: true }, (leftMs) =>
-      withDeadline(clock, leftMs(), options.signal, attempt)
+      withDeadline(clock, leftMs(), options.signal, attempt, this.#whileMember(agent))
     )
   }
 
@@ -157,7 +157,8 @@ export class Router {
         return attempt(signal)
       }
       try {
-        return await withDeadline(clock, leftMs(), options.signal, begin)
+        const watch = this.#whileMember(agent)
+        return await withDeadline(clock, leftMs(), options.signal, begin, watch)
       } catch (error) {
         // It was sent, and nobody waits for what comes of it.
         throw isLate && isFactual(error) ? withUnknownOutcome(error) : error
@@ -315,6 +316,17 @@ export class Router {
       this.#waiting.set(peer, waiting)
     }
     return waiting
+  }
+
+  /** Ends an attempt that asks the present owner when a view comes without that peer. */
+  #whileMember(agent: AgentRecord): Watch | undefined {
+    const owner = this.ownerOf(agent)
+    if (owner === undefined || owner === this.#components.rpc.peer) return undefined
+    return (end) => {
+      const waiting = this.#waitingFor(owner)
+      waiting.add(end)
+      return () => void waiting.delete(end)
+    }
   }
 
   #leaveRemovedPeers(): void {

@@ -43,6 +43,12 @@ export const backOffMs: {
   rounds: 8
 }
 
+/**
+ * How long a first value waits for those who have not answered when a majority has: longer than between
+ * two replicas of a healthy network. Then a second round, of a majority, is shorter. Unit: ms.
+ */
+export const firstWaitMs = 20
+
 /** Values of one message. Unit: bytes. Must stay below what the RPC carries, with one value on top. */
 export const messageBytesMax = 524_288
 

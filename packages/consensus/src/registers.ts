@@ -28,6 +28,7 @@ import {
   backOffMs,
   batchMax,
   catchUpTimeoutMs,
+  firstWaitMs,
   operationsMax,
   proposersMax,
   valueBytesMax,
@@ -168,7 +169,7 @@ export class RegistersPeer implements RegistersService {
         behind: (view, peer) => this.#learn(view, peer),
         count: (event) => this.#count(event)
       },
-      settings: { valueBytesMax, batchMax, backOffMs },
+      settings: { valueBytesMax, batchMax, backOffMs, firstWaitMs },
       mutants: this.#mutants
     })
     const mover = new Mover({
@@ -273,7 +274,7 @@ export class RegistersPeer implements RegistersService {
   async #operate(
     key: RegisterKey,
     change: RegisterChange | undefined,
-    { signal, timeoutMs = this.#settings.timeoutMs }: RegisterOptions
+    { isNew, signal, timeoutMs = this.#settings.timeoutMs }: RegisterOptions
   ): Promise<RegisterOutcome> {
     const { clock, membership } = this.#components
     checkKey(key, this.#settings)
@@ -292,6 +293,7 @@ export class RegistersPeer implements RegistersService {
     const name = nameOf(key, slotOf(key.shardKey ?? key.id, view.placement.slots))
     return this.#propose(name, change, {
       timeoutMs: leftMs,
+      ...(isNew === undefined ? {} : { isNew }),
       ...(signal === undefined ? {} : { signal })
     })
   }
@@ -310,7 +312,7 @@ export class RegistersPeer implements RegistersService {
   #propose(
     name: RegisterName,
     change: RegisterChange | undefined,
-    { signal, timeoutMs = this.#settings.timeoutMs }: RegisterOptions
+    { isNew, signal, timeoutMs = this.#settings.timeoutMs }: RegisterOptions
   ): Promise<RegisterOutcome> {
     const parts = this.#parts
     if (parts === undefined) {
@@ -333,16 +335,15 @@ export class RegistersPeer implements RegistersService {
         this.#waiting.delete(operation)
         signal?.removeEventListener('abort', onAbort)
       }
-      const operation = new Operation(change, {
-        done: (outcome) => {
-          end()
-          resolve(outcome)
-        },
-        failed: (error) => {
-          end()
-          reject(error instanceof Error ? error : new Error(String(error)))
-        }
-      })
+      const done = (outcome: RegisterOutcome): void => {
+        end()
+        resolve(outcome)
+      }
+      const failed = (error: unknown): void => {
+        end()
+        reject(error instanceof Error ? error : new Error(String(error)))
+      }
+      const operation = new Operation(change, { done, failed }, { isNew })
       const cancel = this.#components.clock.schedule(timeoutMs, () => operation.giveUp())
       signal?.addEventListener('abort', onAbort)
       this.#waiting.add(operation)

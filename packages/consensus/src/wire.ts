@@ -16,11 +16,12 @@ const lineageShape = list(object({ proposer: proposerText, from: count, to: coun
 const acceptedShape = object({
   ballot: ballotShape,
   value: optional(valueBytes),
-  lineage: optional(lineageShape)
+  lineage: optional(lineageShape),
+  isFirst: optional(oneOf('yes'))
 })
 
 const requestShape = object({
-  type: oneOf('prepare', 'accept', 'peek', 'seal'),
+  type: oneOf('prepare', 'accept', 'first', 'peek', 'seal'),
   name: nameText,
   counter: optional(count),
   value: optional(valueBytes),
@@ -79,6 +80,7 @@ export function toWire(request: Request): RequestBatch['items'][number] {
     case 'peek':
       return { type, name }
     case 'accept':
+    case 'first':
       return {
         type,
         name,
@@ -103,6 +105,7 @@ export function fromWire(
     case 'peek':
       return { type, name }
     case 'accept':
+    case 'first':
       return { type, name, ballot, value, lineage }
     case 'prepare':
     case 'seal':
@@ -111,15 +114,17 @@ export function fromWire(
 }
 
 export function acceptedToWire(accepted: Accepted): Infer<typeof acceptedShape> {
-  return { ballot: accepted.ballot, ...valueToWire(accepted) }
+  const { ballot, isFirst } = accepted
+  return { ballot, ...valueToWire(accepted), ...(isFirst === true ? { isFirst: 'yes' } : {}) }
 }
 
 export function acceptedFromWire({
   ballot,
+  isFirst,
   lineage = [],
   value
 }: Infer<typeof acceptedShape>): Accepted {
-  return { ballot, value, lineage }
+  return { ballot, value, lineage, ...(isFirst === undefined ? {} : { isFirst: true }) }
 }
 
 /** Without what is empty: a deletion has no value, and most values no lineage of note. */
@@ -183,6 +188,7 @@ export function replyFromWire(item: ReplyBatch['items'][number]): WireReply {
 export function sizeOf(part: Request | WireReply): number {
   switch (part.type) {
     case 'accept':
+    case 'first':
       return 160 + part.name.length + (part.value?.length ?? 0)
     case 'promised':
     case 'held':

@@ -38,6 +38,8 @@ export interface CoreRunInit {
   readonly powerCuts?: number
   /** Part of the reads after which everybody loses power at once. */
   readonly cutsAfterReads?: number
+  /** Part of the changes whose caller takes the register for new; there are more registers then. */
+  readonly firsts?: number
   /** Part of the faults that are a crash. */
   readonly crashes?: number
 }
@@ -75,7 +77,7 @@ export class CoreRun {
     const drawn = pick([3, 3, 3, 3, 3, 3, 2, 4, 5])
     const replicas = init.replicas ?? drawn
     const names = Array.from(
-      { length: random() < 0.8 ? 1 : 2 },
+      { length: (random() < 0.8 ? 1 : 2) + ((init.firsts ?? 0) > 0 ? 4 : 0) },
       (_, index) => `00000/${replicas}//k${index}`
     )
     this.#world = new CoreWorld({
@@ -122,7 +124,7 @@ export class CoreRun {
       let victims = 0
       world.onSend = (from, to, request) => {
         // Of one accept only one acceptor hears, and sometimes its proposer is gone then.
-        if (!this.#faults || request.type !== 'accept' || from === to) {
+        if (!this.#faults || !('value' in request) || from === to) {
           return false
         }
         if (victims > 0) {
@@ -182,7 +184,9 @@ export class CoreRun {
     const input: RegisterInput = { apply }
     const pending = this.#history.invoke(peer.name, register.name, input)
     let isOver = false
-    const operation = world.propose(peer, register.name, change, (outcome) => {
+    const { firsts = 0 } = this.#init
+    const isNew = firsts > 0 && world.chance(firsts)
+    const ended = (outcome: RegisterOutcome): void => {
       if (isOver) {
         return
       }
@@ -193,7 +197,8 @@ export class CoreRun {
         this.#cutAfterRead()
       }
       done()
-    })
+    }
+    const operation = world.propose(peer, register.name, change, ended, isNew)
     if (operation === undefined) {
       pending.failed()
       done()

@@ -21,6 +21,7 @@ import { Timeline } from './timeline.ts'
 const settings = {
   valueBytesMax: 4096,
   batchMax: 8,
+  firstWaitMs: 6,
   backOffMs: { first: 4, longest: 40, rounds: 0 }
 }
 
@@ -400,7 +401,8 @@ export class CoreWorld {
     peer: Peer,
     name: RegisterName,
     change: ((value: Uint8Array | undefined) => Uint8Array | undefined) | undefined,
-    done: (outcome: RegisterOutcome) => void
+    done: (outcome: RegisterOutcome) => void,
+    isNew = false
   ): Operation | undefined {
     const { life } = peer
     if (life === undefined || peer.pausedUntil > this.now) {
@@ -411,12 +413,10 @@ export class CoreWorld {
       proposer = new RegisterProposer(name, life.context)
       life.proposers.set(name, proposer)
     }
-    const operation = new Operation(change, {
-      done,
-      failed: (error) => {
-        throw error
-      }
-    })
+    const failed = (error: unknown): void => {
+      throw error
+    }
+    const operation = new Operation(change, { done, failed }, { isNew })
     proposer.propose(operation)
     return operation
   }
@@ -692,6 +692,6 @@ function voterText({ peer, incarnation, weight }: Voter): string {
 
 function describe(request: Request): string {
   const ballot = 'ballot' in request ? ` ${ballotText(request.ballot)}` : ''
-  const value = request.type === 'accept' ? ` [${request.value?.join(',') ?? '-'}]` : ''
+  const value = 'value' in request ? ` [${request.value?.join(',') ?? '-'}]` : ''
   return `${request.type} ${request.name}${ballot}${value}`
 }

@@ -263,3 +263,51 @@ test('a peer that leaves hands over what only it and a lost disk held', async ()
   expect(read).toMatchObject({ status: 'committed', value: encoded('alone') })
   expect(b.name).toBe('b')
 })
+
+test('a new register takes one round trip where all replicas answer, and two where one is silent', async () => {
+  const simulation = createSimulation({ seed: 15 })
+  const [a, b] = (await start(simulation, ['a', 'b', 'c'])) as [Peer, Peer]
+  simulation.conditions({ delayMs: [5, 5] })
+  const take = async (id: string): Promise<number> => {
+    const began = simulation.now
+    const taking = a.registers.change({ id, replicas: 3 }, () => encoded(id), { isNew: true })
+    expect(await simulation.wait(taking)).toMatchObject({
+      status: 'committed',
+      previous: undefined
+    })
+    return simulation.now - began
+  }
+  expect(await take('one')).toBeLessThan(20)
+  simulation.pause('c')
+  const late = await take('two')
+  expect(late).toBeGreaterThan(35)
+  expect(late).toBeLessThan(60)
+  simulation.resume('c')
+  for (const id of ['one', 'two']) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, each on a quiet network.
+    const read = await simulation.wait(b.registers.read({ id, replicas: 3 }))
+    expect(read).toMatchObject({ status: 'committed', value: encoded(id) })
+  }
+})
+
+test('who takes a register for new and is wrong builds on what is there', async () => {
+  const simulation = createSimulation({ seed: 16 })
+  const [a, b] = (await start(simulation, ['a', 'b', 'c'])) as [Peer, Peer]
+  await simulation.wait(a.registers.change(key, () => encoded('a')))
+  const append = (current: Uint8Array | undefined): Uint8Array =>
+    Uint8Array.of(...(current ?? []), ...encoded('b'))
+  const outcome = await simulation.wait(b.registers.change(key, append, { isNew: true }))
+  expect(outcome).toMatchObject({ previous: encoded('a'), value: encoded('ab') })
+  const both = await simulation.wait(
+    Promise.all(
+      [a, b].map(({ name, registers }) =>
+        registers.change({ id: 'contended', replicas: 3 }, (current) => current ?? encoded(name), {
+          isNew: true
+        })
+      )
+    )
+  )
+  expect(both.map(({ status }) => status)).toEqual(['committed', 'committed'])
+  const values = both.map((one) => (one.status === 'committed' ? one.value?.[0] : undefined))
+  expect(values[0]).toBe(values[1])
+})

@@ -33,8 +33,12 @@ function runScenario(scenario: Scenario, mutants: Mutants = {}): Workload['run']
   }
 }
 
+/** Callers that take registers for new, rightly or not. */
+const newRegisters: CoreRunInit = { firsts: 0.7 }
+
 export const workloads: readonly Workload[] = [
   { name: 'consensus/cores', share: 800, run: runCores() },
+  { name: 'consensus/firsts', share: 200, run: runCores(newRegisters) },
   { name: 'consensus/abandon', share: 50, run: runAbandon() },
   {
     name: 'consensus/peers',
@@ -227,6 +231,48 @@ export const mutants: readonly Mutant[] = [
     { eraseInSameView: true },
     [17, 10_000],
     lateMessages
+  ),
+  mutant(
+    'first-by-majority',
+    'a first value is chosen only by all replicas',
+    { firstByMajority: true },
+    [2, 60],
+    newRegisters
+  ),
+  mutant(
+    'first-over-all',
+    'a first value is accepted only where nothing was promised',
+    { firstOverAll: true },
+    [2, 60],
+    newRegisters
+  ),
+  mutant(
+    'first-counts-alone',
+    'a first value that some replica is seen without was not chosen',
+    { firstCountsAlone: true },
+    [69, 1000],
+    newRegisters
+  ),
+  mutant(
+    'lost-is-without',
+    'who has lost its record may have had the first value',
+    { lostIsWithout: true },
+    [94, 3000],
+    { ...newRegisters, damage: 0.6, crashes: 0.4, deletions: false }
+  ),
+  mutant(
+    'peek-first',
+    'a majority does not agree on a first value',
+    { peekFirst: true },
+    [41, 1000],
+    newRegisters
+  ),
+  mutant(
+    'first-over-views',
+    'a first value is proposed only where no older home set is left',
+    { firstOverViews: true },
+    [208, 2000],
+    newRegisters
   ),
   {
     name: 'consensus/one-survivor-suffices',

@@ -36,6 +36,11 @@ export type RegisterOutcome =
 export interface RegisterOptions extends AbortOptions {
   /** Milliseconds until the outcome is `unavailable` or `unknown`. @default 5000 */
   readonly timeoutMs?: number
+  /**
+   * As far as the caller knows nobody has written it yet: then one round trip is enough, if all
+   * replicas answer. A wrong guess costs nothing but bytes. @default false
+   */
+  readonly isNew?: boolean
 }
 
 /**

@@ -9,6 +9,7 @@ import type {
   Registration
 } from '@murmuration/interface'
 import { defaults } from './defaults.ts'
+import type { RegistryComponents } from './index.ts'
 import { registrationToWire } from './registration-store.ts'
 
 /** What a ballot on the register of an agent came to. */
@@ -26,13 +27,22 @@ export type BallotResult =
 export class Claims {
   readonly #registers: Registers
   readonly #membership: Membership
+  readonly #tenure: Pick<RegistryComponents['tenure'], 'held'>
 
-  constructor(registers: Registers, membership: Membership) {
+  constructor(
+    registers: Registers,
+    membership: Membership,
+    tenure: Pick<RegistryComponents['tenure'], 'held'>
+  ) {
     this.#registers = registers
     this.#membership = membership
+    this.#tenure = tenure
   }
 
-  /** Claims for this peer: `claimed` where the view has brought the agent, else on its way. */
+  /**
+   * Claims for this peer: `claimed` where the view has brought the agent, else on its way. An agent
+   * without state here was likely never claimed: then one round trip does.
+   */
   async claim(
     agent: AgentRecord,
     placed: string | undefined,
@@ -46,10 +56,11 @@ export class Claims {
     const claimant: Claimant = { peer, incarnation, epoch, view, placed }
     const wire = registration === undefined ? undefined : registrationToWire(registration)
     const status = placed === peer ? 'claimed' : 'claiming'
+    const isNew = placed === peer && !this.#tenure.held(agent.id)
     return this.#change(
       agent,
       (current) => claimed(current, claimant, wire ?? current?.registration, status),
-      options
+      { ...options, isNew }
     )
   }
 
@@ -73,7 +84,7 @@ export class Claims {
   async #change(
     agent: AgentRecord,
     next: (current: AgentRegister | undefined) => AgentRegister | undefined,
-    options: AbortOptions
+    options: AbortOptions & { readonly isNew?: boolean }
   ): Promise<BallotResult> {
     const change = (bytes: Uint8Array | undefined): Uint8Array | undefined => {
       const current = bytes === undefined ? undefined : AgentRegister.decode(bytes)

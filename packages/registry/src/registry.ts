@@ -61,9 +61,8 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     super()
     this.#components = components
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
-    const { registers, membership } = components
-    this.#claims = registers === undefined ? undefined : new Claims(registers, membership)
-    const { rpc, clock, signals, log } = components
+    const { registers, membership, tenure, rpc, clock, signals, log } = components
+    this.#claims = registers === undefined ? undefined : new Claims(registers, membership, tenure)
     this.#signals = new ChangeSignals({ peer: rpc.peer, clock, signals, log }, (change) => {
       this.#cache.forget(change.id)
       this.safeDispatchEvent('change', { detail: change })
@@ -357,11 +356,12 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
   #onWhere(request: Uint8Array): Uint8Array {
     const { agent } = WhereRequest.decode(request)
-    const { tenure } = this.#components
+    const { placement, tenure } = this.#components
     const epoch = tenure.running(agent.id)
-    const held = this.#isHeld(agent.id)
+    const held = epoch !== undefined || this.#isHeld(agent.id)
     const registration = this.#registrations.get(agent.id)
-    const owner = this.#components.placement()?.ownerOf(agent)?.peer
+    // Who runs it need not say where else to look.
+    const owner = epoch === undefined ? placement()?.ownerOf(agent)?.peer : undefined
     const from = epoch === undefined ? tenure.movingFrom?.(agent) : undefined
     return WhereReply.encode({
       running: epoch !== undefined,

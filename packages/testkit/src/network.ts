@@ -117,6 +117,10 @@ export class SimulatedNetwork {
 
   /** Opens a connection where there is none. */
   connect(from: SimulatedProcess, to: string): DialResult {
+    if (!from.alive) {
+      // Its node may run again, with a connection of its own that must not be replaced.
+      return 'silent'
+    }
     if (this.isConnected(from, to)) {
       return 'reachable'
     }

@@ -224,9 +224,12 @@ export class SimulatedRpc implements Rpc {
           return
         }
         const outcome = 'value' in settled ? 'answer' : 'error'
-        target.#network.send(target.#process, this.peer, `${method} ${outcome}`, () =>
-          done(settled)
-        )
+        target.#network.send(target.#process, this.peer, `${method} ${outcome}`, () => {
+          // Where the caller was started anew meanwhile, its new life did not ask.
+          if (this.#process.alive) {
+            done(settled)
+          }
+        })
       })
     }
     if (peer === this.peer) {

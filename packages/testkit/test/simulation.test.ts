@@ -339,6 +339,36 @@ describe('nodes', () => {
     expect(await simulation.wait(second.store.get('x'))).toBeUndefined()
   })
 
+  test('a crashed one is not woken by an answer that its next life is brought', async () => {
+    const simulation = createSimulation({ seed: 1 })
+    const [first, b] = [simulation.node('a'), simulation.node('b')]
+    let served = 0
+    b.rpc.handle('note', async () => {
+      await new Promise<void>((resolve) => b.clock.schedule(10, resolve))
+      served++
+      return bytes(served)
+    })
+    await simulation.wait(first.links.connect({ peer: 'b', addresses: [] }))
+    simulation.pause('b')
+    const seen: string[] = []
+    const again = (): void => {
+      seen.push('answer')
+      // It would open a connection in place of that of the next life.
+      void first.rpc.call('b', 'note', bytes())
+    }
+    first.rpc.call('b', 'note', bytes()).then(again, again)
+    await simulation.run(10)
+    simulation.crash('a')
+    const second = simulation.node('a')
+    simulation.resume('b')
+    await simulation.wait(second.links.connect({ peer: 'b', addresses: [] }))
+    await simulation.run(50)
+    expect(served).toBe(1)
+    expect(seen).toEqual([])
+    second.rpc.handle('echo', (request) => request)
+    expect(await simulation.wait(b.rpc.call('a', 'echo', bytes(7)))).toEqual(bytes(7))
+  })
+
   test('randomness differs between nodes and lives, and not between runs', () => {
     expect(createRandom(1, 'a').next()).toBe(createRandom(1, 'a').next())
     expect(createRandom(1, 'a').next()).not.toBe(createRandom(1, 'b').next())

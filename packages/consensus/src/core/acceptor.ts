@@ -31,6 +31,9 @@ export interface AcceptorSituation {
   readonly mutants: Mutants
 }
 
+/** What brings a value to accept. */
+type Acceptable = Extract<Request, { readonly value: unknown }>
+
 export interface AcceptorStep {
   readonly reply: Reply
   /** The record after it, where it changed. */
@@ -60,6 +63,8 @@ export function answerRequest(
       return prepare(held, request.ballot, isHome, mutants)
     case 'accept':
       return isHome ? accept(held, request, mutants) : refuse('misplaced')
+    case 'first':
+      return isHome ? acceptFirst(held, request, mutants) : refuse('misplaced')
     case 'peek':
       return { reply: { type: 'held', accepted: held.accepted } }
     case 'seal':
@@ -92,7 +97,7 @@ function prepare(
 
 function accept(
   held: RegisterRecord,
-  { ballot, lineage, value }: Request & { readonly type: 'accept' },
+  { ballot, lineage, type, value }: Acceptable,
   mutants: Mutants
 ): AcceptorStep {
   const { accepted, promised } = held
@@ -113,11 +118,33 @@ function accept(
     reply: { type: 'accepted' },
     record: {
       promised: compareBallots(next, promised) > 0 ? next : promised,
-      accepted: { ballot, value, lineage },
+      accepted: { ballot, value, lineage, ...(type === 'first' ? { isFirst: true } : {}) },
       sealed: false,
       damagedIn: undefined
     }
   }
+}
+
+/**
+ * Where nothing was ever promised, nothing can have been chosen before, nor be chosen below this ballot
+ * afterwards with this acceptor. Else it is a prepare of the next ballot, with which the proposer goes on.
+ */
+function acceptFirst(held: RegisterRecord, request: Acceptable, mutants: Mutants): AcceptorStep {
+  const { accepted, promised } = held
+  const isEmpty = accepted === undefined && compareBallots(promised, noBallot) === 0
+  const isRepeated = accepted !== undefined && compareBallots(accepted.ballot, request.ballot) === 0
+  if (isEmpty || isRepeated || mutants.firstOverAll === true) {
+    return accept(held, request, mutants)
+  }
+  return prepareAfter(held, request.ballot, mutants)
+}
+
+/** Promises the ballot after this one, if this one is above all. */
+function prepareAfter(held: RegisterRecord, ballot: Ballot, mutants: Mutants): AcceptorStep {
+  const step = prepare(held, ballot, true, mutants)
+  return step.record === undefined
+    ? step
+    : { ...step, record: { ...step.record, promised: successorOf(ballot) } }
 }
 
 function seal(held: RegisterRecord, ballot: Ballot): AcceptorStep {
@@ -153,7 +180,13 @@ function answerDamaged(
   if (request.type === 'accept') {
     return isHome ? accept(held, request, {}) : refuse('misplaced')
   }
-  const step = prepare(held, request.ballot, isHome, {})
+  if (request.type === 'first' && !isHome) {
+    return refuse('misplaced')
+  }
+  const step =
+    request.type === 'first'
+      ? prepareAfter(held, request.ballot, {})
+      : prepare(held, request.ballot, isHome, {})
   return step.reply.type === 'promised'
     ? { ...step, reply: { ...step.reply, lostIn: damagedIn } }
     : step

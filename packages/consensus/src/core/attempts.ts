@@ -94,6 +94,21 @@ export class Attempts {
   }
 }
 
+/** From here on the end of these changes can be unknown. */
+export function markSent({ trials }: Attempt): void {
+  for (const { isChange, operation } of trials) {
+    operation.isSent ||= isChange
+  }
+}
+
+/** The accept of these changes has no effect, nor ever will. */
+export function unsent({ trials }: Attempt): Operation[] {
+  return trials.map(({ operation }) => {
+    operation.isSent = false
+    return operation
+  })
+}
+
 /**
  * Whether this acceptor has not accepted the ballot and never will: it has promised a higher one, and
  * what it accepted is older. Without the second part a repeated message would look like a refusal

@@ -77,3 +77,17 @@ export class Chain {
     return sets
   }
 }
+
+/** Whose promises are needed: majorities of all home sets that may hold something. */
+export function setsToAsk(
+  chain: Chain,
+  group: Group,
+  since: number,
+  mutants: Mutants
+): readonly AskedSet[] {
+  if (mutants.naiveSwitch === true || mutants.newestSetOnly === true) {
+    return chain.homesSince(chain.number, group)
+  }
+  const from = mutants.previousViewOnly === true ? Math.max(since, chain.number - 1) : since
+  return chain.homesSince(from, group)
+}

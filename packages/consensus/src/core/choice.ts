@@ -1,7 +1,7 @@
 import { compareBallots } from './ballot.ts'
 import type { Chain } from './chain.ts'
 import { isVoter } from './home-set.ts'
-import type { Group, Voter } from './home-set.ts'
+import type { Group, HomeSet, Voter } from './home-set.ts'
 import type { Mutants } from './mutants.ts'
 import type { Accepted } from './requests.ts'
 
@@ -9,6 +9,8 @@ import type { Accepted } from './requests.ts'
 export interface Promised {
   readonly voter: Voter
   readonly accepted: Accepted | undefined
+  /** Everything that it accepted up to this view is lost. */
+  readonly lostIn?: number | undefined
 }
 
 /**
@@ -35,6 +37,10 @@ export function chooseAccepted(
     if (!counts && mutants.trustReturned !== true && mutants.naiveSwitch !== true) {
       continue
     }
+    const mayBeAlone = accepted.isFirst === true && mutants.firstCountsAlone !== true
+    if (mayBeAlone && home !== undefined && !isWithAll(accepted, promises, home, mutants)) {
+      continue
+    }
     if (
       best === undefined ||
       (compareBallots(accepted.ballot, best.ballot) > 0 && mutants.anyPromisedValue !== true)
@@ -43,6 +49,24 @@ export function chooseAccepted(
     }
   }
   return best
+}
+
+/**
+ * Whether a first value, which is chosen only by all of its home set, may be: nobody of them was seen
+ * without it or what was built on it. Then what stands was chosen before it, or nothing was.
+ */
+function isWithAll(
+  first: Accepted,
+  promises: readonly Promised[],
+  home: HomeSet,
+  mutants: Mutants
+): boolean {
+  return promises.every(
+    ({ accepted, lostIn, voter }) =>
+      (lostIn !== undefined && mutants.lostIsWithout !== true) ||
+      !isVoter(home, voter) ||
+      (accepted !== undefined && compareBallots(accepted.ballot, first.ballot) >= 0)
+  )
 }
 
 /**
@@ -67,6 +91,10 @@ export function findAgreed(
     mutants.naiveSwitch === true ||
     accepted?.ballot.view === chain.number ||
     chain.homesSince(since, group).length === 1
+  if (accepted?.isFirst === true && mutants.peekFirst !== true) {
+    // A majority is not enough for it.
+    return undefined
+  }
   const isAgreed = seen.every((one) => isSameBallot(one.accepted, accepted))
   return isCurrent && isAgreed ? { accepted } : undefined
 }

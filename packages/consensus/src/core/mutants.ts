@@ -67,6 +67,18 @@ export interface Mutants {
   readonly unverifiedFence?: boolean
   /** A lost accept counts as void as soon as somebody else's stands, whatever that was built on. */
   readonly overtakenIsVoid?: boolean
+  /** The first value of a register counts as chosen as soon as a majority has accepted it. */
+  readonly firstByMajority?: boolean
+  /** A first value is accepted also by who has promised or accepted something. */
+  readonly firstOverAll?: boolean
+  /** A first value counts although some replica is seen without it. */
+  readonly firstCountsAlone?: boolean
+  /** A replica that has lost its record is taken for one that never had a first value. */
+  readonly lostIsWithout?: boolean
+  /** A read takes a first value that a majority has for agreed. */
+  readonly peekFirst?: boolean
+  /** A first value is proposed while older home sets may hold something. */
+  readonly firstOverViews?: boolean
   /** Of a home set whose majority was given up, any one survivor suffices. */
   readonly oneSurvivorSuffices?: boolean
   /** A home set whose majority was given up is not asked at all. */

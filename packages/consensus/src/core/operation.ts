@@ -21,9 +21,17 @@ export interface Trial {
   readonly error?: { readonly thrown: unknown }
 }
 
+/** What the caller of a change believes. */
+export interface OperationInit {
+  /** Nobody has written the register yet, as far as the caller knows. */
+  readonly isNew?: boolean | undefined
+}
+
 /** One caller waiting for one change of one register. */
 export class Operation {
   readonly isRead: boolean
+  /** Nobody has written the register yet, as far as anybody has told. */
+  isNew: boolean
   /**
    * Its change is part of an accept that may be, or become, chosen: from then on its end can be
    * unknown. A change that left the value as it was has no effect to be unsure of.
@@ -36,9 +44,14 @@ export class Operation {
   #isOver = false
 
   /** Without a change it is a read. */
-  constructor(change: RegisterChange | undefined, listener: OperationListener) {
+  constructor(
+    change: RegisterChange | undefined,
+    listener: OperationListener,
+    { isNew = false }: OperationInit = {}
+  ) {
     this.#change = change
     this.#listener = listener
+    this.isNew = isNew && change !== undefined
     this.isRead = change === undefined
   }
 
@@ -100,4 +113,20 @@ export class Operation {
       this.isSent ? { status: 'unknown' } : { status: 'unavailable', reason: this.reason }
     )
   }
+}
+
+/** Runs changes one after the other, each on the value that the one before it gave. */
+export function runAll(
+  batch: readonly Operation[],
+  current: Uint8Array | undefined,
+  valueBytesMax: number
+): { readonly trials: readonly Trial[]; readonly value: Uint8Array | undefined } {
+  const trials: Trial[] = []
+  let value = current
+  for (const operation of batch) {
+    const trial = operation.attempt(value, valueBytesMax)
+    trials.push(trial)
+    value = trial.next
+  }
+  return { trials, value }
 }

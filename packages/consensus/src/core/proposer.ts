@@ -22,6 +22,8 @@ export interface ProposerPorts {
 export interface ProposerSettings {
   readonly valueBytesMax: number
   readonly batchMax: number
+  /** How long the last acceptors are waited for when a first value lacks only theirs. */
+  readonly firstWaitMs: number
   readonly backOffMs: {
     readonly first: number
     readonly longest: number

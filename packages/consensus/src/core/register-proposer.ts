@@ -1,28 +1,24 @@
-import { Attempts, isConflict, neverAccepts } from './attempts.ts'
+import { Attempts, markSent, unsent } from './attempts.ts'
 import type { Attempt } from './attempts.ts'
+import { BackOff } from './back-off.ts'
 import { successorOf } from './ballot.ts'
 import type { Ballot } from './ballot.ts'
+import { setsToAsk } from './chain.ts'
 import type { Chain } from './chain.ts'
 import { chooseAccepted, findAgreed } from './choice.ts'
-import type { Promised } from './choice.ts'
-import type { Group, Voter } from './home-set.ts'
+import type { Group } from './home-set.ts'
 import { lineageOn } from './lineage.ts'
+import { runAll } from './operation.ts'
 import type { Operation, Trial } from './operation.ts'
 import type { ProposerContext } from './proposer.ts'
 import { groupOf } from './register-name.ts'
 import type { RegisterName } from './register-name.ts'
-import type { Accepted, Answer, Request } from './requests.ts'
-import { Tally } from './tally.ts'
+import type { Accepted, Request } from './requests.ts'
+import { AcceptRound, FirstRound, PeekRound, PrepareRound } from './rounds.ts'
+import type { Round } from './rounds.ts'
 
 /** Lost accepts of one register at a time; then their end is unknown. Each keeps a value in memory. */
 const attemptsMax = 8
-
-/** One exchange with the acceptors. Answers to a round that is over change nothing. */
-interface Round {
-  readonly phase: 'peek' | 'prepare' | 'accept'
-  readonly chain: Chain
-  readonly readers?: readonly Operation[]
-}
 
 /**
  * Proposes changes of one register, one round at a time (so a peer never competes with itself).
@@ -43,9 +39,7 @@ export class RegisterProposer {
   readonly #attempts = new Attempts()
   /** In this view this proposer has had a value chosen, so what is older counts no more. */
   #committedIn = 0
-  #failures = 0
-  /** When the present round, or the one before it that it rests on, was begun. */
-  #begunAt = 0
+  readonly #backOff: BackOff
   /** The last peek found no agreement: only a ballot can tell. */
   #isUnsure = false
 
@@ -53,6 +47,7 @@ export class RegisterProposer {
     this.#name = name
     this.#group = groupOf(name)
     this.#context = context
+    this.#backOff = new BackOff(context)
   }
 
   get isIdle(): boolean {
@@ -83,11 +78,11 @@ export class RegisterProposer {
     if (this.#round !== undefined && this.#round.chain.number === chain?.number) {
       return
     }
-    if (this.#round?.phase === 'accept') {
+    if (this.#round instanceof AcceptRound || this.#round instanceof FirstRound) {
       // It may still be chosen in its view; whoever acts in the new one will meet it.
       return
     }
-    this.#putBack(this.#round?.readers ?? [])
+    this.#putBack(this.#round instanceof PeekRound ? this.#round.readers : [])
     this.#round = undefined
     this.#cancelPause?.()
     this.#cancelPause = undefined
@@ -108,7 +103,7 @@ export class RegisterProposer {
     if (this.#attempts.isEmpty && this.#waiting.length === 0) {
       return
     }
-    this.#begunAt = this.#context.ports.now()
+    this.#backOff.begin()
     const promise = this.#promise
     const isReading = !this.#isUnsure && this.#waiting.every((operation) => operation.isRead)
     if (this.#attempts.isEmpty && isReading) {
@@ -119,7 +114,7 @@ export class RegisterProposer {
       const ballot = isOld ? this.#context.freshBallot(chain.number) : promise.ballot
       this.#context.ports.count('fastRounds')
       this.#commit(chain, ballot, promise.base, [])
-    } else {
+    } else if (!this.#first(chain)) {
       this.#prepare(chain)
     }
   }
@@ -140,23 +135,13 @@ export class RegisterProposer {
   }
 
   #peek(chain: Chain, readers: readonly Operation[]): void {
-    const round: Round = { phase: 'peek', chain, readers }
-    this.#round = round
-    const tally = new Tally(chain.homesSince(chain.number, this.#group))
-    const seen: Promised[] = []
-    const { ports } = this.#context
-    ports.count('peeks')
-    this.#ask(round, tally, { type: 'peek', name: this.#name }, (voter, answer) => {
-      if (answer.type !== 'reply' || answer.reply.type !== 'held') {
-        tally.no(voter)
-      } else {
-        tally.yes(voter)
-        seen.push({ voter, accepted: answer.reply.accepted })
-      }
-      if (tally.reached) {
+    const round = new PeekRound(chain, chain.homesSince(chain.number, this.#group), readers)
+    this.#context.ports.count('peeks')
+    this.#ask(round, { type: 'peek', name: this.#name }, () => {
+      if (round.tally.reached) {
         this.#round = undefined
-        this.#concludePeek(chain, readers, seen)
-      } else if (tally.lost !== undefined) {
+        this.#concludePeek(round)
+      } else if (round.tally.lost !== undefined) {
         this.#round = undefined
         this.#putBack(readers)
         this.#pause('no-quorum')
@@ -164,7 +149,7 @@ export class RegisterProposer {
     })
   }
 
-  #concludePeek(chain: Chain, readers: readonly Operation[], seen: readonly Promised[]): void {
+  #concludePeek({ chain, readers, seen }: PeekRound): void {
     const found = findAgreed(seen, this.#group, this.#since(chain), chain, this.#context.mutants)
     if (found === undefined) {
       this.#putBack(readers)
@@ -180,56 +165,100 @@ export class RegisterProposer {
 
   #prepare(chain: Chain): void {
     const { mutants, ports } = this.#context
-    const round: Round = { phase: 'prepare', chain }
-    this.#round = round
-    const since = this.#since(chain)
+    const known = this.#since(chain)
     const ballot = this.#context.freshBallot(mutants.naiveSwitch === true ? 1 : chain.number)
-    const tally = new Tally(this.#setsToAsk(chain, since))
-    const promises: Promised[] = []
-    let known = since
-    let isContended = false
+    const round = new PrepareRound(chain, setsToAsk(chain, this.#group, known, mutants), {
+      ballot,
+      known
+    })
     ports.count('rounds')
-    this.#ask(round, tally, { type: 'prepare', name: this.#name, ballot }, (voter, answer) => {
-      if (answer.type === 'reply' && answer.reply.type === 'promised') {
-        tally.yes(voter, answer.reply.lostIn)
-        promises.push({ voter, accepted: answer.reply.accepted })
-        // Acceptors may have erased what they know to be settled elsewhere.
-        known = Math.max(known, answer.settled)
-      } else {
-        tally.no(voter)
-        isContended ||= isConflict(answer)
-      }
-      const { lost } = tally
-      if (tally.reached) {
+    this.#ask(round, { type: 'prepare', name: this.#name, ballot }, () => {
+      const { lost, reached, sets } = round.tally
+      if (reached) {
         this.#round = undefined
-        const best = chooseAccepted(promises, this.#group, known, chain, mutants)
-        this.#resolve(chain, ballot, best)
+        this.#resolve(round, ballot)
       } else if (lost !== undefined) {
         this.#round = undefined
-        const isOld = lost !== tally.sets.at(-1)
-        this.#pause(isContended ? 'contended' : isOld ? 'unsettled-lost' : 'no-quorum')
+        const isOld = lost !== sets.at(-1)
+        this.#pause(round.isContended ? 'contended' : isOld ? 'unsettled-lost' : 'no-quorum')
       }
     })
   }
 
-  #setsToAsk(chain: Chain, since: number) {
-    const { mutants } = this.#context
-    if (mutants.naiveSwitch === true || mutants.newestSetOnly === true) {
-      return chain.homesSince(chain.number, this.#group)
+  /**
+   * Proposes the first value at once, where that is the guess of a caller and no older home set can hold
+   * anything. False where a prepare must come first.
+   */
+  #first(chain: Chain): boolean {
+    const { mutants, ports, settings } = this.#context
+    const since = mutants.firstOverViews === true ? chain.number : this.#since(chain)
+    const sets = chain.homesSince(since, this.#group)
+    const isGuess = this.#attempts.isEmpty && this.#waiting.some((operation) => operation.isNew)
+    if (!isGuess || sets.length > 1) {
+      return false
     }
-    const from = mutants.previousViewOnly === true ? Math.max(since, chain.number - 1) : since
-    return chain.homesSince(from, this.#group)
+    const batch = this.#waiting.slice(0, settings.batchMax)
+    batch.forEach((operation) => {
+      operation.isNew = false
+    })
+    const { trials, value } = runAll(batch, undefined, settings.valueBytesMax)
+    if (value === undefined) {
+      return false
+    }
+    this.#waiting.splice(0, batch.length)
+    const ballot = this.#context.freshBallot(chain.number)
+    this.#context.seen(successorOf(ballot))
+    const attempt: Attempt = { view: chain.number, ballot, value, lineage: [], trials }
+    markSent(attempt)
+    const round = new FirstRound(chain, sets, attempt, since)
+    let cancel: (() => void) | undefined
+    const conclude = (): void => {
+      cancel?.()
+      if (this.#round === round) {
+        this.#round = undefined
+        this.#concludeFirst(round)
+      }
+    }
+    ports.count('rounds')
+    this.#ask(round, { type: 'first', name: this.#name, ballot, value, lineage: [] }, () => {
+      if (round.isDecided) {
+        conclude()
+      } else if (round.tally.reached) {
+        cancel ??= ports.schedule(settings.firstWaitMs, conclude)
+      }
+    })
+    return true
+  }
+
+  #concludeFirst(round: FirstRound): void {
+    const { attempt } = round
+    const isEnough = this.#context.mutants.firstByMajority === true && round.isAccepted
+    if (round.isChosen || isEnough) {
+      this.#succeed(round)
+      this.#next()
+    } else if (!round.tally.reached) {
+      this.#fail(round)
+    } else {
+      if (round.isVoid) {
+        this.#putBack(unsent(attempt))
+      } else {
+        this.#attempts.add(attempt)
+      }
+      this.#resolve(round, successorOf(attempt.ballot))
+    }
   }
 
   /** A majority has promised. First the fate of accepts that were lost on the way, in this very view. */
-  #resolve(chain: Chain, ballot: Ballot, best: Accepted | undefined): void {
+  #resolve({ chain, known, promises }: PrepareRound, ballot: Ballot): void {
     const attempts = this.#attempts
+    const { mutants } = this.#context
+    const best = chooseAccepted(promises, this.#group, known, chain, mutants)
     if (attempts.isEmpty) {
       this.#commit(chain, ballot, best, [])
       return
     }
     this.#context.ports.count('resolved')
-    const fate = attempts.fate(best, this.#context.mutants)
+    const fate = attempts.fate(best, mutants)
     if (fate === 'untold') {
       this.#putBack(attempts.giveUp())
     }
@@ -255,13 +284,7 @@ export class RegisterProposer {
       return
     }
     const current = base?.value
-    const trials: Trial[] = []
-    let value = current
-    for (const operation of batch) {
-      const trial = operation.attempt(value, settings.valueBytesMax)
-      trials.push(trial)
-      value = trial.next
-    }
+    const { trials, value } = runAll(batch, current, settings.valueBytesMax)
     const isMiss = value === current && mutants.missWithoutCommit === true
     const isRead = mutants.readWithoutCommit === true && batch.every((one) => one.isRead)
     if (isMiss || isRead) {
@@ -280,44 +303,32 @@ export class RegisterProposer {
 
   #accept(chain: Chain, attempt: Attempt): void {
     const { mutants, ports } = this.#context
-    const { ballot, lineage, trials, value } = attempt
-    const round: Round = { phase: 'accept', chain }
-    this.#round = round
-    const tally = new Tally(chain.homesSince(chain.number, this.#group))
-    let refusals = 0
-    let isContended = false
-    trials.forEach(({ isChange, operation }) => {
-      operation.isSent ||= isChange
-    })
+    const { ballot, lineage, value } = attempt
+    const sets = chain.homesSince(chain.number, this.#group)
+    const round = new AcceptRound(chain, sets, attempt)
+    markSent(attempt)
     ports.count('rounds')
     const request = { type: 'accept', name: this.#name, ballot, value, lineage } as const
-    const answered = (voter: Voter, answer: Answer): void => {
-      if (answer.type === 'reply' && answer.reply.type === 'accepted') {
-        tally.yes(voter)
-      } else {
-        tally.no(voter)
-        isContended ||= isConflict(answer)
-        refusals += neverAccepts(answer, ballot) ? 1 : 0
-      }
-      if (this.#round === round && tally.reached) {
+    const answered = (): void => {
+      if (this.#round === round && round.tally.reached) {
         this.#round = undefined
-        this.#succeed(chain, attempt, isContended)
+        this.#succeed(round)
         this.#next()
-      } else if (this.#round === round && tally.lost !== undefined) {
+      } else if (this.#round === round && round.tally.lost !== undefined) {
         this.#round = undefined
-        this.#fail(attempt, refusals === tally.voters.length, isContended)
+        this.#fail(round)
       }
-      this.#sealIfAll(chain, tally, attempt)
+      this.#sealIfAll(round)
     }
-    this.#ask(round, tally, request, answered, { late: value === undefined })
+    this.#ask(round, request, answered, { late: value === undefined })
     if (mutants.cacheAfterFailure === true) {
       this.#promise = { ballot, base: attempt }
     }
   }
 
-  #succeed(chain: Chain, attempt: Attempt, isContended: boolean): void {
+  #succeed({ attempt, chain, isContended }: AcceptRound | FirstRound): void {
     const next = successorOf(attempt.ballot)
-    this.#failures = 0
+    this.#backOff.succeed()
     this.#isUnsure = false
     this.#committedIn = Math.max(this.#committedIn, chain.number)
     if (!isContended && this.#context.chain?.number === chain.number) {
@@ -330,18 +341,15 @@ export class RegisterProposer {
   }
 
   /** The accept got no majority. It has no effect only if no acceptor took it or ever will. */
-  #fail(attempt: Attempt, isRefused: boolean, isContended: boolean): void {
+  #fail({ attempt, isContended, isVoid }: AcceptRound | FirstRound): void {
     const { mutants } = this.#context
     const operations = attempt.trials.map(({ operation }) => operation)
     const isOver =
       mutants.retryUnknown === true ||
       (mutants.refusalIsFinal === true && isContended) ||
-      (isRefused && this.#attempts.isEmpty)
+      (isVoid && this.#attempts.isEmpty)
     if (isOver) {
-      operations.forEach((operation) => {
-        operation.isSent = false
-      })
-      this.#putBack(operations)
+      this.#putBack(unsent(attempt))
     } else if (mutants.cacheAfterFailure === true) {
       operations.forEach((operation) => operation.giveUp())
       this.#promise = isContended ? undefined : this.#promise
@@ -352,7 +360,7 @@ export class RegisterProposer {
   }
 
   /** All members hold the deletion: they may erase it in a later view. */
-  #sealIfAll(chain: Chain, tally: Tally, { ballot, value }: Attempt): void {
+  #sealIfAll({ attempt: { ballot, value }, chain, tally }: AcceptRound): void {
     if (value === undefined && tally.unanimous) {
       for (const voter of tally.voters) {
         const request = { type: 'seal', name: this.#name, ballot } as const
@@ -362,35 +370,25 @@ export class RegisterProposer {
     }
   }
 
-  #ask(
-    round: Round,
-    tally: Tally,
-    request: Request,
-    answered: (voter: Voter, answer: Answer) => void,
-    { late = false } = {}
-  ): void {
-    for (const voter of tally.voters) {
+  #ask(round: Round, request: Request, answered: () => void, { late = false } = {}): void {
+    this.#round = round
+    for (const voter of round.tally.voters) {
       this.#context.ports.send(voter, round.chain.number, request, (answer) => {
         this.#context.hear(answer, voter)
         if (this.#round === round || late) {
-          answered(voter, answer)
+          round.hear(voter, answer)
+          answered()
         }
       })
     }
   }
 
-  /** Waits for a random time, longer with each failure, so that competing proposers let one pass. */
   #pause(reason: Operation['reason']): void {
-    const { ports, settings } = this.#context
-    const { first, longest, rounds } = settings.backOffMs
-    const roundMs = reason === 'contended' && rounds > 0 ? ports.now() - this.#begunAt : 0
     for (const operation of this.#waiting) {
       operation.reason = reason
     }
-    const ceiling = Math.max(longest, rounds * roundMs)
-    const limit = Math.min(ceiling, Math.max(first, roundMs) * 2 ** Math.min(this.#failures, 16))
-    this.#failures++
-    this.#cancelPause = ports.schedule(ports.random() * limit, () => {
+    const delayMs = this.#backOff.fail(reason === 'contended')
+    this.#cancelPause = this.#context.ports.schedule(delayMs, () => {
       this.#cancelPause = undefined
       this.#next()
     })

@@ -7,13 +7,19 @@ export interface Accepted {
   readonly ballot: Ballot
   readonly value: Uint8Array | undefined
   readonly lineage: Lineage
+  /**
+   * It was accepted without a prepare, because nothing was there. It counts only where all replicas
+   * accepted it, so as long as none of them is seen without it.
+   */
+  readonly isFirst?: boolean
 }
 
 /** What a proposer asks of an acceptor about one register. */
 export type Request =
   | { readonly type: 'prepare'; readonly name: RegisterName; readonly ballot: Ballot }
   | {
-      readonly type: 'accept'
+      /** `first`: accepts where nothing was ever promised, else prepares the ballot after this one. */
+      readonly type: 'accept' | 'first'
       readonly name: RegisterName
       readonly ballot: Ballot
       readonly value: Uint8Array | undefined

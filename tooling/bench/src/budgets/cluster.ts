@@ -68,7 +68,7 @@ export async function startCluster(context: BenchContext, delayMs: number): Prom
 }
 
 /** The raw sockets beside which all is measured. */
-async function startRaw(
+export async function startRaw(
   context: BenchContext,
   delayMs: number,
   folder: string
