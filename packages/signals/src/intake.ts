@@ -2,6 +2,7 @@ import type { Clock, StoreOperation } from '@murmuration/interface'
 import type { BatchSeal, OpenedBatch } from './batches.ts'
 import type { Budget } from './core/budget.ts'
 import type { Dispatcher } from './core/dispatcher.ts'
+import { FairTurns } from './core/fair-turns.ts'
 import type { Loss, Release } from './core/inbound-order.ts'
 import type { Mutants } from './core/mutants.ts'
 import type { StreamName } from './core/streams.ts'
@@ -22,6 +23,7 @@ export interface IntakeInit {
   readonly clock: Clock
   readonly counters: Counters
   readonly mutants: Mutants
+  readonly defer: (task: () => void) => void
   /** Whether this peer listens on a channel; what comes on others is kept for others only. */
   readonly listens: (channel: string) => boolean
   /** Peers that listen on a channel. */
@@ -61,6 +63,7 @@ export class Intake {
   readonly #init: IntakeInit
   readonly #tails = new Map<string, Promise<unknown>>()
   readonly #pending = new Map<string, number>()
+  readonly #turns: FairTurns
   #pendingTotal = 0
   /** What waits to be handed on until it is written; undefined: nothing does. */
   #releases: Promise<void> | undefined
@@ -70,6 +73,7 @@ export class Intake {
 
   constructor(init: IntakeInit) {
     this.#init = init
+    this.#turns = new FairTurns(init.defer)
   }
 
   async judge(message: GossipMessage): Promise<Verdict> {
@@ -85,6 +89,10 @@ export class Intake {
     this.#pending.set(from, pending + 1)
     this.#pendingTotal += 1
     try {
+      const turn = this.#turns.enter(from)
+      if (turn !== undefined) {
+        await turn
+      }
       const opened = this.#init.seal.open(message.bytes, topic)
       const { verdict } = await this.#inTurn(topic, async () => {
         const batch = await opened
@@ -337,11 +345,11 @@ export class Intake {
   #deliver(batch: OpenedBatch): void {
     const { dispatcher, log } = this.#init
     const position = log.index.rowOf(batch, batch.first)?.number
+    const patience = { wait: false, ...(position === undefined ? {} : { position }) }
+    const context = { author: batch.author }
     for (const signal of batch.signals) {
-      const patience = { wait: false, ...(position === undefined ? {} : { position }) }
-      dispatcher
-        .dispatch(signal.type.split('.'), signal, { author: batch.author }, patience)
-        .catch((error: unknown) => this.#init.report('a signal could not be delivered', error))
+      // No promise, as nobody waits.
+      void dispatcher.dispatch(signal, context, patience)
     }
   }
 
