@@ -259,8 +259,10 @@ export class Intake {
     counters.count('missing', admission.missing)
     counters.count('late', admission.late)
     counters.count('repaired', repaired ? batch.count : 0)
+    // What is marked is handed on already, and only a log that somebody asked for is waited for.
+    const lazy = source === 'gossip' && orders.isMarked(batch)
     const marking = orders.markOf(batch)
-    const kept = this.#keep(batch, source, options, marking.operations).then(() =>
+    const kept = this.#keep(batch, source, { ...options, lazy }, marking.operations).then(() =>
       marking.written()
     )
     this.#written = kept.catch(() => undefined)
@@ -270,17 +272,24 @@ export class Intake {
     }
     this.#scheduleExpiry()
     await released
+    const logged = this.#logged(kept, options)
+    if (!lazy) {
+      await logged
+    }
+    return true
+  }
+
+  async #logged(kept: Promise<void>, { sync }: TakeOptions): Promise<void> {
     try {
       await kept
     } catch (error) {
       // Who listens now got it all the same; who wanted it kept is told.
-      counters.count('log-error')
-      if (options.sync) {
+      this.#init.counters.count('log-error')
+      if (sync) {
         throw error
       }
       this.#init.report('a batch was not logged', error)
     }
-    return true
   }
 
   /** In order, and what no mark covers after its write. Undefined: it is handed on already. */
@@ -316,7 +325,7 @@ export class Intake {
   async #keep(
     batch: OpenedBatch,
     source: Source,
-    options: TakeOptions,
+    options: TakeOptions & { readonly lazy?: boolean },
     extra: readonly StoreOperation[] = []
   ): Promise<'new' | 'known'> {
     const { log, mutants } = this.#init
