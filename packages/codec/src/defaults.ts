@@ -10,6 +10,9 @@ export const bytesMaxDefault = 1_048_576
  */
 export const depthMaxDefault = 32
 
+/** Largest `depthMax` that can be asked for. Unit: levels. Reading and writing recurse so deep. */
+export const depthMaxMax = 1000
+
 /**
  * Values in one frame, keys included. Unit: values. A frame of 1 MiB could hold a million empty
  * lists, each of which costs far more memory than its one byte; this keeps decoding below 50 ms.

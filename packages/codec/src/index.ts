@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 export { decode, encode } from './codec.ts'
-export type { Limits } from './scan.ts'
+export type { DecodeLimits } from './codec.ts'
+export type { Limits } from './limits.ts'
 export { message } from './message.ts'
 export type { Message } from './message.ts'
 export {

@@ -1,8 +1,9 @@
 import { InvalidParametersError, MalformedMessageError } from '@murmuration/interface'
-import { decode, encode, formatPath } from './codec.ts'
-import type { Limits } from './scan.ts'
+import { decode, encode } from './codec.ts'
+import type { DecodeLimits } from './codec.ts'
 import { Mismatch, object } from './shapes.ts'
 import type { Fields, InferFields, Shape } from './shapes.ts'
+import { formatPath } from './writer.ts'
 
 /** A typed message: its shape, and how it becomes bytes. Made by {@link message}. */
 export interface Message<T> extends Shape<T> {
@@ -27,7 +28,7 @@ export interface Message<T> extends Shape<T> {
  */
 export function message<const F extends Fields>(
   fields: F,
-  limits?: Limits
+  limits?: DecodeLimits
 ): Message<InferFields<F>> {
   const { read } = object(fields)
   const parse = (value: unknown): InferFields<F> => {

@@ -1,6 +1,6 @@
 import { InvalidParametersError } from '@murmuration/interface'
 import { bytesMaxDefault, listMaxDefault, recordMaxDefault, textMaxDefault } from './defaults.ts'
-import { forbiddenKeys } from './scan.ts'
+import { forbiddenKeys } from './limits.ts'
 
 /** What a value must look like, and its type. Made by the functions of this package. */
 export interface Shape<T> {
@@ -164,8 +164,12 @@ export function list<T>(
       if (value.length > max) {
         throw new Mismatch(`list of ${value.length}, at most ${max} allowed`)
       }
-      // Not `map`, which would skip the holes of a sparse array.
-      return Array.from(value, (element: unknown, index) => within(shape, element, index))
+      const result: T[] = []
+      // By index, because the holes of a sparse array must not be skipped.
+      for (let index = 0; index < value.length; index += 1) {
+        result.push(within(shape, value[index], index))
+      }
+      return result
     }
   }
 }

@@ -1,3 +1,4 @@
+import { decode as decodeCbor, encode as encodeCbor } from 'cborg'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decode, encode } from '../src/index.ts'
@@ -130,6 +131,39 @@ describe('encode', () => {
   })
 })
 
+describe('another library of CBOR', () => {
+  it('writes the same bytes, and reads the same values', () => {
+    const plain = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small', withCrossShrink: true },
+        fc.constantFrom<unknown>(null, true, false),
+        fc.maxSafeInteger(),
+        fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0),
+        fc.float({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0),
+        // It drops a mark of byte order at the beginning.
+        fc.string({ unit: 'grapheme', maxLength: 80 }).filter((text) => !text.startsWith('\uFEFF')),
+        fc.uint8Array({ maxLength: 300 }),
+        fc.array(tie('value'), { maxLength: 30 }),
+        fc.dictionary(
+          fc
+            .string({ unit: 'grapheme', maxLength: 60 })
+            .filter((key) => !/^(__proto__|constructor|prototype|\uFEFF.*)$/.test(key)),
+          tie('value'),
+          { maxKeys: 30, noNullPrototype: true }
+        )
+      )
+    })).value
+    fc.assert(
+      fc.property(plain, (value) => {
+        const bytes = encode(value)
+        expect(hex(bytes)).toBe(hex(encodeCbor(value)))
+        expect(decodeCbor(bytes)).toEqual(value)
+      }),
+      { numRuns: 2000 }
+    )
+  })
+})
+
 describe('decode', () => {
   it('gives back what was encoded', () => {
     fc.assert(
@@ -192,11 +226,36 @@ describe('decode', () => {
     expect(decode(part)).toEqual({ a: [1.5, 'b'] })
   })
 
-  it('gives bytes that do not share memory with the frame', () => {
+  it('gives bytes that do not share memory with the frame, unless views are asked for', () => {
     const frame = encode({ a: new Uint8Array([1, 2, 3]) })
     const value = decode(frame)
+    const inBuffer = decode(Buffer.from(frame.buffer, frame.byteOffset, frame.length))
+    const view = decode(frame, { views: true })
     frame.fill(0)
     expect(value).toEqual({ a: new Uint8Array([1, 2, 3]) })
+    expect(inBuffer).toEqual(value)
+    expect(view).toEqual({ a: new Uint8Array(3) })
+  })
+
+  it('reads names that were read before, and others with their hash, as they are written', () => {
+    // Many more than are remembered, and each twice.
+    for (let round = 0; round < 2; round += 1) {
+      for (let index = 0; index < 5000; index += 1) {
+        const value = { [`name${index}`]: index, [`ü${index}`]: [index] }
+        expect(decode(encode(value))).toEqual(value)
+      }
+    }
+  })
+
+  it('encodes what a getter of a value encodes meanwhile', () => {
+    const value = {
+      a: 'x'.repeat(100),
+      get b() {
+        return encode({ c: 'y'.repeat(5000) })
+      },
+      d: 1
+    }
+    expect(decode(encode(value))).toEqual({ a: value.a, b: encode({ c: 'y'.repeat(5000) }), d: 1 })
   })
 
   it.each([

@@ -1,18 +1,19 @@
 import { PeerUnavailableError } from '@murmuration/interface'
-import type { Clock } from '@murmuration/interface'
+import type { Clock, Rpc } from '@murmuration/interface'
 import type { Connection, Logger, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2pParts } from './components.ts'
 import { answers, isZombie } from './connection-health.ts'
 import type { ObservedConnection } from './core/duplicates.ts'
 import { withDeadline } from './deadline.ts'
-import { CLOSE_TIMEOUT_MS, VERIFY_TIMEOUT_MS } from './defaults.ts'
+import { CLOSE_TIMEOUT_MS, LEAVE_TIMEOUT_MS, VERIFY_TIMEOUT_MS } from './defaults.ts'
 import type { DiscoveryMetrics } from './metrics.ts'
 import { parsePeer, peerOf, usableTargets } from './targets.ts'
 
 /** The connections of one node: looks at them, opens and closes them, decides nothing. */
 export class Connections {
   readonly #parts: Libp2pParts
+  readonly #rpc: () => Rpc
   readonly #clock: Clock
   readonly #log: Logger
   readonly #metrics: DiscoveryMetrics
@@ -21,8 +22,15 @@ export class Connections {
   /** Connections found dead at the last sweep. */
   #suspects = new Set<string>()
 
-  constructor(parts: Libp2pParts, clock: Clock, log: Logger, metrics: DiscoveryMetrics) {
+  constructor(
+    parts: Libp2pParts,
+    rpc: () => Rpc,
+    clock: Clock,
+    log: Logger,
+    metrics: DiscoveryMetrics
+  ) {
     this.#parts = parts
+    this.#rpc = rpc
     this.#clock = clock
     this.#log = log
     this.#metrics = metrics
@@ -185,6 +193,8 @@ export class Connections {
     this.#closing.add(connection.id)
     this.#metrics.duplicates?.increment()
     try {
+      // What is under way on it goes on; what begins takes the survivor, at both ends.
+      await this.#rpc().leave?.(connection.id, LEAVE_TIMEOUT_MS)
       await withDeadline(this.#clock, CLOSE_TIMEOUT_MS, undefined, async (signal) =>
         connection.close({ signal })
       )

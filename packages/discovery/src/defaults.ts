@@ -50,7 +50,13 @@ export const SWEEP_MS = 1_000
 /** Round trip that proves a connection alive before its duplicate is closed, in ms. */
 export const VERIFY_TIMEOUT_MS = 2_000
 
-/** Time for a duplicate connection to finish what is in flight on it, in ms; then it is aborted. */
+/**
+ * Time for calls that are in flight on a duplicate connection to be answered, in ms; twice the default
+ * deadline of a call. What takes longer, such as a stream without an end, is cut and begun anew.
+ */
+export const LEAVE_TIMEOUT_MS = 10_000
+
+/** Time for a duplicate connection to close its streams, in ms; then it is aborted. */
 export const CLOSE_TIMEOUT_MS = 5_000
 
 /** Peers remembered from hints. The one not found for the longest time is forgotten. */

@@ -92,7 +92,7 @@ export class DefaultDiscovery
       connected: () => this.#keeper.connected().length,
       known: () => this.#keeper.size
     })
-    this.#connections = new Connections(libp2p, clock, this.#log, metrics)
+    this.#connections = new Connections(libp2p, parts.rpc, clock, this.#log, metrics)
     const asking = { self: this.#self, rpc: parts.rpc, clock, random, log: this.#log }
     this.#capabilities = new Capabilities({ ...asking, metrics })
     this.#selection = new PeerSelection(asking)

@@ -59,4 +59,10 @@ export interface Rpc extends Service {
     request: Uint8Array,
     options?: CallOptions
   ): AsyncIterable<Uint8Array>
+  /**
+   * For a connection that is about to be closed while there is another one to its peer: new calls take
+   * the other one, at both ends. Resolves when no call is under way on it any more, or after `timeoutMs`;
+   * says whether none is.
+   */
+  leave?(connectionId: string, timeoutMs: number): Promise<boolean>
 }

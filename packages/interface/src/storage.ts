@@ -15,6 +15,15 @@ export interface StoreRange {
   readonly reverse?: boolean
 }
 
+export interface WriteOptions {
+  readonly sync: boolean
+  /**
+   * Whether it may wait a few milliseconds for others to share their way, since nobody waits for it.
+   * Order is kept: it goes with the next write that is not lazy. @default false
+   */
+  readonly lazy?: boolean
+}
+
 /**
  * A small durable key-value store.
  *
@@ -24,7 +33,7 @@ export interface StoreRange {
  */
 export interface Store {
   get(key: string): Promise<Uint8Array | undefined>
-  write(batch: readonly StoreOperation[], options: { readonly sync: boolean }): Promise<void>
+  write(batch: readonly StoreOperation[], options: WriteOptions): Promise<void>
   entries(range?: StoreRange): AsyncIterable<readonly [key: string, value: Uint8Array]>
   /** The same store, seen through a prefix. Closing it is a no-op. */
   sub(prefix: string): Store

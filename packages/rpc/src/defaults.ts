@@ -92,6 +92,9 @@ export const fixed = {
   /** Connections that one attempt to open a stream tries before it gives up. */
   openAttemptsMax: 3,
 
+  /** Milliseconds between two looks whether calls are left on a connection that is about to close. */
+  leavePollMs: 10,
+
   /** Milliseconds before the next such attempt, if the connection was just being closed. */
   openRetryMs: 20,
 

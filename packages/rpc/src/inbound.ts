@@ -7,6 +7,7 @@ import type { RunQueue } from './core/run-queue.ts'
 import { Serving } from './core/serving.ts'
 import type { PeerLoad } from './core/serving.ts'
 import type { Defer } from './end-of-turn.ts'
+import type { Leaving } from './leaving.ts'
 import { Link } from './link.ts'
 
 export interface InboundInit {
@@ -14,6 +15,7 @@ export interface InboundInit {
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly runs: RunQueue
+  readonly leaving: Leaving
   readonly authorize?: ((peer: string, method: string) => boolean) | undefined
   readonly defer: Defer
   readonly log: Logger
@@ -24,10 +26,15 @@ interface SharedLoad extends PeerLoad {
   streams: number
 }
 
+interface Served {
+  readonly serving: Serving
+  readonly connectionId: string
+}
+
 /** The streams on which others call this peer. */
 export class Inbound {
   readonly #init: InboundInit
-  readonly #links = new Set<Link>()
+  readonly #links = new Map<Link, Served>()
   readonly #loads = new Map<string, SharedLoad>()
 
   constructor(init: InboundInit) {
@@ -68,8 +75,17 @@ export class Inbound {
       wake: () => link.wake(),
       end: (reason, ending) => link.end(reason, ending)
     })
-    this.#links.add(link)
+    this.#links.set(link, { serving, connectionId: connection.id })
     link.attach(stream)
+    // Its caller may not have heard yet.
+    if (this.#init.leaving.has(connection.id)) serving.leave()
+  }
+
+  /** Asks those who call on a connection to go on elsewhere. */
+  leave(connectionId: string): void {
+    for (const served of this.#links.values()) {
+      if (served.connectionId === connectionId) served.serving.leave()
+    }
   }
 
   #loadOf(peer: string): SharedLoad {
@@ -84,6 +100,6 @@ export class Inbound {
 
   /** Ends all streams; the signals of what runs fire. */
   close(reason: Error): void {
-    for (const link of this.#links) link.end(reason, 'flush')
+    for (const link of this.#links.keys()) link.end(reason, 'flush')
   }
 }

@@ -15,6 +15,7 @@ import { RunQueue } from './core/run-queue.ts'
 import { defaults, fixed } from './defaults.ts'
 import { endOfTurn } from './end-of-turn.ts'
 import { Inbound } from './inbound.ts'
+import { Leaving } from './leaving.ts'
 import { Loopback } from './loopback.ts'
 import { registerMetrics } from './metrics.ts'
 import { nextTurn } from './next-turn.ts'
@@ -112,7 +113,8 @@ export function rpc(init: RpcInit = {}): (components: RpcComponents) => Rpc {
     const now = (): number => (clock ?? systemClock).monotonic()
     const { sliceMs, startsStart, startsMax } = fixed
     const runs = new RunQueue({ now, nextTurn, sliceMs, startsStart, startsMax })
-    const inbound = new Inbound({ ...shared, runs, authorize: init.authorize })
+    const leaving = new Leaving({ protocol, connectionManager, clock: clock ?? systemClock })
+    const inbound = new Inbound({ ...shared, runs, leaving, authorize: init.authorize })
     const observer =
       components.metrics &&
       registerMetrics(components.metrics, {
@@ -124,6 +126,7 @@ export function rpc(init: RpcInit = {}): (components: RpcComponents) => Rpc {
       protocol,
       connectionManager,
       clock: clock ?? systemClock,
+      leaving,
       observer
     })
     const service = new RpcService({
@@ -132,7 +135,14 @@ export function rpc(init: RpcInit = {}): (components: RpcComponents) => Rpc {
       methods,
       observer,
       createLoopback: () => new Loopback({ ...shared, peer, observer, load: { running: 0 } }),
-      network: { protocol, registrar, openAhead: init.openAhead ?? true, outbound, inbound }
+      network: {
+        protocol,
+        registrar,
+        openAhead: init.openAhead ?? true,
+        outbound,
+        inbound,
+        leaving
+      }
     })
     // Other services may name this capability as a dependency.
     return Object.assign(service, { [serviceCapabilities]: ['@murmuration/rpc'] })

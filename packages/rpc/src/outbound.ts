@@ -10,6 +10,7 @@ import { Outbox } from './core/outbox.ts'
 import { fixed } from './defaults.ts'
 import { UnsupportedVersionError } from './errors.ts'
 import type { Defer } from './end-of-turn.ts'
+import type { Leaving } from './leaving.ts'
 import { Link } from './link.ts'
 
 /** What is used of libp2p's connection manager. */
@@ -27,11 +28,15 @@ export interface OutboundInit {
   readonly defer: Defer
   readonly log: Logger
   readonly observer?: CallObserver | undefined
+  readonly leaving: Leaving
 }
 
 interface OpenLink {
+  readonly peerId: PeerId
   readonly calling: Calling
   readonly link: Link
+  /** The connection of its stream, once it has one. */
+  connectionId: string | undefined
 }
 
 /** Why a peer could not be reached, and until when that is believed without another try. */
@@ -60,6 +65,8 @@ const cutErrors = new Set(['UnexpectedEOFError', 'StreamResetError', 'StreamClos
 export class Outbound {
   readonly #init: OutboundInit
   readonly #links = new Map<string, OpenLink>()
+  /** Those that take no new calls, and end when they have no call under way any more. */
+  readonly #draining = new Set<OpenLink>()
   readonly #failures = new Map<string, Failure>()
 
   constructor(init: OutboundInit) {
@@ -68,7 +75,7 @@ export class Outbound {
 
   get inFlight(): number {
     let sum = 0
-    for (const { calling } of this.#links.values()) sum += calling.inFlight
+    for (const { calling } of this.#all()) sum += calling.inFlight
     return sum
   }
 
@@ -102,10 +109,34 @@ export class Outbound {
     if (!this.#links.has(peer)) this.#open(peer, peerId)
   }
 
+  /** Makes new calls elsewhere than on a connection. */
+  leave(connectionId: string): void {
+    for (const [peer, open] of this.#links) {
+      if (open.connectionId === connectionId) this.#drain(peer, open)
+    }
+  }
+
   /** Ends all streams; pending calls fail. */
   close(reason: Error): void {
-    for (const { link } of this.#links.values()) link.end(reason, 'close')
+    for (const { link } of this.#all()) link.end(reason, 'close')
     this.#failures.clear()
+  }
+
+  #all(): OpenLink[] {
+    return [...this.#links.values(), ...this.#draining]
+  }
+
+  /** Calls under way on it are answered there; the next ones find a stream on another connection. */
+  #drain(peer: string, open: OpenLink): void {
+    if (this.#draining.has(open) || open.link.closed) return
+    const { leaving } = this.#init
+    if (open.connectionId !== undefined) leaving.add(open.connectionId)
+    this.#draining.add(open)
+    if (this.#links.get(peer) === open) {
+      this.#links.delete(peer)
+      if (this.#usable(open.peerId).some(({ id }) => !leaving.has(id))) this.prepare(open.peerId)
+    }
+    open.calling.whenIdle(() => open.link.end(new Error('The connection is left'), 'flush'))
   }
 
   #holds(failure: Failure, peerId: PeerId): boolean {
@@ -123,29 +154,38 @@ export class Outbound {
       closeTimeoutMs: limits.closeTimeoutMs,
       onFrame: (frame) => calling.receive(frame),
       onClose: (reason) => {
-        this.#links.delete(peer)
+        if (!this.#draining.delete(open)) this.#links.delete(peer)
         if (reason instanceof UnsupportedVersionError) this.#remember(peer, peerId, reason)
         calling.close(reason)
       }
     })
-    const calling = new Calling({ ...this.#init, peer, outbox, wake: () => link.wake() })
-    const open = { calling, link }
+    const calling = new Calling({
+      ...this.#init,
+      peer,
+      outbox,
+      wake: () => link.wake(),
+      onLeave: () => this.#drain(peer, open)
+    })
+    const open: OpenLink = { peerId, calling, link, connectionId: undefined }
     this.#links.set(peer, open)
     // Never rejects: a failure ends the link and with it the calls that wait.
-    void this.#connect(peer, peerId, link)
+    void this.#connect(peer, open)
     return open
   }
 
-  async #connect(peer: string, peerId: PeerId, link: Link): Promise<void> {
-    const { clock, limits, log } = this.#init
+  async #connect(peer: string, open: OpenLink): Promise<void> {
+    const { clock, leaving, limits, log } = this.#init
+    const { link, peerId } = open
     const controller = new AbortController()
     const stop = clock.schedule(limits.openTimeoutMs, () => {
       controller.abort(new Error(`no stream within ${limits.openTimeoutMs} ms`))
     })
     try {
-      const stream = await this.#newStream(peerId, controller.signal)
+      const [stream, connectionId] = await this.#newStream(peerId, controller.signal)
       this.#failures.delete(peer)
+      open.connectionId = connectionId
       link.attach(stream)
+      if (leaving.has(connectionId) && this.#links.get(peer) === open) this.#drain(peer, open)
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error(String(cause))
       log('no stream to %s: %s', peer, error.message)
@@ -156,18 +196,19 @@ export class Outbound {
     }
   }
 
-  async #newStream(peerId: PeerId, signal: AbortSignal): Promise<Stream> {
+  async #newStream(peerId: PeerId, signal: AbortSignal): Promise<[Stream, string]> {
     const { connectionManager, protocol } = this.#init
     let lastError: unknown
     for (let attempt = 0; attempt < fixed.openAttemptsMax; attempt++) {
       const connection =
         this.#usable(peerId)[0] ?? (await connectionManager.openConnection(peerId, { signal }))
       try {
-        return await connection.newStream(protocol, {
+        const stream = await connection.newStream(protocol, {
           signal,
           runOnLimitedConnection: true,
           maxOutboundStreams: fixed.streamsPerConnectionMax
         })
+        return [stream, connection.id]
       } catch (error) {
         if (!(error instanceof Error) || signal.aborted) throw error
         lastError = error
@@ -185,15 +226,18 @@ export class Outbound {
     throw lastError
   }
 
-  /** Open connections, those without limits first. */
+  /** Open connections, those without limits first, and those that are about to be closed last. */
   #usable(peerId: PeerId): Connection[] {
+    const { leaving } = this.#init
     const open = this.#init.connectionManager
       .getConnections(peerId)
       .filter(({ status }) => status === 'open')
     if (open.length < 2) return open
+    const stay = open.filter(({ id }) => !leaving.has(id))
     return [
-      ...open.filter(({ limits }) => limits === undefined),
-      ...open.filter(({ limits }) => limits !== undefined)
+      ...stay.filter(({ limits }) => limits === undefined),
+      ...stay.filter(({ limits }) => limits !== undefined),
+      ...open.filter(({ id }) => leaving.has(id))
     ]
   }
 

@@ -19,6 +19,7 @@ import { checkMethodName } from './core/methods.ts'
 import type { Methods } from './core/methods.ts'
 import { fixed } from './defaults.ts'
 import type { Inbound } from './inbound.ts'
+import type { Leaving } from './leaving.ts'
 import type { Loopback } from './loopback.ts'
 import type { Outbound } from './outbound.ts'
 import type { RpcRegistrar } from './registrar.ts'
@@ -30,6 +31,7 @@ export interface NetworkParts {
   readonly openAhead: boolean
   readonly outbound: Outbound
   readonly inbound: Inbound
+  readonly leaving: Leaving
 }
 
 export interface RpcParts {
@@ -104,6 +106,16 @@ export class RpcService implements Rpc {
 
   unhandle(method: string): void {
     this.#parts.methods.remove(method)
+  }
+
+  async leave(connectionId: string, timeoutMs: number): Promise<boolean> {
+    const { network } = this.#parts
+    if (network === undefined) return true
+    const { inbound, leaving, outbound } = network
+    leaving.add(connectionId)
+    outbound.leave(connectionId)
+    inbound.leave(connectionId)
+    return await leaving.settled(connectionId, timeoutMs)
   }
 
   call(

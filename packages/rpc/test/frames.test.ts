@@ -43,7 +43,8 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant('item' as const), id: number, payload }),
   fc.record({ type: fc.constant('end' as const), id: number }),
   fc.record({ type: fc.constant('credit' as const), id: number, items: number, bytes: number }),
-  fc.record({ type: fc.constant('refuse' as const), version: number, message: word })
+  fc.record({ type: fc.constant('refuse' as const), version: number, message: word }),
+  fc.record({ type: fc.constant('leave' as const) })
 )
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

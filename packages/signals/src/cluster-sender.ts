@@ -247,7 +247,7 @@ export class ClusterSender {
     const batch = { channel: lane.topic, first, since: first, signals, attempt: 0, durable }
     const facts = { author: self, time: clock.now(), subjects, original }
     const sync = durable && mutants.acceptBeforeLog !== true
-    const logged = log.append(seal.own(batch, facts), { sync, copy: durable })
+    const logged = log.append(seal.own(batch, facts), { sync, copy: durable, lazy: !durable })
     logged.catch((error: unknown) => {
       counters.count('log-error')
       report('an own batch was not logged', error)

@@ -10,28 +10,36 @@ export interface DeadlineInit {
 }
 
 /** Resolves `late()` when time is over; rejects with `AbortedError` when the signal fires. */
-export async function withDeadline<T>(
-  work: Promise<T>,
-  init: DeadlineInit,
-  late: () => T
-): Promise<T> {
+export function withDeadline<T>(work: Promise<T>, init: DeadlineInit, late: () => T): Promise<T> {
   const { clock, timeoutMs, signal } = init
-  const interruption = Promise.withResolvers<T>()
-  const abort = (): void => {
-    init.giveUp?.()
-    interruption.reject(new AbortedError('publishing was aborted', { outcomeUnknown: true }))
-  }
-  const cancel = clock.schedule(timeoutMs, () => {
-    init.giveUp?.()
-    interruption.resolve(late())
+  // By hand, since a race makes many promises more, and each publication has one.
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      cancel()
+      signal?.removeEventListener('abort', abort)
+    }
+    const abort = (): void => {
+      end()
+      init.giveUp?.()
+      reject(new AbortedError('publishing was aborted', { outcomeUnknown: true }))
+    }
+    const cancel = clock.schedule(timeoutMs, () => {
+      end()
+      init.giveUp?.()
+      resolve(late())
+    })
+    signal?.addEventListener('abort', abort, { once: true })
+    work.then(
+      (value) => {
+        end()
+        resolve(value)
+      },
+      (error: unknown) => {
+        end()
+        reject(error)
+      }
+    )
   })
-  signal?.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, interruption.promise])
-  } finally {
-    cancel()
-    signal?.removeEventListener('abort', abort)
-  }
 }
 
 /** Waits; ends early, without an error, when the signal fires. */

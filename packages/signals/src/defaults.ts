@@ -348,5 +348,8 @@ export const removedMs = 604_800_000
 /** Batches that came by another way than gossip, remembered so that gossip's copy is no replay. */
 export const repairedMax = 4096
 
+/** Types that are remembered as well formed, and with who listens to them. Unit: types. */
+export const knownTypesMax = 1024
+
 /** First segments of types whose topic is remembered. */
 export const topicNumbersMax = 1024

@@ -38,6 +38,9 @@ export class Exchanges {
   #cancel: (() => void) | undefined
   #cancelComparing: (() => void) | undefined
   #turn = 0
+  /** With whom to compare, and with how many of them still. */
+  #holders: readonly string[] = []
+  #owed = 0
 
   constructor(init: ExchangesInit) {
     this.#init = init
@@ -71,18 +74,28 @@ export class Exchanges {
 
   /**
    * Signals came of which these peers should have copies of their own, and will get no second one. One
-   * of them is compared with soon, and each in its turn as long as such signals come.
+   * of them is compared with soon, and each in its turn as long as such signals come, and once after that.
    */
   compare(peers: readonly string[]): void {
+    this.#holders = peers
+    this.#owed = peers.length
+    if (this.#cancelComparing === undefined) {
+      this.#compareSoon()
+    }
+  }
+
+  #compareSoon(): void {
     const { clock, random } = this.#init
-    if (peers.length === 0 || this.#cancelComparing !== undefined) {
+    const peer = this.#holders[this.#turn % Math.max(1, this.#holders.length)]
+    if (peer === undefined || this.#owed <= 0) {
       return
     }
-    const peer = peers[this.#turn % peers.length] ?? ''
     this.#turn += 1
     this.#cancelComparing = clock.schedule(defaults.keptExchangeMs * (0.5 + random.next()), () => {
       this.#cancelComparing = undefined
+      this.#owed -= 1
       void this.exchange(peer)
+      this.#compareSoon()
     })
   }
 

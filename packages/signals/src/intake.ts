@@ -2,6 +2,7 @@ import type { Clock, StoreOperation } from '@murmuration/interface'
 import type { BatchSeal, OpenedBatch } from './batches.ts'
 import type { Budget } from './core/budget.ts'
 import type { Dispatcher } from './core/dispatcher.ts'
+import { FairTurns } from './core/fair-turns.ts'
 import type { Loss, Release } from './core/inbound-order.ts'
 import type { Mutants } from './core/mutants.ts'
 import type { StreamName } from './core/streams.ts'
@@ -22,6 +23,7 @@ export interface IntakeInit {
   readonly clock: Clock
   readonly counters: Counters
   readonly mutants: Mutants
+  readonly defer: (task: () => void) => void
   /** Whether this peer listens on a channel; what comes on others is kept for others only. */
   readonly listens: (channel: string) => boolean
   /** Peers that listen on a channel. */
@@ -61,6 +63,7 @@ export class Intake {
   readonly #init: IntakeInit
   readonly #tails = new Map<string, Promise<unknown>>()
   readonly #pending = new Map<string, number>()
+  readonly #turns: FairTurns
   #pendingTotal = 0
   /** What waits to be handed on until it is written; undefined: nothing does. */
   #releases: Promise<void> | undefined
@@ -70,6 +73,7 @@ export class Intake {
 
   constructor(init: IntakeInit) {
     this.#init = init
+    this.#turns = new FairTurns(init.defer)
   }
 
   async judge(message: GossipMessage): Promise<Verdict> {
@@ -85,6 +89,10 @@ export class Intake {
     this.#pending.set(from, pending + 1)
     this.#pendingTotal += 1
     try {
+      const turn = this.#turns.enter(from)
+      if (turn !== undefined) {
+        await turn
+      }
       const opened = this.#init.seal.open(message.bytes, topic)
       const { verdict } = await this.#inTurn(topic, async () => {
         const batch = await opened
@@ -251,8 +259,10 @@ export class Intake {
     counters.count('missing', admission.missing)
     counters.count('late', admission.late)
     counters.count('repaired', repaired ? batch.count : 0)
+    // What is marked is handed on already, and only a log that somebody asked for is waited for.
+    const lazy = source === 'gossip' && orders.isMarked(batch)
     const marking = orders.markOf(batch)
-    const kept = this.#keep(batch, source, options, marking.operations).then(() =>
+    const kept = this.#keep(batch, source, { ...options, lazy }, marking.operations).then(() =>
       marking.written()
     )
     this.#written = kept.catch(() => undefined)
@@ -262,17 +272,24 @@ export class Intake {
     }
     this.#scheduleExpiry()
     await released
+    const logged = this.#logged(kept, options)
+    if (!lazy) {
+      await logged
+    }
+    return true
+  }
+
+  async #logged(kept: Promise<void>, { sync }: TakeOptions): Promise<void> {
     try {
       await kept
     } catch (error) {
       // Who listens now got it all the same; who wanted it kept is told.
-      counters.count('log-error')
-      if (options.sync) {
+      this.#init.counters.count('log-error')
+      if (sync) {
         throw error
       }
       this.#init.report('a batch was not logged', error)
     }
-    return true
   }
 
   /** In order, and what no mark covers after its write. Undefined: it is handed on already. */
@@ -308,7 +325,7 @@ export class Intake {
   async #keep(
     batch: OpenedBatch,
     source: Source,
-    options: TakeOptions,
+    options: TakeOptions & { readonly lazy?: boolean },
     extra: readonly StoreOperation[] = []
   ): Promise<'new' | 'known'> {
     const { log, mutants } = this.#init
@@ -337,11 +354,11 @@ export class Intake {
   #deliver(batch: OpenedBatch): void {
     const { dispatcher, log } = this.#init
     const position = log.index.rowOf(batch, batch.first)?.number
+    const patience = { wait: false, ...(position === undefined ? {} : { position }) }
+    const context = { author: batch.author }
     for (const signal of batch.signals) {
-      const patience = { wait: false, ...(position === undefined ? {} : { position }) }
-      dispatcher
-        .dispatch(signal.type.split('.'), signal, { author: batch.author }, patience)
-        .catch((error: unknown) => this.#init.report('a signal could not be delivered', error))
+      // No promise, as nobody waits.
+      void dispatcher.dispatch(signal, context, patience)
     }
   }
 

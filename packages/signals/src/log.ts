@@ -35,6 +35,8 @@ export interface AppendOptions {
   readonly copy: boolean
   /** Whether it did not come by gossip, by which it may still come. @default false */
   readonly repaired?: boolean
+  /** Whether the write may wait for others. @default false */
+  readonly lazy?: boolean
   /** Changes of the store that belong to the entry. */
   readonly extra?: readonly StoreOperation[]
 }
@@ -110,7 +112,7 @@ export class SignalLog {
     const { author, boot, channel, durable, first, original, time } = batch
     const stream = { author, boot, channel }
     const count = batch.count
-    const { copy, extra = [], repaired = false, sync } = options
+    const { copy, extra = [], lazy = false, repaired = false, sync } = options
     if (repaired) {
       this.#repaired.add(`${streamKey(stream)}\n${first}`, clock.monotonic())
     }
@@ -130,7 +132,8 @@ export class SignalLog {
     this.#writing.set(number, batch)
     try {
       const operations = [{ key, value }, ...snapshots.note(batch, row), ...extra]
-      await store.write(operations, { sync })
+      // What the newest of a type is, is read from the store.
+      await store.write(operations, { sync, lazy: lazy && !durable && !batch.subjects })
     } catch (error) {
       this.index.remove(row)
       this.#recent.delete(number)

@@ -1,12 +1,12 @@
-import type { Clock, PublishResult, Signal, SignalRoute } from '@murmuration/interface'
+import type { Clock, PublishResult, SignalRoute } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
 import type { ClusterSender } from './cluster-sender.ts'
 import { codeOf } from './codes.ts'
 import type { SignalsComponents } from './components.ts'
-import type { Dispatcher } from './core/dispatcher.ts'
+import type { Dispatcher, LocalOutcome, Patience } from './core/dispatcher.ts'
 import type { Letter, Posted } from './core/outbox.ts'
 import { topicNumber } from './core/pattern.ts'
-import { decodeSignal } from './core/wire.ts'
+import { decodeOwnSignal } from './core/wire.ts'
 import { withDeadline } from './deadline.ts'
 import { outcomeOf } from './targeted-route.ts'
 import type { Answer, TargetedRoute } from './targeted-route.ts'
@@ -14,6 +14,7 @@ import type { Answer, TargetedRoute } from './targeted-route.ts'
 /** A checked signal on its way out. */
 export interface Publication {
   readonly id: string
+  readonly type: string
   readonly segments: readonly string[]
   readonly bytes: Uint8Array
   readonly subject: boolean
@@ -80,11 +81,13 @@ export class Publisher {
     if (route === 'local' || (route === 'cluster' && sender === undefined && durable)) {
       // Posted first: where its outbox is full, it throws and nothing has happened yet.
       const promised = durable ? [this.#target(publication, self)] : []
-      return await Promise.all([...promised, this.#local(publication, false)])
+      const local = Promise.resolve(this.#local(publication, false))
+      return await Promise.all([...promised, local])
     }
     if (route === 'cluster') {
       const remote = this.#cluster(publication)
-      return await Promise.all([remote, this.#local(publication, false)])
+      const local = this.#local(publication, false)
+      return [await remote, await local]
     }
     const peers = 'shard' in route ? [await this.#owner(publication, route.shard)] : route.targeted
     return await Promise.all(
@@ -92,49 +95,65 @@ export class Publisher {
         if (peer !== self) {
           return [this.#target(publication, peer)]
         }
-        return durable
-          ? [this.#target(publication, self), this.#local(publication, false)]
-          : [this.#local(publication, true)]
+        const local = Promise.resolve(this.#local(publication, !durable))
+        return durable ? [this.#target(publication, self), local] : [local]
       })
     )
   }
 
-  /** @param named - whether this peer was asked for, so that not listening is worth a word */
-  async #local(publication: Publication, named: boolean): Promise<Part> {
-    const { clock, dispatcher, self } = this.#init
-    const { bytes, segments, signal, timeoutMs } = publication
-    if (!dispatcher.listens(segments)) {
+  /**
+   * A promise only where a full queue lets the publisher wait.
+   *
+   * @param named - whether this peer was asked for, so that not listening is worth a word
+   */
+  #local(publication: Publication, named: boolean): Part | Promise<Part> {
+    const { dispatcher, self } = this.#init
+    if (!dispatcher.listens(publication.type)) {
       return named
         ? { recipients: [], dropped: [{ peer: self, reason: 'no-subscription' }] }
         : nothing
     }
     // A copy as another peer would get it: what the publisher changes later must not show.
-    const copy: Signal = decodeSignal(bytes)
-    const patience = new AbortController()
-    const cancel = clock.schedule(timeoutMs, () => patience.abort())
-    try {
-      const outcome = await dispatcher.dispatch(
-        segments,
-        copy,
-        { author: self },
-        {
-          wait: true,
-          signal:
-            signal === undefined ? patience.signal : AbortSignal.any([patience.signal, signal])
-        }
-      )
-      const word = outcomeOf(outcome)
-      return {
-        recipients: outcome.delivered > 0 ? [self] : [],
-        dropped:
-          outcome.dropped > 0
-            ? [{ peer: self, reason: 'queue-full' }]
-            : named && word === 'no-subscription'
-              ? [{ peer: self, reason: word }]
-              : []
-      }
-    } finally {
-      cancel()
+    const copy = decodeOwnSignal(publication.bytes)
+    const patience = this.#patience(publication)
+    const outcome = dispatcher.dispatch(copy, { author: self }, patience)
+    return outcome instanceof Promise
+      ? outcome.finally(patience.over).then((settled) => this.#own(settled, named))
+      : this.#own(outcome, named)
+  }
+
+  /** Until when a full queue may hold it back; a timer is made only where one does. */
+  #patience({ signal, timeoutMs }: Publication): Patience & { readonly over: () => void } {
+    const { clock } = this.#init
+    let cancel: (() => void) | undefined
+    let until: AbortSignal | undefined
+    const begin = (): AbortSignal => {
+      const timer = new AbortController()
+      cancel = clock.schedule(timeoutMs, () => timer.abort())
+      return signal === undefined ? timer.signal : AbortSignal.any([timer.signal, signal])
+    }
+    return {
+      wait: true,
+      get signal() {
+        until ??= begin()
+        return until
+      },
+      over: () => cancel?.()
+    }
+  }
+
+  /** What became of a signal at this peer itself. */
+  #own(outcome: LocalOutcome, named: boolean): Part {
+    const { self } = this.#init
+    const word = outcomeOf(outcome)
+    return {
+      recipients: outcome.delivered > 0 ? [self] : [],
+      dropped:
+        outcome.dropped > 0
+          ? [{ peer: self, reason: 'queue-full' }]
+          : named && word === 'no-subscription'
+            ? [{ peer: self, reason: word }]
+            : []
     }
   }
 

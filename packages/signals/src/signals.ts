@@ -187,7 +187,8 @@ class LocalSignals implements SignalBus {
     counters.count('published')
     const durable = delivery === 'at-least-once'
     const subject = signal.subject !== undefined
-    const publication = { id: signal.id, segments, bytes, durable, subject, timeoutMs }
+    const { id, type } = signal
+    const publication = { id, type, segments, bytes, durable, subject, timeoutMs }
     const result = await this.#publisher.send({ ...publication, signal: options.signal }, route)
     counters.count('unreached', result.dropped.length)
     return result

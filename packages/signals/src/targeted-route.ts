@@ -287,16 +287,14 @@ export class TargetedRoute {
 
   async #dispatch(batch: OpenedBatch, signal: Signal, context: RpcContext): Promise<Outcome> {
     const { dispatcher, log, wanted } = this.#init
-    const type = signal.type.split('.')
     const position = log.index.rowOf(batch, batch.first)?.number
     const outcome = await dispatcher.dispatch(
-      type,
       signal,
       { author: batch.author },
       { wait: true, signal: context.signal, ...(position === undefined ? {} : { position }) }
     )
     const word = outcomeOf(outcome)
-    return batch.durable && word !== 'delivered' && wanted(type) ? 'logged' : word
+    return batch.durable && word !== 'delivered' && wanted(signal.type.split('.')) ? 'logged' : word
   }
 
   #refuse(reason: RejectReason): Error {

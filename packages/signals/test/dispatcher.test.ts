@@ -22,9 +22,9 @@ function dispatcher(): {
     subject,
     topics,
     failures,
-    send: (type, data) => {
+    send: async (type, data) => {
       const signal: Signal = { specversion: '1.0', id: '1', source: '/x', type, data }
-      return subject.dispatch(type.split('.'), signal, { author: 'me' }, { wait: true })
+      return await subject.dispatch(signal, { author: 'me' }, { wait: true })
     }
   }
 }

@@ -242,6 +242,34 @@ describe('a gap', () => {
     expect(b.got).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
   })
 
+  it.each([
+    ['comes late from the log of its author, when that is back', true, [1, 2]],
+    ['that nobody else has heard of is lost without a word, if its author lost its log', false, [1]]
+  ])('at the end %s', async (_name, kept, expected) => {
+    const cluster = testCluster()
+    const store = createMemoryStore()
+    const a = await cluster.bus('a', { components: { store } })
+    const b = await cluster.bus('b')
+    b.listen('order.*')
+    const losses: SignalLoss[] = []
+    b.bus.events.addEventListener('loss', ({ detail }) => losses.push(detail))
+    await a.bus.publish({ type: 'order.created', data: 1 })
+    await settle()
+    // Handed to its connection, and lost with that.
+    cluster.gossip.deaf.add('b')
+    const last = await a.bus.publish({ type: 'order.created', data: 2 })
+    expect(last).toMatchObject({ accepted: true, recipients: ['b'] })
+    await a.bus.stop()
+    cluster.rpc.down.add('a')
+    await cluster.clock.advance(5000)
+    cluster.gossip.deaf.clear()
+    cluster.rpc.down.clear()
+    await cluster.bus('a', { components: { boot: 2, ...(kept ? { store } : {}) } })
+    await cluster.clock.advance(20_000)
+    expect(b.got).toEqual(expected)
+    expect(losses).toEqual([])
+  })
+
   it('that nobody can close ends in a loss, which is told', async () => {
     const cluster = testCluster()
     const init = { init: { log: { ageMs: 100 } } }

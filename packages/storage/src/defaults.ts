@@ -13,5 +13,14 @@ export const pendingOperationsMaxDefault = 262_144
  */
 export const groupBytesMax = 8_388_608
 
+/**
+ * How long a lazy write waits for others. Unit: milliseconds. Each group costs a task of a thread;
+ * what waits here is lost with a killed process.
+ */
+export const lazyMs = 10
+
+/** Lazy writes do not wait above so many bytes. Unit: bytes. */
+export const lazyBytesMax = 1_048_576
+
 /** Length of a key. Unit: UTF-16 code units. Keys are copied into every index of the store. */
 export const keyLengthMax = 4096

@@ -8,14 +8,14 @@ import {
   MurmurationError,
   StorageError
 } from '@murmuration/interface'
-import type { Store, StoreOperation, StoreRange } from '@murmuration/interface'
+import type { Store, StoreOperation, StoreRange, WriteOptions } from '@murmuration/interface'
 import type { AbstractIteratorOptions } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
 import { GroupWriter } from './core/group-writer.ts'
 import type { EncodedOperation } from './core/group-writer.ts'
 import { checkBatch, checkKey, checkRange, compareKeys } from './core/keys.ts'
 import { createSubStore } from './core/sub-store.ts'
-import { pendingBytesMaxDefault, pendingOperationsMaxDefault } from './defaults.ts'
+import { lazyMs, pendingBytesMaxDefault, pendingOperationsMaxDefault } from './defaults.ts'
 import { makeDirectory, verifyFiles } from './level-files.ts'
 
 /** Options of {@link openLevelStore}. */
@@ -106,7 +106,11 @@ class LevelStore implements Store {
     this.#writer = new GroupWriter(
       {
         commit: (operations, sync) => commit(database, operations, sync),
-        defer: (task) => setImmediate(task)
+        defer: (task) => setImmediate(task),
+        delay: (task) => {
+          const timer = setTimeout(task, lazyMs)
+          return () => clearTimeout(timer)
+        }
       },
       {
         pendingBytesMax: init.pendingBytesMax ?? pendingBytesMaxDefault,
@@ -126,16 +130,13 @@ class LevelStore implements Store {
     }
   }
 
-  async write(
-    batch: readonly StoreOperation[],
-    options: { readonly sync: boolean }
-  ): Promise<void> {
+  async write(batch: readonly StoreOperation[], options: WriteOptions): Promise<void> {
     checkBatch(batch)
     const operations = batch.map(({ key, value }) => ({
       key,
       value: value === undefined ? undefined : seal(key, value)
     }))
-    return this.#writer.write(operations, options.sync)
+    return this.#writer.write(operations, options.sync, options.lazy)
   }
 
   async *entries(range: StoreRange = {}): AsyncGenerator<readonly [string, Uint8Array]> {

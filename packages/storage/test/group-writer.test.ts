@@ -13,9 +13,12 @@ function setup(init: { pendingBytesMax?: number; pendingOperationsMax?: number }
   writer: GroupWriter
   commits: Commit[]
   turn: () => Promise<void>
+  /** Lets the time pass that lazy writes wait; says whether one waited. */
+  delay: () => boolean
 } {
   const commits: Commit[] = []
   const deferred: (() => void)[] = []
+  let delayed: (() => void) | undefined
   const writer = new GroupWriter(
     {
       commit: (operations, sync) => {
@@ -28,7 +31,13 @@ function setup(init: { pendingBytesMax?: number; pendingOperationsMax?: number }
         })
         return promise
       },
-      defer: (task) => deferred.push(task)
+      defer: (task) => deferred.push(task),
+      delay: (task) => {
+        delayed = task
+        return () => {
+          delayed = undefined
+        }
+      }
     },
     { pendingBytesMax: 1_000_000_000, pendingOperationsMax: 1_000_000, ...init }
   )
@@ -40,7 +49,13 @@ function setup(init: { pendingBytesMax?: number; pendingOperationsMax?: number }
       await Promise.resolve()
     }
   }
-  return { writer, commits, turn }
+  const delay = (): boolean => {
+    const task = delayed
+    delayed = undefined
+    task?.()
+    return task !== undefined
+  }
+  return { writer, commits, turn, delay }
 }
 
 function one(key: string, size = 0): [{ key: string; value: Uint8Array }] {
@@ -68,6 +83,51 @@ describe('group commit', () => {
     void writer.write(one('a'), false)
     await turn()
     expect(commits).toMatchObject([{ keys: ['a'], sync: false }])
+  })
+
+  it('lets lazy writes wait for others, and keeps the order', async () => {
+    const { writer, commits, delay, turn } = setup()
+    void writer.write(one('a'), false, true)
+    void writer.write(one('b'), false, true)
+    await turn()
+    expect(commits).toHaveLength(0)
+    void writer.write(one('c'), true)
+    void writer.write(one('d'), false, true)
+    await turn()
+    expect(commits).toMatchObject([{ keys: ['a', 'b', 'c', 'd'], sync: true }])
+    expect(delay()).toBe(false)
+    void writer.write(one('e'), false, true)
+    commits[0]?.finish()
+    await turn()
+    // One that runs takes along what has come.
+    expect(commits[1]).toMatchObject({ keys: ['e'], sync: false })
+    commits[1]?.finish()
+    await turn()
+    void writer.write(one('f'), false, true)
+    expect(delay()).toBe(true)
+    await turn()
+    expect(commits[2]).toMatchObject({ keys: ['f'], sync: false })
+  })
+
+  it('does not let lazy writes wait when they are many bytes, are to be synced, or it is closed', async () => {
+    const { writer, commits, delay, turn } = setup()
+    void writer.write(one('a', 1_048_576), false, true)
+    await turn()
+    expect(commits).toMatchObject([{ keys: ['a'] }])
+    commits[0]?.finish()
+    await turn()
+    void writer.write(one('b'), true, true)
+    await turn()
+    expect(commits[1]).toMatchObject({ keys: ['b'], sync: true })
+    commits[1]?.finish()
+    await turn()
+    const last = writer.write(one('c'), false, true)
+    const closed = writer.close()
+    await turn()
+    expect(commits[2]).toMatchObject({ keys: ['c'] })
+    commits[2]?.finish()
+    await Promise.all([last, closed])
+    expect(delay()).toBe(false)
   })
 
   it('joins what arrives during a sync into the next group', async () => {

@@ -33,6 +33,8 @@ export interface CallingInit {
   readonly observer?: CallObserver | undefined
   /** Something was appended to the outbox: send it soon. */
   wake(): void
+  /** The other side asks for no more calls on this stream. @default it goes on */
+  onLeave?(): void
 }
 
 /**
@@ -48,6 +50,7 @@ export class Calling implements PendingOwner {
   #nextId = 1
   #requestBytesMax: number
   #closed: MurmurationError | undefined
+  #onIdle: (() => void) | undefined
 
   constructor(init: CallingInit) {
     this.#init = init
@@ -142,6 +145,8 @@ export class Calling implements PendingOwner {
         this.#settle(call, undefined)
         return call.end()
       }
+      case 'leave':
+        return this.#init.onLeave?.()
       case 'hello':
         return this.#onHello(frame.version, frame.messageBytesMax)
       case 'refuse':
@@ -155,6 +160,12 @@ export class Calling implements PendingOwner {
       case 'credit':
         throw new MalformedMessageError(`A caller was sent a frame of type ${frame.type}`)
     }
+  }
+
+  /** Tells once no call is under way; nobody makes new ones. */
+  whenIdle(listener: () => void): void {
+    if (this.#pending.size === 0) listener()
+    else this.#onIdle = listener
   }
 
   /**
@@ -274,6 +285,7 @@ export class Calling implements PendingOwner {
     deadlines.remove(call)
     call.signal?.removeEventListener('abort', call)
     observer?.ended((deadlines.now() - call.startedMs) / 1_000, error)
+    if (this.#pending.size === 0) this.#onIdle?.()
   }
 
   #lossOf(call: PendingCall, reason: Error): MurmurationError {

@@ -25,6 +25,8 @@ export type Frame =
   | CreditFrame
   /** The stream is of no use, for the reason told; its sender did nothing of what was asked. */
   | { readonly type: 'refuse'; readonly version: number; readonly message: string }
+  /** To a caller: the connection will be closed, so make no new call on this stream. */
+  | { readonly type: 'leave' }
 
 export interface RequestFrame {
   readonly type: 'request'
@@ -78,7 +80,8 @@ const types = {
   item: 8,
   end: 9,
   credit: 10,
-  refuse: 11
+  refuse: 11,
+  leave: 12
 } as const
 
 const nothing = new Uint8Array(0)
@@ -129,6 +132,8 @@ export function layoutOf(frame: Frame): FrameLayout {
       return layout(types.cancel, [frame.id])
     case 'end':
       return layout(types.end, [frame.id])
+    case 'leave':
+      return layout(types.leave, [])
     case 'hello':
       return layout(types.hello, [frame.version, frame.messageBytesMax])
     case 'name':
@@ -228,6 +233,8 @@ export function decodeFrame(bytes: Uint8Array, start: number, end: number): Fram
       return { type: 'name', index: body.number(), name: body.text(fixed.methodNameBytesMax) }
     case types.refuse:
       return { type: 'refuse', version: body.number(), message: body.text(messageBytesMax) }
+    case types.leave:
+      return { type: 'leave' }
     case types.failure:
       return decodeFailure(body)
     default:

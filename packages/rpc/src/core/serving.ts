@@ -89,8 +89,14 @@ export class Serving {
       case 'item':
       case 'end':
       case 'refuse':
+      case 'leave':
         throw new MalformedMessageError(`A server was sent a frame of type ${frame.type}`)
     }
+  }
+
+  /** Asks the caller to make its next calls elsewhere; those under way are answered. */
+  leave(): void {
+    this.#send({ type: 'leave' })
   }
 
   /** The outbox has room again. */

@@ -7,7 +7,7 @@ import type {
   Subscription
 } from '@murmuration/interface'
 import { InvalidParametersError, OverloadedError } from '@murmuration/interface'
-import { queueMaxDefault, subscriptionsMax } from '../defaults.ts'
+import { knownTypesMax, queueMaxDefault, subscriptionsMax } from '../defaults.ts'
 import { patternSegments, topicsOfPattern } from './pattern.ts'
 import { SubscriptionQueue } from './subscription-queue.ts'
 import { PatternTrie } from './trie.ts'
@@ -23,7 +23,8 @@ export interface LocalOutcome {
 /** How long a publisher may be held back by a full queue with policy `block`. */
 export interface Patience {
   readonly wait: boolean
-  readonly signal?: AbortSignal
+  /** Ends the waiting; asked for only where a queue is full. */
+  readonly signal?: AbortSignal | undefined
   /** Number of its entry in the log, where it has one. */
   readonly position?: number
 }
@@ -72,6 +73,8 @@ export class Dispatcher {
   readonly #trie = new PatternTrie<Entry>()
   readonly #entries = new Set<Entry>()
   readonly #topics = new Map<number, number>()
+  /** Who listens to a type, in their order; forgotten when somebody comes or goes. */
+  readonly #listeners = new Map<string, readonly Entry[]>()
   #order = 0
 
   constructor(events: DispatcherEvents) {
@@ -83,8 +86,8 @@ export class Dispatcher {
     return [...this.#topics.keys()]
   }
 
-  listens(type: readonly string[]): boolean {
-    return this.#trie.match(type).size > 0
+  listens(type: string): boolean {
+    return this.#listenersOf(type).length > 0
   }
 
   /** Joins or leaves the topics of a pattern for somebody else. */
@@ -127,42 +130,64 @@ export class Dispatcher {
     return { [Symbol.asyncIterator]: () => iterator }
   }
 
-  /** Hands a signal to all subscriptions that match, those of high priority first. */
-  async dispatch(
-    type: readonly string[],
+  /**
+   * Hands a signal to all subscriptions that match, those of high priority first. A promise only where
+   * one of them lets the publisher wait.
+   */
+  dispatch(
     signal: Signal,
     context: SignalContext,
     patience: Patience
-  ): Promise<LocalOutcome> {
-    const matching = [...this.#trie.match(type)].toSorted(
-      (a, b) => b.priority - a.priority || a.order - b.order
-    )
-    let delivered = 0
-    let dropped = 0
+  ): LocalOutcome | Promise<LocalOutcome> {
+    const item = { signal, context }
+    const outcome = { delivered: 0, dropped: 0 }
     const waiting: Promise<boolean>[] = []
-    const count = (taken: boolean): void => {
-      if (taken) {
-        delivered += 1
-        this.#events.delivered()
-      } else {
-        dropped += 1
-      }
-    }
-    for (const entry of matching) {
+    for (const entry of this.#listenersOf(signal.type)) {
       if (patience.position !== undefined && patience.position <= entry.replayed) {
         continue
       }
-      const taken = this.#offer(entry, { signal, context }, patience)
+      const taken = this.#offer(entry, item, patience)
       if (typeof taken === 'boolean') {
-        count(taken)
+        this.#note(outcome, taken)
       } else if (taken !== undefined) {
         waiting.push(taken)
       }
     }
+    return waiting.length === 0 ? outcome : this.#settle(outcome, waiting)
+  }
+
+  async #settle(
+    outcome: { delivered: number; dropped: number },
+    waiting: readonly Promise<boolean>[]
+  ): Promise<LocalOutcome> {
     for (const taken of await Promise.all(waiting)) {
-      count(taken)
+      this.#note(outcome, taken)
     }
-    return { delivered, dropped }
+    return outcome
+  }
+
+  #note(outcome: { delivered: number; dropped: number }, taken: boolean): void {
+    if (taken) {
+      outcome.delivered += 1
+      this.#events.delivered()
+    } else {
+      outcome.dropped += 1
+    }
+  }
+
+  #listenersOf(type: string): readonly Entry[] {
+    const known = this.#listeners.get(type)
+    if (known !== undefined) {
+      return known
+    }
+    const listeners = [...this.#trie.match(type.split('.'))].toSorted(
+      (a, b) => b.priority - a.priority || a.order - b.order
+    )
+    if (this.#listeners.size >= knownTypesMax) {
+      this.#listeners.clear()
+    }
+    this.#listeners.set(type, listeners)
+    return listeners
   }
 
   /** Ends all subscriptions; what waits in their queues is still handled. */
@@ -181,7 +206,8 @@ export class Dispatcher {
     if (entry.queue.closed || !this.#wants(entry, delivered.signal)) {
       return undefined
     }
-    const taken = entry.queue.offer(delivered, patience.wait, patience.signal)
+    const { queue } = entry
+    const taken = queue.offer(delivered, patience.wait, queue.full ? patience.signal : undefined)
     if (entry.queue.failure !== undefined) {
       this.#events.failed(entry.pattern, entry.queue.failure)
       this.#close(entry, false)
@@ -232,6 +258,7 @@ export class Dispatcher {
     this.#order += 1
     this.#entries.add(entry)
     this.#trie.add(segments, entry)
+    this.#listeners.clear()
     for (const topic of topicsOfPattern(segments)) {
       this.#count(topic, 1)
     }
@@ -277,6 +304,7 @@ export class Dispatcher {
       return
     }
     this.#trie.remove(entry.segments, entry)
+    this.#listeners.clear()
     for (const topic of topicsOfPattern(entry.segments)) {
       this.#count(topic, -1)
     }
@@ -299,7 +327,7 @@ export class Dispatcher {
     for (;;) {
       let item: Delivered | undefined
       try {
-        item = await entry.queue.take()
+        item = entry.queue.next() ?? (await entry.queue.take())
       } catch {
         // The queue failed, which was reported when it happened.
         return

@@ -3,6 +3,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 import {
   clusterBytesMax,
+  knownTypesMax,
   topicCount,
   topicNumbersMax,
   typeLengthMax,
@@ -12,8 +13,15 @@ import {
 // Printable, and none of the separators and wildcards.
 const segment = /^[^\s.*\p{C}]+$/u
 
+/** Programs use few types, each of them often. */
+const knownTypes = new Map<unknown, readonly string[]>()
+
 /** Splits a type such as `order.created`; throws `InvalidParametersError` where it is none. */
 export function typeSegments(type: unknown): readonly string[] {
+  const known = knownTypes.get(type)
+  if (known !== undefined) {
+    return known
+  }
   const segments = split(type, 'type')
   for (const part of segments) {
     if (!segment.test(part)) {
@@ -22,6 +30,10 @@ export function typeSegments(type: unknown): readonly string[] {
       )
     }
   }
+  if (knownTypes.size >= knownTypesMax) {
+    knownTypes.clear()
+  }
+  knownTypes.set(type, segments)
   return segments
 }
 

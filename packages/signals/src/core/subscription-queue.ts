@@ -36,6 +36,11 @@ export class SubscriptionQueue<T> {
     return this.#items.length - this.#head
   }
 
+  /** Whether the next item has to wait, or one of them is lost. */
+  get full(): boolean {
+    return this.size >= this.#max || this.#blocked.length > 0
+  }
+
   /** Signals that were lost because there was no room. */
   get dropped(): number {
     return this.#dropped
@@ -59,7 +64,7 @@ export class SubscriptionQueue<T> {
     if (this.#closed) {
       return false
     }
-    if (this.size < this.#max && this.#blocked.length === 0) {
+    if (!this.full) {
       this.#push(item)
       return true
     }
@@ -100,6 +105,11 @@ export class SubscriptionQueue<T> {
     return true
   }
 
+  /** An item that is there already; undefined: it has to be waited for. */
+  next(): T | undefined {
+    return this.size === 0 ? undefined : this.#next()
+  }
+
   /** The next item, or undefined once the queue is closed and empty. Throws its {@link failure}. */
   async take(): Promise<T | undefined> {
     while (this.size === 0) {
@@ -116,6 +126,10 @@ export class SubscriptionQueue<T> {
         this.#reader = resolve
       })
     }
+    return this.#next()
+  }
+
+  #next(): T | undefined {
     const item = this.#shift()
     const blocked = this.#blocked.shift()
     if (blocked !== undefined) {
@@ -177,7 +191,10 @@ export class SubscriptionQueue<T> {
   #shift(): T | undefined {
     const item = this.#items[this.#head]
     this.#head += 1
-    if (this.#head * 2 > this.#items.length) {
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0
+      this.#head = 0
+    } else if (this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0
     }

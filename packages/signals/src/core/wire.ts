@@ -50,6 +50,14 @@ export function decodeSignal(frame: Uint8Array): Signal {
   }
 }
 
+/** What this peer has encoded itself, as others will read it: checked before. */
+export function decodeOwnSignal(frame: Uint8Array): Signal {
+  const value = decode(frame, signalLimits)
+  // It was a signal when it was encoded.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return Object.freeze(value) as Signal
+}
+
 /** Signals of one author on one channel, in their order; the payload of one signed envelope. */
 export interface Batch {
   /** With `channel`, what the signature is good for. */
@@ -84,7 +92,8 @@ export const Batch: Message<Batch> = message(
     handed: optional(list(text({ max: 16 }), { max: handedMax })),
     signals: list(bytes({ max: signalBytesMax }), { max: batchSignalsMax })
   },
-  { bytesMax: messageBytesMax }
+  // Each signal is decoded once more, which copies what is kept of it.
+  { bytesMax: messageBytesMax, views: true }
 )
 
 /** The end of a PeerId: two peers of a cluster share one by a chance of 1 in 10 ^ 14. */

@@ -1,5 +1,5 @@
 import { OverloadedError, StorageError } from '@murmuration/interface'
-import { groupBytesMax } from '../defaults.ts'
+import { groupBytesMax, lazyBytesMax } from '../defaults.ts'
 
 /** One change in the form that goes to the disk. */
 export interface EncodedOperation {
@@ -13,6 +13,8 @@ export interface GroupWriterComponents {
   readonly commit: (operations: readonly EncodedOperation[], sync: boolean) => Promise<void>
   /** Runs a task at the end of this turn of the event loop. */
   readonly defer: (task: () => void) => void
+  /** Runs a task after the time that lazy writes wait; gives a function that cancels it. */
+  readonly delay: (task: () => void) => () => void
 }
 
 export interface GroupWriterInit {
@@ -40,6 +42,8 @@ export class GroupWriter {
   #pendingBytes = 0
   #pendingOperations = 0
   #running: Promise<void> | undefined
+  /** Set while only lazy writes wait. */
+  #cancelDelay: (() => void) | undefined
   #failure: StorageError | undefined
   #closed = false
 
@@ -49,7 +53,7 @@ export class GroupWriter {
   }
 
   /** Resolves when the operations are applied (and synced). Throws before anything is queued. */
-  write(operations: readonly EncodedOperation[], sync: boolean): Promise<void> {
+  write(operations: readonly EncodedOperation[], sync: boolean, lazy = false): Promise<void> {
     if (this.#closed) {
       throw new StorageError('the store is closed')
     }
@@ -63,13 +67,29 @@ export class GroupWriter {
     this.#admit(bytes, operations.length)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#queue.push({ operations, sync, bytes, resolve, reject })
-    this.#running ??= this.#run()
+    if (lazy && !sync && this.#pendingBytes <= lazyBytesMax) {
+      // One that runs takes it along.
+      if (this.#running === undefined) {
+        this.#cancelDelay ??= this.#components.delay(() => this.#start())
+      }
+    } else {
+      this.#start()
+    }
     return promise
+  }
+
+  #start(): void {
+    this.#cancelDelay?.()
+    this.#cancelDelay = undefined
+    this.#running ??= this.#run()
   }
 
   /** Waits for all writes that were accepted; later ones are refused. */
   async close(): Promise<void> {
     this.#closed = true
+    if (this.#queue.length > 0) {
+      this.#start()
+    }
     await this.#running
   }
 
