@@ -111,6 +111,12 @@ export const foldBytesPerEntry = 1024
 /** A document that is quiet for so long is folded, however few its entries. Unit: ms. */
 export const foldIdleMs = 1000
 
+/**
+ * Names of owners that a document keeps before those that are done with are taken out. Unit: names,
+ * one for each start and each take-over of an owner. Fewer means smaller documents and more writing.
+ */
+export const collectNames = 16
+
 /** Between two comparisons with the same owner. Unit: ms, half of it random. */
 export const compareMs = 3000
 

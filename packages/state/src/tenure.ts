@@ -16,9 +16,11 @@ import type {
   IdempotencyKey,
   Member,
   Operation,
-  PeerLease
+  PeerLease,
+  VersionVector
 } from '@murmuration/interface'
 import { judgedNow, makeRoom } from './admitting.ts'
+import { Collecting } from './collecting.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
 import { entryKey } from './core/entry.ts'
@@ -49,6 +51,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
   /** Entries with an older stamp may have been executed again elsewhere since. */
   readonly begun: Epoch
   readonly #context: Context
+  readonly #collecting: Collecting
   readonly #lease: PeerLease | undefined
   readonly #controller = new AbortController()
   readonly #rejects = new Set<(error: Error) => void>()
@@ -71,6 +74,12 @@ export class Tenure implements OwnedDocument, HeldTenure {
       self: { key: init.self, peer: context.membership.self.peer },
       mutants: context.mutants,
       queueMax
+    })
+    this.#collecting = new Collecting({
+      copy: init.held.copy,
+      replication: this.replication,
+      self: init.self,
+      namesMax: context.settings.collectNames
     })
   }
 
@@ -152,6 +161,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
     return { status: 'known', commit }
   }
 
+  includes(version: VersionVector): boolean {
+    return this.held.copy.includes(version)
+  }
+
   async commit(operations: readonly Operation[], options: CommitOptions = {}): Promise<Commit> {
     const { key } = options
     if (!this.#mayAct()) {
@@ -193,12 +206,15 @@ export class Tenure implements OwnedDocument, HeldTenure {
     }
     this.#sinceFold = 0
     // With one unsettled home set, "all replicas" are the replicas of this view.
-    if (copy.entryCount === 0 || membership.settled !== this.#view) {
+    if (membership.settled !== this.#view) {
       return
     }
-    const steps = this.replication.foldable()
+    const steps = this.replication.foldable(this.epoch)
     if (steps.length > 0 && copy.fold(steps)) {
       this.replication.folded(steps)
+      this.#context.send(this)
+    }
+    if (idle && this.#collecting.run(this.epoch)) {
       this.#context.send(this)
     }
   }

@@ -46,6 +46,19 @@ export class EntrySet {
     this.#session(session).floor = floor
   }
 
+  /** Instead of all floors that were there. */
+  replaceFloors(floors: readonly (readonly [session: string, floor: number])[]): void {
+    for (const [name] of this.floors()) this.dropFloor(name)
+    for (const [name, floor] of floors) this.setFloor(name, floor)
+  }
+
+  dropFloor(name: string): void {
+    const session = this.#sessions.get(name)
+    if (session === undefined) return
+    session.floor = 0
+    if (session.entries.size === 0) this.#sessions.delete(name)
+  }
+
   floors(): [session: string, floor: number][] {
     const floors: [string, number][] = []
     for (const [name, { floor }] of this.#sessions) {

@@ -1,4 +1,5 @@
-import type { Member } from '@murmuration/interface'
+import type { Epoch, Member } from '@murmuration/interface'
+import type { CollectStep } from './base.ts'
 import type { FoldStep } from './copy-state.ts'
 import { ownSessionPrefix } from './copy-state.ts'
 import type { DocumentCopy } from './document-copy.ts'
@@ -14,6 +15,7 @@ import type { Track, Waiter } from './tracks.ts'
 export type SendItem =
   | { readonly kind: 'entry'; readonly entry: Entry }
   | { readonly kind: 'fold'; readonly step: FoldStep }
+  | { readonly kind: 'collect'; readonly step: CollectStep }
 
 /**
  * How a replica is kept up to date. `full`: it needs the whole state; `putting`: that is under way;
@@ -153,6 +155,10 @@ export class Replication {
         break
       }
       count++
+      // It is about the base as it was then: what comes later has to be later there too.
+      if (item.kind === 'collect') {
+        break
+      }
     }
     return target.queue.splice(0, count)
   }
@@ -276,7 +282,7 @@ export class Replication {
    * ask for again, as all replicas have confirmed since it was heard. The caller checks that only one
    * home set is unsettled.
    */
-  foldable(): FoldStep[] {
+  foldable(by: Epoch): FoldStep[] {
     if (!this.allSynced) {
       return []
     }
@@ -288,10 +294,16 @@ export class Replication {
         ? this.#ownLimit(floor, entries)
         : this.#limit(this.#passed.of(session), entries)
       if (limit > floor) {
-        steps.push(copy.planFold(session, limit))
+        steps.push(copy.planFold(session, limit, by))
       }
     }
     return steps
+  }
+
+  collected(step: CollectStep): void {
+    for (const target of this.#targets.values()) {
+      this.#enqueue(target, { kind: 'collect', step })
+    }
   }
 
   folded(steps: readonly FoldStep[]): void {
