@@ -68,6 +68,7 @@ export class Parts {
       disk: new Disk({
         store: components.store.sub('state/'),
         mutants,
+        clock: components.clock,
         onCorrupt: (error) => {
           counters.corrupt?.increment()
           log?.error('%s; it is put aside and fetched from replicas', error.message)
@@ -164,7 +165,7 @@ export class Parts {
     this.#controller.abort()
     this.senders.stop()
     this.ownership.stop()
-    await disk.flush()
+    await disk.stop()
   }
 
   /** The settled view moved. */

@@ -42,6 +42,7 @@ test('documents do not keep the names of owners that are gone, whatever hours br
     await world.simulation.run(60_000)
     for (const copy of copiesOf(world)) {
       const { closed, floors } = copy.state()
+      copy.verify()
       largest = Math.max(largest, copy.names)
       expect(copy.live.value(schema).tally).toBe(counted)
       // Keys that are passed, and updates without one, do not pile up either.

@@ -267,9 +267,9 @@ export class DocumentCopy {
     return followed
   }
 
-  /** Names that are kept for updates that are folded. */
+  /** Names that are kept for updates that are folded; not looked for in a document that nobody uses. */
   get names(): number {
-    return countNames(this.live.version, this.#entries)
+    return this.#live === undefined ? 0 : countNames(this.#live.version, this.#entries)
   }
 
   /** The step that takes writers out of the version, where enough of them can go. */

@@ -67,6 +67,16 @@ export class GroupWriter {
     return promise
   }
 
+  /** A write failed, and the store was not opened again since. */
+  get failed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** The store was opened again, so it is known what the disk holds. */
+  recovered(): void {
+    this.#failure = undefined
+  }
+
   /** Waits for all writes that were accepted; later ones are refused. */
   async close(): Promise<void> {
     this.#closed = true
