@@ -1,47 +1,41 @@
-import type { Epoch } from '@murmuration/interface'
-import type { DocumentCopy } from './core/document-copy.ts'
-import { memberKey } from './core/homes.ts'
-import type { MemberKey } from './core/homes.ts'
-import type { Replication } from './core/replication.ts'
+import type { Context } from './context.ts'
+import { keyOf, memberKey } from './core/homes.ts'
 import { lifeOf } from './core/writers.ts'
-
-export interface CollectingInit {
-  readonly copy: DocumentCopy
-  readonly replication: Replication
-  readonly self: MemberKey
-  /** Names that the copy may keep. */
-  readonly namesMax: number
-}
+import type { Tenure } from './tenure.ts'
 
 /** Takes writers out that are done with: what they did is folded, so that all replicas have it. */
 export class Collecting {
-  readonly #init: CollectingInit
+  readonly #context: Context
+  readonly #tenure: Tenure
   #from: number
 
-  constructor(init: CollectingInit) {
-    this.#init = init
-    this.#from = init.namesMax
+  constructor(context: Context, tenure: Tenure) {
+    this.#context = context
+    this.#tenure = tenure
+    this.#from = context.settings.collectNames
   }
 
-  /** The caller sees to it that only the home set of this tenure's view is unsettled. True if it did. */
-  run(by: Epoch): boolean {
-    const { copy, namesMax, replication, self } = this.#init
+  /** The caller sees to it that only the home set of this tenure's view is unsettled. */
+  run(): void {
+    const { membership, settings } = this.#context
+    const { epoch, held, replication } = this.#tenure
+    const { copy } = held
     if (!replication.allSynced || copy.names < this.#from) {
-      return false
+      return
     }
-    const members = [self, ...replication.home.map((member) => memberKey(member))]
-    const lives = new Set(members.map(lifeOf))
+    const members = [memberKey(membership.self), ...replication.home.map((one) => keyOf(one))]
+    const lives = new Set(members.map((member) => lifeOf(member)))
     const step = copy.planCollection({
-      by,
+      by: epoch,
       isWhole: (life) => lives.has(life),
-      least: namesMax / 2
+      least: settings.collectNames / 2
     })
-    const isDone = step !== undefined && copy.collect(step)
-    if (isDone) {
+    if (step !== undefined && copy.collect(step)) {
       replication.collected(step)
+      this.#context.send(this.#tenure)
     }
     // Those that are left may stay for long: it is tried again when there are as many more.
-    this.#from = copy.names + namesMax
-    return isDone
+    copy.verify()
+    this.#from = copy.names + settings.collectNames
   }
 }

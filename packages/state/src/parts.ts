@@ -109,12 +109,9 @@ export class Parts {
       })
     })
     this.#replica = new Replica(context, this.#transfer)
-    this.#takeOver = new TakeOver(context, {
-      replica: this.#replica,
-      self,
-      progress: () => this.ownership.progress()
-    })
     const replica = this.#replica
+    const progress = (): void => this.ownership.progress()
+    this.#takeOver = new TakeOver(context, { replica, self, progress })
     const own = (record: AgentRecord, signal: AbortSignal): Promise<Tenure> =>
       this.ownership.own(record, { signal })
     this.preparing = new Preparing(context)

@@ -128,9 +128,7 @@ export class Reader {
     const until = clock.monotonic() + settings.sessionWaitMs
     const isReady = (): boolean => {
       const { live } = held.copy
-      return (
-        mutants.ignoreToken === true || (!live.hasHoles && held.copy.includes(after))
-      )
+      return mutants.ignoreToken === true || (!live.hasHoles && held.copy.includes(after))
     }
     while (!isReady()) {
       if (held.dropped || signal.aborted || clock.monotonic() >= until) return false

@@ -6,7 +6,7 @@ import type { Peer } from './world.ts'
 
 const ID = 'test/doc/a'
 /** Simulated; more before the test command as STATE_HOURS. */
-const HOURS = Number(process.env['STATE_HOURS'] ?? 1)
+const HOURS = Number(process.env['STATE_HOURS'] ?? 0.5)
 const NAMES = 6
 
 /** Counts one, without a key or with one, and leaves nothing else. */
@@ -53,7 +53,7 @@ test('documents do not keep the names of owners that are gone, whatever hours br
     }
   }
   expect(largest).toBeGreaterThan(NAMES / 2)
-  expect(copiesOf(world)[0]?.state().lineage.count).toBeGreaterThan(2)
+  expect(copiesOf(world)[0]?.state().lineage.count).toBeGreaterThan(1)
   const [first, ...others] = copiesOf(world).map((copy) => copy.digestAsText)
   expect(others).toEqual(others.map(() => first))
 }, 600_000)

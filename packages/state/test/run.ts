@@ -531,7 +531,7 @@ class Run {
       }
       if (history.update.kind === 'add' && history.acknowledged !== undefined) {
         const removals = [...histories.values()].filter(
-          ({ update }) => update.kind === 'remove' && update.tag === name
+          (one) => one.update.kind === 'remove' && one.update.tag === name
         )
         const present = value.tags.includes(name) === true
         if (!present && !removals.some((one) => [...one.executions].some(isRemoval))) {

@@ -8,7 +8,7 @@ import type { Digest } from './digest.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
 
-export const emptyBase: Uint8Array = createDocument().encode()
+const emptyBase: Uint8Array = createDocument().encode()
 
 /** Which collections a base has been through: how many, and in which tenure the last one was. */
 export interface Lineage {
@@ -66,6 +66,11 @@ export class Base {
 
   get bytes(): Uint8Array {
     return this.#bytes
+  }
+
+  /** Nothing was ever in it. */
+  get isEmpty(): boolean {
+    return equalBytes(this.#bytes, emptyBase)
   }
 
   get folded(): Epoch {

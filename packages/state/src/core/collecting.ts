@@ -52,7 +52,8 @@ export function planCollection(
   const known = base.closings
   const closings = lastClosed([...Object.keys(heads), ...ownWriters(entries)], open).map(
     (writer): Closing => {
-      const last = heads[writer.name] ?? (known.has(writer.name, 1) ? known.of(writer.life)?.last : 0)
+      const last =
+        heads[writer.name] ?? (known.has(writer.name, 1) ? known.of(writer.life)?.last : 0)
       return { life: writer.life, boot: writer.boot, number: writer.number, last: last ?? 0 }
     }
   )

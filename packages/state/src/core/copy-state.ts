@@ -45,3 +45,8 @@ export interface Execution {
 
 /** Sessions of this form belong to owners and hold their updates without a key. */
 export const ownSessionPrefix = '~'
+
+/** The later of two clock readings. */
+export function laterOf(a: Stamp, b: Stamp): Stamp {
+  return b.time > a.time || (b.time === a.time && b.tick > a.tick) ? b : a
+}

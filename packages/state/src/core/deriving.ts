@@ -63,11 +63,7 @@ export class Deriving {
  * removal is in the delta. Another execution of the same operations has its dots in the same order;
  * one of other operations is left alone, as if it came after the removal.
  */
-export function forget(
-  document: Document,
-  target: Entry,
-  { mark, count, offsets }: Void
-): void {
+export function forget(document: Document, target: Entry, { mark, count, offsets }: Void): void {
   if (target.mark !== mark && target.count === count) {
     const dots = offsets.map((offset) => ({
       writer: target.writer,

@@ -2,12 +2,12 @@ import { createDocument } from '@murmuration/crdt'
 import type { Document, Stamp } from '@murmuration/crdt'
 import { InvalidSignatureError, MessageTooLargeError } from '@murmuration/interface'
 import type { AgentRecord, Epoch, VersionVector } from '@murmuration/interface'
-import { Base, emptyBase } from './base.ts'
+import { Base } from './base.ts'
 import type { CollectStep } from './base.ts'
 import type { Closings } from './closings.ts'
 import { countNames, planCollection } from './collecting.ts'
 import type { CollectInit } from './collecting.ts'
-import { ownSessionPrefix } from './copy-state.ts'
+import { laterOf, ownSessionPrefix } from './copy-state.ts'
 import type { Changes, CopyState, Execution, FoldStep } from './copy-state.ts'
 import { Deriving, forget } from './deriving.ts'
 import { combine, digestToText, equalDigests } from './digest.ts'
@@ -34,7 +34,6 @@ export class DocumentCopy {
   readonly #mutants: Mutants
   readonly #entries = new EntrySet()
   readonly #base: Base
-  readonly #deriving: Deriving
   #live: Document | undefined
   #baseDigest: Digest | undefined
   #executions = 0
@@ -48,7 +47,6 @@ export class DocumentCopy {
     this.record = record
     this.#mutants = mutants
     this.#base = base
-    this.#deriving = new Deriving(base, this.#entries)
   }
 
   /** The parts are checked when they are first needed; `verify` does that now. */
@@ -94,7 +92,7 @@ export class DocumentCopy {
 
   /** Nothing was ever written to it. */
   get empty(): boolean {
-    return this.#entries.size === 0 && equalBytes(this.#base.bytes, emptyBase)
+    return this.#entries.size === 0 && this.#base.isEmpty
   }
 
   /** Equal for copies that hold the same. */
@@ -129,7 +127,7 @@ export class DocumentCopy {
       record: this.record,
       ...this.#base.state,
       floors: this.#entries.floors(),
-      entries: [...this.#entries.values()],
+      entries: this.#entries.list(),
       time: this.#time
     }
   }
@@ -300,7 +298,7 @@ export class DocumentCopy {
   /** Joins the other copy into this one. True if this one changed. */
   merge(other: DocumentCopy): boolean {
     const before = this.digest
-    this.#time = later(this.#time, other.#time)
+    this.#time = laterOf(this.#time, other.#time)
     if (this.#mergeBase(other)) {
       this.#invalidate()
     }
@@ -334,7 +332,7 @@ export class DocumentCopy {
 
   /** Drops the entries on which another base has its verdict. */
   #dropLate(): void {
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.list()) {
       if (this.#isBelow(entry)) {
         this.#drop(entry)
       }
@@ -343,9 +341,12 @@ export class DocumentCopy {
   }
 
   #isBelow(entry: Entry): boolean {
-    return (
-      entry.sequence < this.floorOf(entry.session) || this.#base.closings.refuses(entry)
-    )
+    return entry.sequence < this.floorOf(entry.session) || this.#base.closings.refuses(entry)
+  }
+
+  /** Gives the decoded document up, until somebody looks at it again. */
+  rest(): void {
+    this.#live = undefined
   }
 
   /** Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`. */
@@ -372,6 +373,10 @@ export class DocumentCopy {
     return dropped.length > 0
   }
 
+  get #deriving(): Deriving {
+    return new Deriving(this.#base, this.#entries)
+  }
+
   #baseChange(): void {
     this.#baseDigest = undefined
     this.#unsaved.base()
@@ -385,19 +390,11 @@ export class DocumentCopy {
   #place(entry: Entry): void {
     this.#entries.place(entry)
     this.#unsaved.entry(entry.key, entry)
-    this.#time = later(this.#time, entry.time)
+    this.#time = laterOf(this.#time, entry.time)
   }
 
   #drop(entry: Entry): void {
     this.#entries.displace(entry)
     this.#unsaved.entry(entry.key, undefined)
   }
-}
-
-function later(a: Stamp, b: Stamp): Stamp {
-  return b.time > a.time || (b.time === a.time && b.tick > a.tick) ? b : a
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a === b || (a.length === b.length && a.every((byte, at) => byte === b[at]))
 }

@@ -233,6 +233,8 @@ export const compareReply: Message<CompareReply> = message({
 export interface ListRequest extends Pick<Sender, 'view' | 'branch'> {
   /** The sender is a replica: these are all of its documents in the named buckets. */
   readonly buckets: readonly number[]
+  /** Of so many buckets. */
+  readonly count: number
   readonly documents: readonly IndexEntry[]
 }
 export interface ListReply {
@@ -246,6 +248,7 @@ export const listRequest: Message<ListRequest> = message({
   view: count,
   branch: optional(branchText),
   buckets: list(count, { max: 1024 }),
+  count,
   documents: list(indexEntry)
 })
 export const listReply: Message<ListReply> = message({

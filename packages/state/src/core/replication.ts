@@ -5,7 +5,7 @@ import { ownSessionPrefix } from './copy-state.ts'
 import type { DocumentCopy } from './document-copy.ts'
 import { sameExecution } from './entry.ts'
 import type { Entry } from './entry.ts'
-import { copiesNeeded, memberKey } from './homes.ts'
+import { copiesNeeded, keyOf, memberKey } from './homes.ts'
 import type { MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
 import { Passed } from './passed.ts'
@@ -93,7 +93,7 @@ export class Replication {
     const former = this.#targets
     this.#home = home
     this.#targets = new Map()
-    home.forEach((member, at) => this.#addTarget(memberKey(member), member.peer, 1 << at, former))
+    home.forEach((member, at) => this.#addTarget(keyOf(member), member.peer, 1 << at, former))
     if (!this.#targets.has(self.key)) {
       // Kept on disk for `ack: 'local'` and a quick restart, but not counted.
       this.#addTarget(self.key, self.peer, 1 << home.length, former)
@@ -160,7 +160,9 @@ export class Replication {
         break
       }
     }
-    return target.queue.splice(0, count)
+    const { queue } = target
+    target.queue = queue.slice(count)
+    return queue.length === count ? queue : queue.slice(0, count)
   }
 
   /** Items that did not arrive go back to the front, in their order. */

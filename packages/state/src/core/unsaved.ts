@@ -4,7 +4,8 @@ import type { Entry, EntryKey } from './entry.ts'
 /** What of a copy is not on disk yet. */
 export class Unsaved {
   #base = true
-  readonly #entries = new Map<EntryKey, Entry | undefined>()
+  // Mostly there are none: a map of each document would be much of what it takes.
+  #entries: Map<EntryKey, Entry | undefined> | undefined
 
   base(): void {
     this.#base = true
@@ -12,13 +13,14 @@ export class Unsaved {
 
   /** The entry under a key; undefined where there is none any more. */
   entry(key: EntryKey, entry: Entry | undefined): void {
+    this.#entries ??= new Map()
     this.#entries.set(key, entry)
   }
 
   take(): Changes {
     const entries: Entry[] = []
     const removed: EntryKey[] = []
-    for (const [key, entry] of this.#entries) {
+    for (const [key, entry] of this.#entries ?? []) {
       if (entry === undefined) {
         removed.push(key)
       } else {
@@ -26,7 +28,7 @@ export class Unsaved {
       }
     }
     const changes = { base: this.#base, entries, removed }
-    this.#entries.clear()
+    this.#entries = undefined
     this.#base = false
     return changes
   }
@@ -35,7 +37,7 @@ export class Unsaved {
   putBack(changes: Changes, get: (key: EntryKey) => Entry | undefined): void {
     this.#base ||= changes.base
     for (const key of [...changes.removed, ...changes.entries.map((entry) => entry.key)]) {
-      this.#entries.set(key, get(key))
+      this.entry(key, get(key))
     }
   }
 }
