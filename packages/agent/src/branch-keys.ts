@@ -1,5 +1,4 @@
 import type { AgentRecord, VersionVector } from '@murmuration/interface'
-import { includesVersion } from '@murmuration/state'
 import type { Session } from './core/session.ts'
 import { defaults } from './defaults.ts'
 import type { AgentComponents } from './index.ts'
@@ -73,7 +72,7 @@ export class BranchKeys {
     try {
       const reading = await this.#components.state.read(record)
       const isAgreed = reading.epoch !== undefined && reading.epoch.branch === undefined
-      return isAgreed && includesVersion(reading.version, version)
+      return isAgreed && reading.includes(version)
     } catch {
       // The owner cannot answer now: it is asked again.
       return false

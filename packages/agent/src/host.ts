@@ -8,7 +8,6 @@ import {
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
-import { includesVersion } from '@murmuration/state'
 import { Activation } from './activation.ts'
 import type { Begun, WorkOptions } from './activation-init.ts'
 import type { Catalog } from './catalog.ts'
@@ -256,7 +255,7 @@ export class AgentHost {
     this.refusePaused(type, activation.id)
     activation.lastUsedMs = this.#components.clock.monotonic()
     const { after } = request
-    if (after !== undefined && !includesVersion(activation.owned.document.version, after)) {
+    if (after !== undefined && !activation.owned.includes(after)) {
       throw new UnavailableError(
         `${activation.id} has not got an update that this session saw before it was acknowledged`
       )

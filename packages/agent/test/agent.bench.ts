@@ -54,6 +54,7 @@ function ownedDocument(): OwnedDocument {
     signal: new AbortController().signal,
     document,
     lookup: () => ({ status: 'new' }),
+    includes: () => true,
     commit(operations, options = {}) {
       document.execute(operations, { writer: 'w', stamp: { time: 1, tick: tick++ } })
       const commit: Commit = {

@@ -42,6 +42,7 @@ import type {
   State,
   StateEvents
 } from '@murmuration/state'
+import { includesVersion } from '@murmuration/state'
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents, AgentsInit } from '@murmuration/agent'
 
@@ -546,6 +547,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       signal: ended.signal,
       document: stored.document,
       lookup,
+      includes: (version) => includesVersion(stored.document.version, version),
       commit: async (operations: readonly Operation[], options: CommitOptions = {}) => {
         if (ended.signal.aborted) throw new NotOwnerError('the tenure has ended')
         const { key } = options
@@ -619,6 +621,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     return {
       document,
       version: document.version,
+      includes: (version) => includesVersion(document.version, version),
       epoch: options.stale === true ? undefined : { view: this.#self.view.number, boot: 1 },
       replicas: (placement?.homeOf(record) ?? []).map(({ peer }) => peer)
     }

@@ -6,7 +6,6 @@ import type {
   Partition,
   PartitionEvents
 } from '@murmuration/interface'
-import { includesVersion } from '@murmuration/state'
 import type { BranchedDocument, State, StateEvents } from '@murmuration/state'
 import { defaults } from './defaults.ts'
 
@@ -97,7 +96,7 @@ export class MergeReports {
         const reading = await state.read(record)
         const { epoch, document } = reading
         const isAgreed = epoch !== undefined && epoch.branch === undefined
-        if (isAgreed && includesVersion(reading.version, version)) {
+        if (isAgreed && reading.includes(version)) {
           const elsewhere = countBeyond(reading.version, version)
           return {
             id,

@@ -88,9 +88,12 @@ test('with a full disk updates are refused by name and reads go on; nothing ackn
     expect(new Set(errors).size).toBeLessThanOrEqual(2)
     const { value } = await ref.state()
     expect(value.names).toEqual(expect.arrayContaining(acknowledged))
+
+    // The disk is tried again and again: no restart is needed.
+    rmSync(join(path, 'filler'))
+    await expect.poll(() => put('room').then(() => 'put', String), { timeout: 15_000 }).toBe('put')
     await peer.stop()
 
-    rmSync(join(path, 'filler'))
     const again = await open(path)
     await again.ready()
     const back = await again.agent(box, 'one').state()

@@ -9,6 +9,7 @@ export type { Conflict } from './core/conflicts.ts'
 export type { Application, ApplyOptions, Document, Dot, Execution } from './core/document.ts'
 export { createDocument, decodeDocument } from './core/document.ts'
 export type { Run } from './core/context.ts'
+export type { GoneWriters } from './core/judging.ts'
 export type { Recording } from './core/draft.ts'
 export type {
   BigCounterDraft,

@@ -1,5 +1,7 @@
 import { ClockSkewError, OverloadedError, StorageError } from '@murmuration/interface'
+import type { AgentRecord } from '@murmuration/interface'
 import type { Context } from './context.ts'
+import { copiesNeeded } from './core/homes.ts'
 import { entriesBytesMax } from './defaults.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -40,4 +42,14 @@ export function makeRoom(context: Context, tenure: Tenure): void {
   if (isFull()) {
     throw new OverloadedError(`${copy.entryCount} updates of ${id} wait for a replica to return`)
   }
+}
+
+/** W of the agreed view, in a branch: a side that goes on by itself promises no less. */
+export function neededInBranch(
+  { membership }: Context,
+  { replicas }: AgentRecord
+): number | undefined {
+  const branch = membership.view?.branch
+  if (branch === undefined) return undefined
+  return Math.min(copiesNeeded(branch.agreed.members.length), replicas)
 }

@@ -1,7 +1,9 @@
 import type { RpcContext, View } from '@murmuration/interface'
 import { isSamePlace, jittered, placeIn } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { combine, differingDigests, digestText, emptyDigest, packDigests } from './core/digest.ts'
+import { bucketCount, bucketOf, digestsOf, pagesOf } from './core/buckets.ts'
+import type { Page } from './core/buckets.ts'
+import { countPacked, differingDigests, packDigests } from './core/digest.ts'
 import type { Digest } from './core/digest.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
@@ -15,14 +17,7 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { IndexEntry, ListReply, ListRequest } from './core/messages.ts'
-import {
-  compareBuckets,
-  indexPageMax,
-  quietMs,
-  sentMax,
-  stateBytesMax,
-  transferTimeoutMs
-} from './defaults.ts'
+import { indexPageMax, quietMs, sentMax, stateBytesMax, transferTimeoutMs } from './defaults.ts'
 import { homesOf } from './placements.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -30,8 +25,8 @@ const damagedDigest = 'damaged'
 
 /**
  * Finds and repairs differences between owners and everyone else who holds their documents. A
- * replica compares one digest per bucket with each owner, and lists documents only where those
- * differ. Who is no replica (any more) hands its copies to the owner and, once they are safe and the
+ * replica compares one digest of all with each owner, one per bucket where that differs, and lists
+ * documents only in buckets that differ. Who is no replica (any more) hands its copies to the owner and, once they are safe and the
  * views in which it was a replica are settled, forgets them.
  */
 export class AntiEntropy {
@@ -140,28 +135,39 @@ export class AntiEntropy {
     }
   }
 
+  /** One digest of all first: mostly nothing differs. */
   async #compare(view: View, owner: string, documents: readonly HeldDocument[]): Promise<void> {
-    const buckets = packDigests(bucketsOf(documents))
-    const request = compareRequest.encode({ ...placeIn(view), buckets })
-    const reply = compareReply.decode(await this.#call(owner, 'state.compare', request))
-    if (reply.busy || reply.differing.length === 0) {
+    if ((await this.#differing(view, owner, bucketsOf(documents, 1))).length === 0) {
       return
     }
-    const differing = new Set(reply.differing)
-    const listed = documents.filter(({ id }) => differing.has(bucketOf(id)))
-    // One bucket list must be complete to be of use; if it is too long, the rest waits for a round.
-    for (const bucket of reply.differing) {
-      const inBucket = listed.filter(({ id }) => bucketOf(id) === bucket)
-      // oxlint-disable-next-line no-await-in-loop -- bucket by bucket, at the owner's pace.
-      const { want } = await this.#list(view, owner, { buckets: [bucket], documents: inBucket })
+    const count = bucketCount(documents.length)
+    const differing = await this.#differing(view, owner, bucketsOf(documents, count))
+    const byBucket = new Map<number, HeldDocument[]>(differing.map((bucket) => [bucket, []]))
+    for (const held of documents) {
+      byBucket.get(bucketOf(held.id, count))?.push(held)
+    }
+    for (const { buckets, documents: listed } of pagesOf(byBucket)) {
+      // oxlint-disable-next-line no-await-in-loop -- page by page, at the owner's pace.
+      const { want } = await this.#list(view, owner, { buckets, count, documents: listed })
       // oxlint-disable-next-line no-await-in-loop -- as above.
       await this.#put(view, owner, want)
     }
   }
 
+  /** The buckets of which the owner has others; none where it does not serve now. */
+  async #differing(
+    view: View,
+    owner: string,
+    digests: readonly Digest[]
+  ): Promise<readonly number[]> {
+    const request = compareRequest.encode({ ...placeIn(view), buckets: packDigests(digests) })
+    const reply = compareReply.decode(await this.#call(owner, 'state.compare', request))
+    return reply.busy ? [] : reply.differing
+  }
+
   async #handOver(view: View, owner: string, documents: readonly HeldDocument[]): Promise<void> {
     const digests = new Map(documents.map((held) => [held.id, held.copy.digestAsText]))
-    const { have, want } = await this.#list(view, owner, { buckets: [], documents })
+    const { have, want } = await this.#list(view, owner, { buckets: [], count: 0, documents })
     const safe = [...have, ...(await this.#put(view, owner, want))]
     for (const id of safe) {
       const held = this.#context.table.get(id)
@@ -200,14 +206,15 @@ export class AntiEntropy {
   async #list(
     view: View,
     owner: string,
-    what: { readonly buckets: readonly number[]; readonly documents: readonly HeldDocument[] }
+    what: Page<HeldDocument> & { readonly count: number }
   ): Promise<ListReply> {
     const request: ListRequest = {
       ...placeIn(view),
       buckets: what.buckets,
+      count: what.count,
       documents: what.documents.map((held) => ({
         id: held.id,
-        digest: held.damaged ? damagedDigest : held.copy.digestAsText
+        digest: stateOf(held)
       }))
     }
     return listReply.decode(await this.#call(owner, 'state.list', listRequest.encode(request)))
@@ -270,7 +277,7 @@ export class AntiEntropy {
     if (!isSamePlace(this.#context, request)) {
       return compareReply.encode({ busy: true, differing: [] })
     }
-    const own = packDigests(bucketsOf(this.#servedFor(call.peer)))
+    const own = packDigests(bucketsOf(this.#servedFor(call.peer), countPacked(buckets)))
     const differing = differingDigests(own, buckets)
     return compareReply.encode({ busy: false, differing })
   }
@@ -333,7 +340,11 @@ export class AntiEntropy {
     const buckets = new Set(request.buckets)
     const listed = new Set(request.documents.map(({ id }) => id))
     for (const held of this.#servedFor(peer)) {
-      if (buckets.has(bucketOf(held.id)) && !listed.has(held.id) && held.tenure !== undefined) {
+      if (
+        buckets.has(bucketOf(held.id, request.count)) &&
+        !listed.has(held.id) &&
+        held.tenure !== undefined
+      ) {
         sendFull(held.tenure, peer)
         this.#context.send(held.tenure)
       }
@@ -349,18 +360,12 @@ function sendFull(tenure: Tenure, peer: string): void {
   }
 }
 
-function bucketOf(id: string): number {
-  return digestText(id).low % compareBuckets
+function bucketsOf(documents: readonly HeldDocument[], count: number): Digest[] {
+  return digestsOf(documents, { count, stateOf })
 }
 
-function bucketsOf(documents: readonly HeldDocument[]): Digest[] {
-  const buckets = Array.from({ length: compareBuckets }, () => emptyDigest)
-  for (const held of documents) {
-    const at = bucketOf(held.id)
-    const state = held.damaged ? damagedDigest : held.copy.digestAsText
-    buckets[at] = combine(buckets[at] ?? emptyDigest, digestText(held.id + ' ' + state))
-  }
-  return buckets
+function stateOf({ copy, damaged }: HeldDocument): string {
+  return damaged ? damagedDigest : copy.digestAsText
 }
 
 function takeBatch(documents: readonly HeldDocument[]): {

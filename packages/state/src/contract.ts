@@ -70,6 +70,8 @@ export interface StateInit {
   readonly foldEntries?: number
   /** A document that is quiet for so long is folded. Unit: ms. @default 1000 */
   readonly foldIdleMs?: number
+  /** Names of owners that a document keeps before those that are done with go. @default 16 */
+  readonly collectNames?: number
   /** Updates of one document that wait for copies. @default 1024 */
   readonly unacknowledgedMax?: number
   /** Updates of one document above its floors. @default 16384 */
@@ -136,6 +138,8 @@ export interface OwnedDocument {
   /** The live document, for reading; drafts come from it. Look it up anew after each await. */
   readonly document: Document
   lookup(key: IdempotencyKey): Lookup
+  /** Whether the document has everything that somebody has seen of it. */
+  includes(version: VersionVector): boolean
   /**
    * Applies operations, at once where the lease of this peer is held and else as soon as it is, and
    * resolves when they are on enough replicas and the lease is held.
@@ -158,6 +162,8 @@ export interface DocumentReading {
   readonly epoch: Epoch | undefined
   /** PeerIds of the replicas by the current view. */
   readonly replicas: string[]
+  /** Whether it has everything that somebody has seen of the document. */
+  includes(version: VersionVector): boolean
 }
 
 export interface ReadOptions extends AbortOptions {

@@ -111,11 +111,29 @@ export const foldBytesPerEntry = 1024
 /** A document that is quiet for so long is folded, however few its entries. Unit: ms. */
 export const foldIdleMs = 1000
 
+/**
+ * Names of owners that a document keeps before those that are done with are taken out. Unit: names,
+ * one for each start and each take-over of an owner. Fewer means smaller documents and more writing.
+ */
+export const collectNames = 16
+
 /** Between two comparisons with the same owner. Unit: ms, half of it random. */
 export const compareMs = 3000
 
-/** Buckets of a comparison: documents listed for one difference are 1 / buckets of all. */
-export const compareBuckets = 256
+/**
+ * A document that did not change for so long is kept as bytes only. Unit: ms. Decoded it takes some
+ * ten times as much memory; decoding it again takes about 0.1 ms for 10 KiB.
+ */
+export const restMs = 10_000
+
+/** Documents of one bucket of a comparison. Unit: documents. Fewer: more digests, shorter lists. */
+export const bucketDocuments = 4
+
+/** Buckets of a comparison. Unit: digests of 8 bytes, of which one message has room for so many. */
+export const bucketsMax = 1024
+
+/** Documents that are listed by one message, unless one bucket has more. Unit: documents. */
+export const listedMax = 512
 
 /** Differences that are remembered until the next comparison; one that is not costs a copy more. */
 export const sentMax = 4096

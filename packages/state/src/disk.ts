@@ -1,6 +1,6 @@
 import { decode, encode } from '@murmuration/codec'
 import { CorruptDataError, MurmurationError } from '@murmuration/interface'
-import type { AgentRecord, Store, StoreOperation } from '@murmuration/interface'
+import type { AgentRecord, Clock, Store, StoreOperation } from '@murmuration/interface'
 import { digestBytes } from './core/digest.ts'
 import { DocumentCopy } from './core/document-copy.ts'
 import type { Changes, CopyState } from './core/copy-state.ts'
@@ -8,6 +8,7 @@ import { decodeEntry, parseEntryKey } from './core/entry.ts'
 import type { Entry, EntryKey } from './core/entry.ts'
 import { agentRecord, decodeBase, encodeBase } from './core/messages.ts'
 import type { Mutants } from './core/mutants.ts'
+import { retryMs } from './defaults.ts'
 import type { Held } from './held.ts'
 
 /** What was found on disk. */
@@ -21,6 +22,7 @@ export interface Loaded {
 export interface DiskInit {
   readonly store: Store
   readonly mutants: Mutants
+  readonly clock: Clock
   readonly onCorrupt: (error: CorruptDataError) => void
 }
 
@@ -44,12 +46,19 @@ export class Disk {
   #next: Batch | undefined
   #writing = false
   #failure: unknown
+  #failures = 0
+  #cancelRetry: (() => void) | undefined
+  #stopped = false
 
   constructor(init: DiskInit) {
     this.#init = init
   }
 
-  /** Why the last write failed; undefined where it did not. Failed ones are tried again. */
+  /**
+   * Why the last write failed; undefined where it did not. Failed ones are tried again by themselves,
+   * whoever asked for them: nobody may write while the disk takes nothing, so nobody else would find
+   * out that it does again.
+   */
   get failure(): unknown {
     return this.#failure
   }
@@ -99,8 +108,10 @@ export class Disk {
     return this.#enqueue(true)
   }
 
-  /** Resolves when nothing waits to be written any more. */
-  async flush(): Promise<void> {
+  /** Resolves when nothing waits to be written any more, or it cannot be written now. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancelRetry?.()
     try {
       await this.#enqueue(true)
     } catch {
@@ -144,6 +155,7 @@ export class Disk {
           await this.#init.store.write(operations, { sync })
         }
         this.#failure = undefined
+        this.#failures = 0
         batch.resolve()
       } catch (error) {
         this.#failure = error
@@ -152,9 +164,21 @@ export class Disk {
         // In front: a document that was dropped must not be deleted after its successor is written.
         this.#dirty = new Set([...taken.map(([held]) => held), ...this.#dirty])
         batch.reject(error)
+        this.#retryLater()
       }
     }
     this.#writing = false
+  }
+
+  #retryLater(): void {
+    if (this.#cancelRetry !== undefined || this.#stopped) {
+      return
+    }
+    const delay = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(this.#failures++, 10))
+    this.#cancelRetry = this.#init.clock.schedule(delay, () => {
+      this.#cancelRetry = undefined
+      void this.#enqueue(true)
+    })
   }
 }
 

@@ -1,15 +1,14 @@
 import type { AgentRecord } from '@murmuration/interface'
-import { sha256 } from '@noble/hashes/sha2.js'
-import { toString } from 'uint8arrays/to-string'
 import { AntiEntropy } from './anti-entropy.ts'
 import type { Context, HeldDocument } from './context.ts'
-import type { OwnedDocument, StateComponents } from './contract.ts'
+import type { StateComponents } from './contract.ts'
 import { ClockOffsets } from './core/clock-offsets.ts'
 import { Coverage } from './core/coverage.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Predecessors } from './core/predecessors.ts'
+import { lifeOf, writerName } from './core/writers.ts'
 import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
 import { Ownership } from './ownership.ts'
@@ -69,6 +68,7 @@ export class Parts {
       disk: new Disk({
         store: components.store.sub('state/'),
         mutants,
+        clock: components.clock,
         onCorrupt: (error) => {
           counters.corrupt?.increment()
           log?.error('%s; it is put aside and fetched from replicas', error.message)
@@ -109,13 +109,10 @@ export class Parts {
       })
     })
     this.#replica = new Replica(context, this.#transfer)
-    this.#takeOver = new TakeOver(context, {
-      replica: this.#replica,
-      self,
-      progress: () => this.ownership.progress()
-    })
     const replica = this.#replica
-    const own = (record: AgentRecord, signal: AbortSignal): Promise<OwnedDocument> =>
+    const progress = (): void => this.ownership.progress()
+    this.#takeOver = new TakeOver(context, { replica, self, progress })
+    const own = (record: AgentRecord, signal: AbortSignal): Promise<Tenure> =>
       this.ownership.own(record, { signal })
     this.preparing = new Preparing(context)
     this.#reader = new Reader(context, { replica, own })
@@ -165,7 +162,7 @@ export class Parts {
     this.#controller.abort()
     this.senders.stop()
     this.ownership.stop()
-    await disk.flush()
+    await disk.stop()
   }
 
   /** The settled view moved. */
@@ -215,10 +212,10 @@ function predecessorsOf(
 
 /** Names for dots: one life of a disk, one process start, and a number within it. */
 function writers(self: MemberKey, boot: number, mutants: Mutants): () => string {
-  const name = toString(sha256(new TextEncoder().encode(self)), 'base64url').slice(0, 8)
+  const life = lifeOf(self)
   if (mutants.sameWriterAfterRestart === true) {
-    return () => name
+    return () => life
   }
   let number = 0
-  return () => `${name}.${boot.toString(36)}.${(number++).toString(36)}`
+  return () => writerName({ life, boot, number: number++ })
 }

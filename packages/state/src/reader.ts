@@ -4,7 +4,9 @@ import { UnavailableError } from '@murmuration/interface'
 import type { AgentRecord, Epoch, RpcContext, VersionVector } from '@murmuration/interface'
 import { currentView, pause, withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import type { DocumentReading, OwnedDocument, ReadOptions } from './contract.ts'
+import type { DocumentReading, ReadOptions } from './contract.ts'
+import { Closings } from './core/closings.ts'
+import type { DocumentCopy } from './core/document-copy.ts'
 import { readReply, readRequest } from './core/messages.ts'
 import type { ReadReply } from './core/messages.ts'
 import { includesVersion } from './core/versions.ts'
@@ -12,16 +14,19 @@ import { sessionPollMs, stateBytesMax } from './defaults.ts'
 import { placementOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 import { checkRecord } from './settings.ts'
+import type { Tenure } from './tenure.ts'
 
 interface Answer {
   readonly document: Document
   readonly epoch: Epoch | undefined
+  /** The writers that have left its version. */
+  readonly closings: Closings
 }
 
 /** Reads documents from any peer: the owner answers, or any replica where that is enough. */
 export class Reader {
   readonly #context: Context
-  readonly #own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
+  readonly #own: (record: AgentRecord, signal: AbortSignal) => Promise<Tenure>
 
   readonly #replica: Replica
 
@@ -29,7 +34,7 @@ export class Reader {
     context: Context,
     init: {
       readonly replica: Replica
-      readonly own: (record: AgentRecord, signal: AbortSignal) => Promise<OwnedDocument>
+      readonly own: (record: AgentRecord, signal: AbortSignal) => Promise<Tenure>
     }
   ) {
     this.#context = context
@@ -48,14 +53,16 @@ export class Reader {
   async read(record: AgentRecord, options: ReadOptions): Promise<DocumentReading> {
     const context = this.#context
     currentView(context)
-    const { document, epoch } = await withDeadline(
+    const { document, epoch, closings } = await withDeadline(
       context,
       context.settings.ownTimeoutMs,
       (signal) => this.#find(record, options, signal),
       options.signal
     )
     const replicas = this.#replicas(record)
-    return { document, version: document.version, epoch, replicas }
+    const { version } = document
+    const includes = (seen: VersionVector): boolean => includesVersion(version, seen, closings)
+    return { document, version, epoch, replicas, includes }
   }
 
   #find(record: AgentRecord, options: ReadOptions, signal: AbortSignal): Promise<Answer> {
@@ -79,14 +86,14 @@ export class Reader {
     const isHere = this.#replicas(record).includes(this.#context.membership.self.peer)
     const isOwn = own !== undefined && !own.damaged && isHere
     if (isOwn && (await this.#waitFor(own, after, signal))) {
-      return { document: own.copy.live.clone(), epoch: undefined }
+      return { ...answerOf(own.copy), epoch: undefined }
     }
     const [nearest] = isOwn ? [] : this.#others(record)
     const found =
       nearest === undefined ? undefined : await this.#fromReplica(nearest, record, after, signal)
     if (found !== undefined) return found
     const answer = await this.#fromOwner(record, signal)
-    if (includesVersion(answer.document.version, after)) return answer
+    if (hasSeen(answer, after)) return answer
     throw new UnavailableError(
       `the owner of ${record.id} has not got an update that this session saw before it was acknowledged`
     )
@@ -103,7 +110,7 @@ export class Reader {
       const reply = await this.#ask(peer, record, { stale: true, signal, after })
       if (reply.status === 'behind' || reply.status === 'absent') return undefined
       const answer = await this.#answer(peer, record, reply)
-      const isCurrent = includesVersion(answer.document.version, after)
+      const isCurrent = hasSeen(answer, after)
       return isCurrent || this.#context.mutants.ignoreToken === true ? answer : undefined
     } catch (error) {
       if (signal.aborted) throw error
@@ -121,9 +128,7 @@ export class Reader {
     const until = clock.monotonic() + settings.sessionWaitMs
     const isReady = (): boolean => {
       const { live } = held.copy
-      return (
-        mutants.ignoreToken === true || (!live.hasHoles && includesVersion(live.version, after))
-      )
+      return mutants.ignoreToken === true || (!live.hasHoles && held.copy.includes(after))
     }
     while (!isReady()) {
       if (held.dropped || signal.aborted || clock.monotonic() >= until) return false
@@ -159,8 +164,8 @@ export class Reader {
       }
       if (owner === membership.self.peer) {
         // oxlint-disable-next-line no-await-in-loop -- the last thing that this loop does.
-        const owned = await this.#own(record, signal)
-        return { document: owned.document.clone(), epoch: owned.epoch }
+        const { copy, epoch } = await this.#ownCopy(record, signal)
+        return { ...answerOf(copy), epoch }
       }
       // oxlint-disable-next-line no-await-in-loop -- asks again only in a newer view.
       const reply = await this.#ask(owner, record, { stale: false, signal })
@@ -181,7 +186,7 @@ export class Reader {
     const held = this.#context.table.get(record.id)
     const own = held === undefined || held.damaged ? undefined : held.copy
     if (own !== undefined && !own.empty) {
-      return { document: own.live.clone(), epoch: undefined }
+      return { ...answerOf(own), epoch: undefined }
     }
     let cause: unknown
     for (const peer of this.#others(record)) {
@@ -195,7 +200,7 @@ export class Reader {
       }
     }
     if (own !== undefined) {
-      return { document: own.live.clone(), epoch: undefined }
+      return { ...answerOf(own), epoch: undefined }
     }
     throw new UnavailableError(`no replica of ${record.id} has an answer`, { cause })
   }
@@ -239,7 +244,7 @@ export class Reader {
             ...(branch === undefined ? {} : { branch }),
             ...(partial === undefined ? {} : { partial })
           }
-    return { document: decodeDocument(bytes), epoch }
+    return { document: decodeDocument(bytes), epoch, closings: new Closings(reply.closed) }
   }
 
   async #onRead(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
@@ -248,19 +253,39 @@ export class Reader {
       const held = this.#context.table.get(record.id)
       if (held === undefined || held.damaged) return readReply.encode({ status: 'absent' })
       const isCurrent = after === undefined || (await this.#waitFor(held, after, call.signal))
-      return readReply.encode(isCurrent ? inline(held.copy.live) : { status: 'behind' })
+      return readReply.encode(isCurrent ? inline(held.copy) : { status: 'behind' })
     }
     const view = await this.#replica.follow(asked, call)
     checkRecord(record)
     if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
       return readReply.encode({ status: 'elsewhere', view: view.number })
     }
-    const owned = await this.#own(record, call.signal)
-    return readReply.encode({ ...inline(owned.document), ...owned.epoch })
+    const { copy, epoch } = await this.#ownCopy(record, call.signal)
+    return readReply.encode({ ...inline(copy), ...epoch })
+  }
+
+  async #ownCopy(
+    record: AgentRecord,
+    signal: AbortSignal
+  ): Promise<{ readonly copy: DocumentCopy; readonly epoch: Epoch }> {
+    const { epoch, held } = await this.#own(record, signal)
+    return { copy: held.copy, epoch }
   }
 }
 
-function inline(document: Document): ReadReply {
-  const bytes = document.encode()
-  return bytes.length > stateBytesMax ? { status: 'large' } : { status: 'inline', document: bytes }
+function answerOf({ closings, live }: DocumentCopy): Pick<Answer, 'closings' | 'document'> {
+  return { document: live.clone(), closings }
+}
+
+function hasSeen({ closings, document }: Answer, after: VersionVector): boolean {
+  return includesVersion(document.version, after, closings)
+}
+
+function inline({ closings, live }: DocumentCopy): ReadReply {
+  const { list } = closings
+  const closed = list.length === 0 ? {} : { closed: [...list] }
+  const bytes = live.encode()
+  return bytes.length > stateBytesMax
+    ? { status: 'large', ...closed }
+    : { status: 'inline', document: bytes, ...closed }
 }

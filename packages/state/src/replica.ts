@@ -5,7 +5,13 @@ import { equalDigests } from './core/digest.ts'
 import { decodeEntry } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { memberKey } from './core/homes.ts'
-import { appendRequest, putRequest, stepFromWire, verdicts } from './core/messages.ts'
+import {
+  appendRequest,
+  collectionFromWire,
+  putRequest,
+  stepFromWire,
+  verdicts
+} from './core/messages.ts'
 import type { AppendDocument, PutRequest, Sender, Verdict } from './core/messages.ts'
 import { homesOf } from './placements.ts'
 import type { Transfer } from './transfer.ts'
@@ -86,7 +92,7 @@ export class Replica {
   }
 
   #store(
-    { record, folds }: AppendDocument,
+    { record, folds, collection }: AppendDocument,
     entries: readonly Entry[],
     peer: string
   ): { readonly verdict: Verdict; readonly held?: HeldDocument } {
@@ -104,6 +110,9 @@ export class Replica {
       }
     }
     if (folds.length > 0 && !held.copy.fold(folds.map((step) => stepFromWire(step)))) {
+      verdict = 'full'
+    }
+    if (collection !== undefined && !held.copy.collect(collectionFromWire(collection))) {
       verdict = 'full'
     }
     context.counters.appends?.increment(entries.length)

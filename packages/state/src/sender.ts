@@ -1,11 +1,19 @@
 import type { AgentRecord } from '@murmuration/interface'
 import { jittered, placeOf, withDeadline } from './context.ts'
 import type { Context } from './context.ts'
+import type { CollectStep } from './core/base.ts'
 import type { FoldStep } from './core/copy-state.ts'
 import type { Entry } from './core/entry.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
-import { appendRequest, encodeState, putRequest, stepToWire, verdicts } from './core/messages.ts'
+import {
+  appendRequest,
+  collectionToWire,
+  encodeState,
+  putRequest,
+  stepToWire,
+  verdicts
+} from './core/messages.ts'
 import type { AppendDocument, Verdict, Verdicts } from './core/messages.ts'
 import type { SendItem } from './core/replication.ts'
 import {
@@ -222,18 +230,7 @@ export class Sender {
         )
         return parts.map(() => 'ok')
       }
-      const documents = parts.map(({ tenure, items }): AppendDocument => {
-        const folds: FoldStep[] = []
-        const entries: Uint8Array[] = []
-        for (const item of items) {
-          if (item.kind === 'fold') {
-            folds.push(item.step)
-          } else {
-            entries.push(item.entry.bytes)
-          }
-        }
-        return { record: tenure.record, entries, folds: folds.map((step) => stepToWire(step)) }
-      })
+      const documents = parts.map(({ tenure, items }) => documentOf(tenure, items))
       const request = appendRequest.encode({ ...placeOf(this.#context), documents })
       return await this.#ask('state.append', request, this.#context.settings.requestTimeoutMs)
     } catch (error) {
@@ -358,6 +355,25 @@ function estimate(tenure: Tenure): number {
 
 function recordBytes({ record }: Tenure): number {
   return record.id.length + (record.shardKey?.length ?? 0) + 64
+}
+
+function documentOf({ record }: Tenure, items: readonly SendItem[]): AppendDocument {
+  const folds: FoldStep[] = []
+  const entries: Uint8Array[] = []
+  let collection: CollectStep | undefined
+  for (const item of items) {
+    if (item.kind === 'fold') {
+      folds.push(item.step)
+    } else if (item.kind === 'collect') {
+      collection = item.step
+    } else {
+      entries.push(item.entry.bytes)
+    }
+  }
+  const document = { record, entries, folds: folds.map((step) => stepToWire(step)) }
+  return collection === undefined
+    ? document
+    : { ...document, collection: collectionToWire(collection) }
 }
 
 function sizeOf(items: readonly SendItem[]): number {

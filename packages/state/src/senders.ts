@@ -19,7 +19,7 @@ export class Senders {
   }
 
   notify(tenure: Tenure): void {
-    if (tenure.signal.aborted || tenure.held.copy.empty) {
+    if (tenure.ended || tenure.held.copy.empty) {
       return
     }
     for (const target of tenure.replication.targets) {

@@ -18,6 +18,7 @@ export function settingsOf(init: StateInit): Settings {
     compareMs: init.compareMs ?? defaults.compareMs,
     foldEntries: init.foldEntries ?? defaults.foldEntries,
     foldIdleMs: init.foldIdleMs ?? defaults.foldIdleMs,
+    collectNames: init.collectNames ?? defaults.collectNames,
     unacknowledgedMax: init.unacknowledgedMax ?? defaults.unacknowledgedMax,
     entriesMax: init.entriesMax ?? defaults.entriesMax,
     documentsMax: init.documentsMax ?? defaults.documentsMax

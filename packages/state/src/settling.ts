@@ -1,7 +1,7 @@
 import type { View } from '@murmuration/interface'
 import { jittered } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
-import { entriesBytesMaxTotal, settleGraceMs, settleMs } from './defaults.ts'
+import { entriesBytesMaxTotal, restMs, settleGraceMs, settleMs } from './defaults.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
@@ -12,6 +12,8 @@ export class Settling {
   readonly #context: Context
   readonly #unsafe = new Set<HeldDocument>()
   readonly #toFold = new Set<Tenure>()
+  /** Documents that may be held decoded, though nobody uses them any more. */
+  readonly #toRest = new Set<HeldDocument>()
   #adoptedAt = 0
   #crowded = false
   #reportedAt: number | undefined
@@ -40,6 +42,7 @@ export class Settling {
     }
     const fold = (): void => {
       this.#fold()
+      this.#rest()
       this.#cancelFold = clock.schedule(jittered(this.#context, settings.foldIdleMs), fold)
     }
     this.#cancelSettle = clock.schedule(settleMs, settle)
@@ -69,6 +72,7 @@ export class Settling {
   }
 
   touched(held: HeldDocument): void {
+    this.#toRest.add(held)
     if (held.tenure !== undefined) {
       this.#toFold.add(held.tenure)
     }
@@ -91,7 +95,7 @@ export class Settling {
     }
     this.#crowded = bytes > entriesBytesMaxTotal
     for (const tenure of this.#toFold) {
-      if (tenure.signal.aborted) {
+      if (tenure.ended) {
         this.#toFold.delete(tenure)
         continue
       }
@@ -103,6 +107,17 @@ export class Settling {
       // Whatever is left then waits for its client; its next update brings the document back.
       if (tenure.replication.unconfirmed === 0 && membership.settled === tenure.epoch.view) {
         this.#toFold.delete(tenure)
+      }
+    }
+  }
+
+  #rest(): void {
+    const { clock } = this.#context
+    const now = clock.monotonic()
+    for (const held of this.#toRest) {
+      if (now - held.changedAt >= restMs) {
+        held.copy.rest()
+        this.#toRest.delete(held)
       }
     }
   }

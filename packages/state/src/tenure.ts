@@ -16,15 +16,16 @@ import type {
   IdempotencyKey,
   Member,
   Operation,
-  PeerLease
+  PeerLease,
+  VersionVector
 } from '@murmuration/interface'
-import { judgedNow, makeRoom } from './admitting.ts'
+import { judgedNow, makeRoom, neededInBranch } from './admitting.ts'
+import { Collecting } from './collecting.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
 import { entryKey } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
 import { compareEpochs } from './core/epoch.ts'
-import { copiesNeeded } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { Replication } from './core/replication.ts'
 import type { Waiter } from './core/tracks.ts'
@@ -49,9 +50,12 @@ export class Tenure implements OwnedDocument, HeldTenure {
   /** Entries with an older stamp may have been executed again elsewhere since. */
   readonly begun: Epoch
   readonly #context: Context
+  #collecting: Collecting | undefined
   readonly #lease: PeerLease | undefined
-  readonly #controller = new AbortController()
-  readonly #rejects = new Set<(error: Error) => void>()
+  /** Made when somebody asks for it, as a signal takes as much memory as all the rest. */
+  #controller: AbortController | undefined
+  #ended = false
+  #rejects: Set<(error: Error) => void> | undefined
   /** Monotonic time at which this view was adopted. */
   rebasedAt: number
   #view: number
@@ -83,7 +87,13 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#ended) this.#controller.abort()
     return this.#controller.signal
+  }
+
+  get ended(): boolean {
+    return this.#ended
   }
 
   get document(): Document {
@@ -104,21 +114,22 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   /** By a view, after which this owner is fenced, or because this peer stops. */
   end(by: 'view' | 'stop'): void {
-    if (this.signal.aborted) {
+    if (this.#ended) {
       return
     }
     this.#isFenced = by === 'view'
-    this.#controller.abort()
+    this.#ended = true
+    this.#controller?.abort()
     this.replication.end()
     const why = `the tenure of ${this.record.id} ended before an update was acknowledged`
-    for (const reject of this.#rejects) {
+    for (const reject of this.#rejects ?? []) {
       reject(
         this.#isFenced
           ? new FencedError(why, { outcomeUnknown: true })
           : new OutcomeUnknownError(why)
       )
     }
-    this.#rejects.clear()
+    this.#rejects = undefined
     this.#context.tenureChanged(this, 'ended')
   }
 
@@ -150,6 +161,10 @@ export class Tenure implements OwnedDocument, HeldTenure {
     // Whoever looked the key up need not wait; whoever does still sees the failure.
     commit.catch(() => {})
     return { status: 'known', commit }
+  }
+
+  includes(version: VersionVector): boolean {
+    return this.held.copy.includes(version)
   }
 
   async commit(operations: readonly Operation[], options: CommitOptions = {}): Promise<Commit> {
@@ -188,18 +203,22 @@ export class Tenure implements OwnedDocument, HeldTenure {
       Math.min(copy.baseBytes / foldBytesPerEntry, settings.entriesMax / 8),
       copy.entryCount / 4
     )
-    if (this.signal.aborted || (!idle && this.#sinceFold < due)) {
+    if (this.#ended || (!idle && this.#sinceFold < due)) {
       return
     }
     this.#sinceFold = 0
     // With one unsettled home set, "all replicas" are the replicas of this view.
-    if (copy.entryCount === 0 || membership.settled !== this.#view) {
+    if (membership.settled !== this.#view) {
       return
     }
-    const steps = this.replication.foldable()
+    const steps = this.replication.foldable(this.epoch)
     if (steps.length > 0 && copy.fold(steps)) {
       this.replication.folded(steps)
       this.#context.send(this)
+    }
+    if (idle && copy.names >= settings.collectNames) {
+      this.#collecting ??= new Collecting(this.#context, this)
+      this.#collecting.run()
     }
   }
 
@@ -237,14 +256,16 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   /** A side with fewer peers than copies are promised acknowledges what is asked for as local only. */
   #isTooSmallFor(ack: AckLevel = 'replicated'): boolean {
-    return ack !== 'local' && this.replication.home.length < (this.#neededInBranch ?? 0)
+    return (
+      ack !== 'local' &&
+      this.replication.home.length < (neededInBranch(this.#context, this.record) ?? 0)
+    )
   }
 
-  /** W of the agreed view: a side that goes on by itself promises no less. */
-  get #neededInBranch(): number | undefined {
-    const branch = this.#context.membership.view?.branch
-    if (branch === undefined) return undefined
-    return Math.min(copiesNeeded(branch.agreed.members.length), this.record.replicas)
+  #copiesFor(level: AckLevel = 'replicated'): Waiter['copies'] {
+    if (level === 'local') return 'own'
+    if (level === 'majority') return Math.floor(this.replication.home.length / 2) + 1
+    return neededInBranch(this.#context, this.record) ?? 'needed'
   }
 
   /** Resolves when the entry has its copies. The entry of an older tenure is stamped again first. */
@@ -298,7 +319,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       finished = true
       cancelTimer()
       signal?.removeEventListener('abort', onAbort)
-      this.#rejects.delete(reject)
+      this.#rejects?.delete(reject)
       stopWaiting?.()
     }
     const reject = (error: Error): void => {
@@ -314,6 +335,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
         )
       )
     )
+    this.#rejects ??= new Set()
     this.#rejects.add(reject)
     signal?.addEventListener('abort', onAbort)
     const confirmed = (copies: number): void => {
@@ -328,24 +350,12 @@ export class Tenure implements OwnedDocument, HeldTenure {
         )
       }
     }
-    const waiter: Waiter = { copies: this.#copiesFor(options.ack ?? 'replicated'), confirmed }
+    const waiter: Waiter = { copies: this.#copiesFor(options.ack), confirmed }
     stopWaiting = this.replication.wait(entry, waiter)
     if (finished) {
       stopWaiting()
     } else if (signal?.aborted === true) {
       onAbort()
-    }
-  }
-
-  #copiesFor(level: AckLevel): Waiter['copies'] {
-    const size = this.replication.home.length
-    switch (level) {
-      case 'local':
-        return 'own'
-      case 'majority':
-        return Math.floor(size / 2) + 1
-      case 'replicated':
-        return this.#neededInBranch ?? 'needed'
     }
   }
 
@@ -376,7 +386,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
   }
 
   #check(key?: IdempotencyKey): void {
-    if (this.signal.aborted) {
+    if (this.#ended) {
       throw new NotOwnerError(`this peer does not own ${this.record.id} any more`)
     }
     if (key !== undefined) {

@@ -35,6 +35,17 @@ const scripted: readonly [rule: string, mutants: Mutants, scenario: Scenario][] 
     { foldUnasked: true },
     scenarios.forgetsForAnother
   ],
+  [
+    'only writers leave of which all replicas have everything',
+    { collectUnfolded: true },
+    scenarios.collectsTooEarly
+  ],
+  [
+    'updates of writers that have left do not count once more',
+    { takeClosed: true },
+    scenarios.returnsWithOldUpdates
+  ],
+  ['what the last owner folded stands', { moreCollectedStands: true }, scenarios.collectsAlone],
   ['a known key is stamped again', { noRestamp: true }, scenarios.twoExecutions],
   ['the latest stamp stands', { lowerDotStands: true }, scenarios.twoExecutions]
 ]

@@ -3,7 +3,7 @@ import { integerBetween } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import type { Mutants } from '../src/core/mutants.ts'
-import { pick, recordOf, schema, World } from './world.ts'
+import { DIGITS_MAX, pick, recordOf, schema, tallied, World } from './world.ts'
 import type { Peer, Reply, Update } from './world.ts'
 
 const peersCount = 5
@@ -15,16 +15,18 @@ interface DocumentValue {
   readonly hits: Readonly<Record<string, number>>
   readonly tags: readonly string[]
   readonly total: number
+  readonly tally: number
 }
 
 /** One run: clients repeat their updates through crashes, pauses, splits and new views. */
 export async function run(
   simulation: Simulation,
   mutants: Mutants = {},
-  options: { readonly moving?: boolean } = {}
+  options: { readonly moving?: boolean; readonly collecting?: boolean } = {}
 ): Promise<Run> {
   const one = new Run(simulation, mutants)
   one.world.moving = options.moving === true
+  if (options.collecting === true) one.collect()
   await one.go()
   return one
 }
@@ -34,14 +36,34 @@ class Run {
   readonly #simulation: Simulation
   #faults = true
   #clients = 0
+  #sentOnce = 0
+  readonly #digits = new Map<string, number>()
   #lost: Peer | undefined
   acknowledged = 0
+  /** Time between faults, and for all of them. */
+  #pace = { betweenMs: [30, 250] as readonly [number, number], thinkMs: 80, allMs: faultsMs }
+  #isCollecting = false
   /** Part of the executions that are followed by a fault. */
   #strikes = 0
 
   constructor(simulation: Simulation, mutants: Mutants) {
     this.#simulation = simulation
     this.world = new World(simulation, peersCount, mutants)
+  }
+
+  /** Writers are taken out whenever that is possible, and there is time for it between the faults. */
+  collect(): void {
+    this.#isCollecting = true
+    this.#pace = { betweenMs: [60, 900], thinkMs: 500, allMs: 3500 }
+    this.world.collectNames = 1
+  }
+
+  /** Collections that the documents went through. */
+  get collections(): number {
+    return documents.reduce((sum, id) => {
+      const owner = this.world.ownerOf(id)
+      return sum + (owner?.state?.held(id)?.copy.state().lineage.count ?? 0)
+    }, 0)
   }
 
   #throwViolation(): void {
@@ -96,7 +118,7 @@ class Run {
       void this.#client(session)
     }
     this.#nemesis()
-    await this.#simulation.run(faultsMs)
+    await this.#simulation.run(this.#pace.allMs)
     this.#throwViolation()
     await this.#recover()
     this.#check()
@@ -113,6 +135,7 @@ class Run {
     let next = 0
     const lane = async (): Promise<void> => {
       while (next < total) {
+        if (this.#isCollecting && this.#chance(0.5)) await this.#sendOnce(session)
         const sequence = next++
         open.add(sequence)
         const id = pick(this.#random, documents)
@@ -120,14 +143,39 @@ class Run {
         world.note({ id, session, sequence, lowest: 0, update })
         await this.#repeat(session, sequence, open)
         open.delete(sequence)
-        await this.#pause(this.#between(1, 80))
+        await this.#pause(this.#between(1, this.#pace.thinkMs))
       }
     }
     await Promise.all(Array.from({ length: lanes }, lane))
     this.#clients--
   }
 
+  /** An update without a key: where there is no answer, nobody knows. */
+  async #sendOnce(client: string): Promise<void> {
+    const id = pick(this.#random, documents)
+    const update = this.#tally(id)
+    if (update === undefined) return
+    const sequence = this.#sentOnce++
+    const request = { id, session: `${client}-once`, sequence, lowest: 0, update, isKeyless: true }
+    this.world.note(request)
+    const reply = await this.#ask(id, (peer) => this.world.request(client, peer, request))
+    if (reply?.status === 'ok') {
+      this.acknowledged++
+      this.world.histories.get(`${request.session}:${sequence}`)!.acknowledged = reply.result
+    }
+  }
+
+  /** An update that leaves nothing that lives, so that its writer can go. */
+  #tally(id: string): Update | undefined {
+    const digit = this.#digits.get(id) ?? 0
+    if (!this.#isCollecting || digit >= DIGITS_MAX) return undefined
+    this.#digits.set(id, digit + 1)
+    return { kind: 'tally', digit }
+  }
+
   #update(id: string): Update {
+    const tally = this.#isCollecting && this.#chance(0.8) ? this.#tally(id) : undefined
+    if (tally !== undefined) return tally
     const kind = pick(this.#random, ['count', 'add', 'add', 'remove'] as const)
     if (kind === 'count') {
       return { kind, by: this.#between(1, 9) }
@@ -216,7 +264,7 @@ class Run {
     } else {
       this.#changeView(pick(this.#random, this.world.peers))
     }
-    this.#simulation.after(this.#between(30, 250), () => this.#nemesis())
+    this.#simulation.after(this.#between(...this.#pace.betweenMs), () => this.#nemesis())
   }
 
   /** The same members, and a document goes to one of them. */
@@ -467,12 +515,14 @@ class Run {
   #checkValue(id: string, value: DocumentValue): void {
     let total = 0
     const { histories } = this.world
+    const digits = tallied(value.tally)
     for (const [name, history] of histories) {
       if (history.id !== id) {
         continue
       }
-      const count = value.hits[name] ?? 0
-      total += count * (history.update.kind === 'count' ? history.update.by : 1)
+      const { update } = history
+      const count = update.kind === 'tally' ? digits[update.digit]! : (value.hits[name] ?? 0)
+      total += update.kind === 'tally' ? 0 : count * (update.kind === 'count' ? update.by : 1)
       if (count > 1) {
         throw new Error(`${name} counted ${count} times`)
       }
@@ -481,7 +531,7 @@ class Run {
       }
       if (history.update.kind === 'add' && history.acknowledged !== undefined) {
         const removals = [...histories.values()].filter(
-          ({ update }) => update.kind === 'remove' && update.tag === name
+          (one) => one.update.kind === 'remove' && one.update.tag === name
         )
         const present = value.tags.includes(name) === true
         if (!present && !removals.some((one) => [...one.executions].some(isRemoval))) {
@@ -503,7 +553,8 @@ function sorted(read: Partial<DocumentValue> | undefined): DocumentValue {
   return {
     hits: Object.fromEntries(Object.entries(read?.hits ?? {}).toSorted(byName)),
     tags: (read?.tags ?? []).toSorted(),
-    total: read?.total ?? 0
+    total: read?.total ?? 0,
+    tally: read?.tally ?? 0
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Mutants } from '../src/core/mutants.ts'
-import { schema, World } from './world.ts'
+import { schema, tallied, World } from './world.ts'
 import type { Peer, Reply, Request } from './world.ts'
 
 /** A schedule that breaks one rule if the rule is not kept. Returns what went wrong. */
@@ -174,4 +174,99 @@ async function executeTwice(world: World, id: string): Promise<string | undefine
     world.checkResult(peer, 's:0')
   }
   return world.violations[0]
+}
+
+/** An update of an earlier owner that is not folded yet, and that owner has another name since. */
+export const collectsTooEarly: Scenario = async (mutants) => {
+  const world = await World.of(4, { mutants, collectNames: 1 })
+  const id = 'test/doc/a'
+  const former = world.ownerOf(id)!
+  await once(world, id, 0)
+  await world.simulation.run(500)
+  const update = { kind: 'tally', digit: 1 } as const
+  await ask(world, former, { id, session: 's', sequence: 0, lowest: 0, update })
+  await world.simulation.run(500)
+  world.newView(world.peers.filter((peer) => peer !== former))
+  await world.simulation.run(1500)
+  await once(world, id, 2)
+  await world.simulation.run(2000)
+  const [, keyed] = tallyOf(world.ownerOf(id)!, id)
+  return keyed === 1 ? world.violations[0] : 'an update that was acknowledged is lost'
+}
+
+/** A replica comes back that has not heard that updates were folded, and that their writers went. */
+export const returnsWithOldUpdates: Scenario = async (mutants) => {
+  const world = await World.of(4, { mutants, collectNames: 1 })
+  const id = 'test/doc/a'
+  const { owner, home } = holders(world, id)
+  const away = home.find((peer) => peer !== owner)!
+  await once(world, id, 0)
+  await world.simulation.run(15)
+  world.isolate(away)
+  world.crash(owner, { wipe: false })
+  await world.simulation.wait(world.start(owner))
+  await world.simulation.run(500)
+  await once(world, id, 1)
+  world.newView(world.peers.filter((peer) => peer !== away))
+  await world.simulation.run(1500)
+  world.newView(world.peers.filter((peer) => peer !== away && peer !== owner))
+  await world.simulation.run(1500)
+  await once(world, id, 2)
+  await world.simulation.run(1500)
+  if ((world.ownerOf(id)!.state?.held(id)?.copy.state().lineage.count ?? 0) === 0) {
+    throw new Error('nothing was collected: the scenario shows nothing')
+  }
+  if ((away.state?.held(id)?.copy.entryCount ?? 0) === 0) {
+    throw new Error('the replica that was away holds no old update: the scenario shows nothing')
+  }
+  world.simulation.heal()
+  world.newView(world.peers)
+  await world.simulation.run(4000)
+  const counts = tallyOf(world.ownerOf(id)!, id).slice(0, 3)
+  return counts.every((count) => count === 1) ? world.violations[0] : `they count ${counts.join()}`
+}
+
+/** An owner takes writers out while nobody hears it, and others go on without it. */
+export const collectsAlone: Scenario = async (mutants) => {
+  const world = await World.of(4, { mutants })
+  const id = 'test/doc/a'
+  const owner = world.ownerOf(id)!
+  world.collectNames = 6
+  // Two names for each of its starts: the third makes it worth while.
+  for (const number of [0, 1]) {
+    await once(world, id, number)
+    await world.simulation.run(500)
+    world.crash(owner, { wipe: false })
+    await world.simulation.wait(world.start(owner))
+    await world.simulation.run(500)
+  }
+  await once(world, id, 2)
+  await world.simulation.run(15)
+  world.isolate(owner)
+  await world.simulation.run(1000)
+  if ((owner.state?.held(id)?.copy.state().lineage.count ?? 0) === 0) {
+    throw new Error('the owner collected nothing: the scenario shows nothing')
+  }
+  world.newView(world.peers.filter((peer) => peer !== owner))
+  await world.simulation.run(1000)
+  await once(world, id, 3)
+  await world.simulation.run(1000)
+  world.simulation.heal()
+  world.newView(world.peers)
+  await world.simulation.run(4000)
+  const counts = tallyOf(world.ownerOf(id)!, id).slice(0, 4)
+  return counts.every((count) => count === 1) ? world.violations[0] : `they count ${counts.join()}`
+}
+
+/** How often each of these updates counted. */
+function tallyOf(peer: Peer, id: string): number[] {
+  return tallied(peer.state?.held(id)?.copy.live.value(schema).tally ?? 0)
+}
+
+/** An update without a key, which has to be acknowledged. */
+async function once(world: World, id: string, sequence: number): Promise<void> {
+  const update = { kind: 'tally', digit: sequence } as const
+  const request = { id, session: 'once', sequence, lowest: 0, update, isKeyless: true }
+  const reply = await ask(world, world.ownerOf(id)!, request)
+  if (reply?.status !== 'ok') throw new Error(`update ${sequence} was not acknowledged`)
 }

@@ -1,7 +1,6 @@
 import type { VersionVector } from '@murmuration/interface'
 import { checkSessions } from '@murmuration/testkit'
 import type { SessionOperation, Simulation } from '@murmuration/testkit'
-import { includesVersion } from '../src/index.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { pick, recordOf, schema, World } from './world.ts'
 import type { Peer } from './world.ts'
@@ -89,7 +88,7 @@ class SessionRun {
         const owned = await state?.own(recordOf(ID))
         if (owned === undefined) return undefined
         // As the agents' host does, before anything is executed.
-        if (!includesVersion(owned.document.version, after)) return void behind++
+        if (!owned.includes(after)) return void behind++
         const { draft, operations } = owned.document.draft(schema)
         draft.hits.get(session).increment()
         const { version } = await owned.commit(operations, { key })

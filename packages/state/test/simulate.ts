@@ -23,6 +23,13 @@ export const workloads: readonly Workload[] = [
     }
   },
   {
+    name: 'state/collections',
+    share: 5,
+    run: async (simulation) => {
+      await run(simulation, {}, { collecting: true })
+    }
+  },
+  {
     name: 'state/sessions',
     share: 6,
     run: async (simulation) => {
@@ -93,6 +100,18 @@ export const mutants: readonly Mutant[] = [
       scenario: scenarios.forgetsForAnother
     }
   ),
+  scripted('collect-unfolded', 'only writers go of which all replicas have everything', {
+    mutants: { collectUnfolded: true },
+    scenario: scenarios.collectsTooEarly
+  }),
+  scripted('take-closed', 'updates of writers that have gone do not count once more', {
+    mutants: { takeClosed: true },
+    scenario: scenarios.returnsWithOldUpdates
+  }),
+  scripted('more-collected-stands', 'what the last owner folded stands', {
+    mutants: { moreCollectedStands: true },
+    scenario: scenarios.collectsAlone
+  }),
   scripted('no-restamp', 'a known key is stamped again', {
     mutants: { noRestamp: true },
     scenario: scenarios.twoExecutions

@@ -3,17 +3,24 @@ import type { AgentRecord, Random, View } from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import { createSimulation } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
-import type { State } from '../src/index.ts'
+import type { OwnedDocument, State } from '../src/index.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { StateService } from '../src/state.ts'
 import { FakeMembership, Views } from './fake-membership.ts'
 import type { Adopted } from './fake-membership.ts'
 
-export const schema = { hits: map(counter()), total: counter(), tags: set<string>() }
+export const schema = {
+  hits: map(counter()),
+  total: counter(),
+  tags: set<string>(),
+  tally: counter()
+}
 
 export type Update =
   | { readonly kind: 'count'; readonly by: number }
   | { readonly kind: 'add' }
+  /** Leaves nothing that lives but a digit of a sum: see {@link tallied}. */
+  | { readonly kind: 'tally'; readonly digit: number }
   | { readonly kind: 'remove'; readonly tag: string }
 
 export interface Request {
@@ -22,12 +29,21 @@ export interface Request {
   readonly sequence: number
   readonly lowest: number
   readonly update: Update
+  /** Without a key, and sent only once. */
+  readonly isKeyless?: boolean
 }
 
 export type Reply =
   | { readonly status: 'ok'; readonly result: string }
   | { readonly status: 'expired' }
   | { readonly status: 'failed'; readonly name: string }
+
+/** Digits of a sum to base 4: how often each update of this kind counted. */
+export const DIGITS_MAX = 26
+
+export function tallied(sum: number): number[] {
+  return Array.from({ length: DIGITS_MAX }, (_, digit) => Math.floor(sum / 4 ** digit) % 4)
+}
 
 /** One of several, of which there must be one. */
 export function pick<T>(random: Random, from: readonly T[]): T {
@@ -40,8 +56,10 @@ export function pick<T>(random: Random, from: readonly T[]): T {
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
-function hitsOf(state: StateService, id: string): Readonly<Record<string, number>> {
-  return state.held(id)?.copy.live.value(schema).hits ?? {}
+function hasUpdate(state: StateService, name: string, { id, update }: History): boolean {
+  const value = state.held(id)?.copy.live.value(schema)
+  if (update.kind === 'tally') return tallied(value?.tally ?? 0)[update.digit] !== 0
+  return (value?.hits[name] ?? 0) > 0
 }
 
 export function recordOf(id: string): AgentRecord {
@@ -77,6 +95,9 @@ export class World {
   readonly violations: string[] = []
   readonly #mutants: Mutants
   #executions = 0
+  readonly #keyless = new Set<string>()
+  /** Names of owners that a document may keep. */
+  collectNames = 16
   /** Between two comparisons of a peer with the owners. */
   compareMs = 800
   /** An owner has just executed an update and not told anybody yet. */
@@ -109,10 +130,17 @@ export class World {
 
   static async of(
     count: number,
-    init: { seed?: number; mutants?: Mutants; members?: number; trace?: boolean } = {}
+    init: {
+      seed?: number
+      mutants?: Mutants
+      members?: number
+      trace?: boolean
+      collectNames?: number
+    } = {}
   ): Promise<World> {
     const { seed = 1, trace = false } = init
     const world = new World(createSimulation({ seed, trace }), count, init.mutants)
+    world.collectNames = init.collectNames ?? world.collectNames
     world.newView(world.peers.slice(0, init.members ?? count))
     for (const peer of world.peers) {
       await world.simulation.wait(world.start(peer))
@@ -165,7 +193,8 @@ export class World {
         requestTimeoutMs: 150,
         compareMs: this.compareMs,
         foldIdleMs: 120,
-        foldEntries: 4
+        foldEntries: 4,
+        collectNames: this.collectNames
       },
       this.#mutants
     )
@@ -260,21 +289,23 @@ export class World {
     try {
       const owned = await state.own(recordOf(id))
       const key = { session, sequence, lowest }
-      const found = owned.lookup(key)
-      if (found.status === 'expired') {
-        return { status: 'expired' }
-      }
-      if (found.status === 'known') {
-        const commit = await found.commit
-        this.#checkAcknowledged(request, commit.epoch.view)
-        this.onAcknowledge(this.peer(peer), id)
-        return { status: 'ok', result: text.decode(commit.result) }
+      if (request.isKeyless === true) {
+        // The network may bring it twice.
+        if (this.#keyless.has(`${session}:${sequence}`)) throw new Error('it was executed')
+        this.#keyless.add(`${session}:${sequence}`)
+      } else {
+        const known = await this.#known(peer, owned, request)
+        if (known !== undefined) return known
       }
       const { draft, operations } = owned.document.draft(schema)
       const name = `${session}:${sequence}`
-      draft.hits.get(name).increment()
-      draft.total.increment(update.kind === 'count' ? update.by : 1)
       let effect = 'done'
+      if (update.kind === 'tally') {
+        draft.tally.increment(4 ** update.digit)
+      } else {
+        draft.hits.get(name).increment()
+        draft.total.increment(update.kind === 'count' ? update.by : 1)
+      }
       if (update.kind === 'add') {
         draft.tags.add(name)
       } else if (update.kind === 'remove') {
@@ -284,7 +315,10 @@ export class World {
       const result = `${effect} ${++this.#executions}`
       this.histories.get(name)?.executions.add(result)
       this.simulation.log(`${peer} executes ${name} of ${id}: ${update.kind} ${result}`)
-      const committing = owned.commit(operations, { key, result: utf8.encode(result) })
+      const committing = owned.commit(operations, {
+        ...(request.isKeyless === true ? {} : { key }),
+        result: utf8.encode(result)
+      })
       this.onExecute(this.peer(peer))
       const commit = await committing
       this.#checkAcknowledged(request, commit.epoch.view)
@@ -295,14 +329,30 @@ export class World {
     }
   }
 
+  /** The answer to a key that was executed before. */
+  async #known(peer: string, owned: OwnedDocument, request: Request): Promise<Reply | undefined> {
+    const { id, session, sequence, lowest } = request
+    const found = owned.lookup({ session, sequence, lowest })
+    if (found.status === 'expired') {
+      return { status: 'expired' }
+    }
+    if (found.status === 'new') {
+      return undefined
+    }
+    const commit = await found.commit
+    this.#checkAcknowledged(request, commit.epoch.view)
+    this.onAcknowledge(this.peer(peer), id)
+    return { status: 'ok', result: text.decode(commit.result) }
+  }
+
   /** Whoever begins to serve has everything that an owner of an earlier view acknowledged. */
   #checkTenure(peer: Peer, state: StateService, id: string): void {
     const number = peer.membership?.view?.number ?? 0
-    const hits = hitsOf(state, id)
     this.simulation.log(`${peer.name} serves ${id} in view ${number}`)
     for (const [name, history] of this.histories) {
       const { acknowledgedIn } = history
-      if (history.id === id && acknowledgedIn > 0 && acknowledgedIn <= number && !hits[name]) {
+      const isDue = history.id === id && acknowledgedIn > 0 && acknowledgedIn <= number
+      if (isDue && !hasUpdate(state, name, history)) {
         this.#violated(`${peer.name} serves ${id} in view ${number} without ${name}`)
       }
     }
@@ -319,7 +369,7 @@ export class World {
       const state = peer.state
       const tenure = state?.held(id)?.tenure
       if (state !== undefined && tenure !== undefined && tenure.epoch.view > number) {
-        if (!hitsOf(state, id)[name]) {
+        if (history !== undefined && !hasUpdate(state, name, history)) {
           this.#violated(
             `${name} was acknowledged in view ${number}, ${peer.name} serves view ${tenure.epoch.view} without it`
           )

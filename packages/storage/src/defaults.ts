@@ -24,3 +24,18 @@ export const lazyBytesMax = 1_048_576
 
 /** Length of a key. Unit: UTF-16 code units. Keys are copied into every index of the store. */
 export const keyLengthMax = 4096
+
+/**
+ * How long after a failed write it is first looked whether the disk takes writes again, and the longest
+ * time between two looks. Unit: ms. Sooner means that a disk that is broken is written to more often.
+ */
+export const reopenMs: { readonly first: number; readonly longest: number } = {
+  first: 500,
+  longest: 10_000
+}
+
+/**
+ * Bytes that have to fit before a store is opened again after a failed write. Unit: bytes. Opening needs
+ * up to a write buffer of LevelDB, and a store that cannot be opened cannot be read either.
+ */
+export const probeBytes = 8_388_608

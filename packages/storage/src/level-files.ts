@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { mkdir, open, readdir, readFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CorruptDataError } from '@murmuration/interface'
 import { findLogDamage } from './core/log-file.ts'
@@ -96,5 +96,21 @@ async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
       return undefined
     }
     throw error
+  }
+}
+
+/** Throws where the disk takes no writes. */
+export async function probeDisk(path: string, bytes: number): Promise<void> {
+  const name = join(path, 'probe')
+  try {
+    const file = await open(name, 'w', 0o600)
+    try {
+      await file.writeFile(Buffer.alloc(bytes))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } finally {
+    await rm(name, { force: true })
   }
 }

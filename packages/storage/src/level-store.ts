@@ -15,8 +15,14 @@ import { GroupWriter } from './core/group-writer.ts'
 import type { EncodedOperation } from './core/group-writer.ts'
 import { checkBatch, checkKey, checkRange, compareKeys } from './core/keys.ts'
 import { createSubStore } from './core/sub-store.ts'
-import { lazyMs, pendingBytesMaxDefault, pendingOperationsMaxDefault } from './defaults.ts'
-import { makeDirectory, verifyFiles } from './level-files.ts'
+import {
+  lazyMs,
+  pendingBytesMaxDefault,
+  pendingOperationsMaxDefault,
+  probeBytes,
+  reopenMs
+} from './defaults.ts'
+import { makeDirectory, probeDisk, verifyFiles } from './level-files.ts'
 
 /** Options of {@link openLevelStore}. */
 export interface LevelStoreInit {
@@ -43,7 +49,8 @@ type Database = ClassicLevel<string, Uint8Array>
  *
  * Errors: `InvalidParametersError` on a bad option; `StorageError` if the directory cannot be used,
  * with its path, also when another process has it open; `CorruptDataError` if its files are
- * damaged. After a failed write all later ones fail with `StorageError` until it is opened again.
+ * damaged. After a failed write later ones fail with `StorageError`, until one of them finds that the
+ * disk takes writes again: then the store opens itself again. What failed may be found in it or not.
  */
 export async function openLevelStore(init: LevelStoreInit): Promise<Store> {
   if (typeof init.path !== 'string' || init.path === '') {
@@ -62,7 +69,7 @@ export async function openLevelStore(init: LevelStoreInit): Promise<Store> {
   openDirectories.add(directory)
   try {
     const database = await openDatabase(path, init.verify ?? 'all')
-    return new LevelStore(database, init, () => openDirectories.delete(directory))
+    return new LevelStore(database, { ...init, path }, () => openDirectories.delete(directory))
   } catch (error) {
     openDirectories.delete(directory)
     throw explainOpening(error, path)
@@ -95,17 +102,23 @@ async function openDatabase(path: string, verify: 'all' | 'log'): Promise<Databa
 }
 
 class LevelStore implements Store {
-  readonly #database: Database
+  #database: Database
+  readonly #path: string
   readonly #writer: GroupWriter
   readonly #onClose: () => void
   #closing: Promise<void> | undefined
+  /** The store is being opened again after a failed write. */
+  #reopening: Promise<void> | undefined
+  #nextReopenAt: number | undefined
+  #reopenMs: number = reopenMs.first
 
   constructor(database: Database, init: LevelStoreInit, onClose: () => void) {
     this.#database = database
+    this.#path = init.path
     this.#onClose = onClose
     this.#writer = new GroupWriter(
       {
-        commit: (operations, sync) => commit(database, operations, sync),
+        commit: (operations, sync) => commit(this.#database, operations, sync),
         defer: (task) => setImmediate(task),
         delay: (task) => {
           const timer = setTimeout(task, lazyMs)
@@ -121,6 +134,7 @@ class LevelStore implements Store {
 
   async get(key: string): Promise<Uint8Array | undefined> {
     checkKey(key)
+    await this.#reopening
     this.#open()
     try {
       const stored = await this.#database.get(key)
@@ -136,11 +150,15 @@ class LevelStore implements Store {
       key,
       value: value === undefined ? undefined : seal(key, value)
     }))
+    if (this.#writer.failed) {
+      await this.#tryReopening()
+    }
     return this.#writer.write(operations, options.sync, options.lazy)
   }
 
   async *entries(range: StoreRange = {}): AsyncGenerator<readonly [string, Uint8Array]> {
     checkRange(range)
+    await this.#reopening
     this.#open()
     const iterator = this.#database.iterator<Uint8Array, Uint8Array>(iteratorOptions(range))
     try {
@@ -169,7 +187,46 @@ class LevelStore implements Store {
     return this.#closing
   }
 
+  /**
+   * After a failed write nobody knows what the disk holds, so LevelDB takes no more: only opening finds
+   * out, as after a crash. But a store that cannot be opened cannot be read: the disk is tried first.
+   */
+  #tryReopening(): Promise<void> {
+    if (this.#closing !== undefined || this.#reopening !== undefined) {
+      return this.#reopening ?? Promise.resolve()
+    }
+    const now = performance.now()
+    this.#nextReopenAt ??= now + this.#reopenMs
+    if (now < this.#nextReopenAt) {
+      return Promise.resolve()
+    }
+    this.#reopening = this.#reopen()
+      .then(
+        () => {
+          this.#reopenMs = reopenMs.first
+          this.#nextReopenAt = undefined
+        },
+        () => {
+          // Whoever writes is told of the write that failed first.
+          this.#reopenMs = Math.min(reopenMs.longest, this.#reopenMs * 2)
+          this.#nextReopenAt = performance.now() + this.#reopenMs
+        }
+      )
+      .finally(() => {
+        this.#reopening = undefined
+      })
+    return this.#reopening
+  }
+
+  async #reopen(): Promise<void> {
+    await probeDisk(this.#path, probeBytes)
+    await this.#database.close()
+    this.#database = await openDatabase(this.#path, 'log')
+    this.#writer.recovered()
+  }
+
   async #close(): Promise<void> {
+    await this.#reopening
     await this.#writer.close()
     try {
       await this.#database.close()

@@ -188,6 +188,12 @@ describe('group commit', () => {
     await expect(third).rejects.toEqual(refusal)
     expect(commits).toHaveLength(1)
     expect(() => writer.write(one('d'), true)).toThrow(refusal)
+    // Until the store was opened again.
+    expect(writer.failed).toBe(true)
+    writer.recovered()
+    void writer.write(one('e'), true)
+    await turn()
+    expect(commits[1]).toMatchObject({ keys: ['e'] })
   })
 
   it('waits on closing for what it accepted', async () => {

@@ -17,6 +17,7 @@ import { createRecording } from './draft.ts'
 import type { ExecuteOptions } from './execute.ts'
 import { applyPlanned, checkWriter, planUpdate } from './execute.ts'
 import { hasGapBelow, judgeFloor, writerName } from './judging.ts'
+import type { GoneWriters } from './judging.ts'
 import { mergeStates } from './merge.ts'
 import { readDocument, readPlain } from './read.ts'
 import type { Schema, Value } from './schema.ts'
@@ -66,10 +67,11 @@ export interface ApplyOptions {
    */
   readonly isWriter?: (writer: string, first: number, count: number) => boolean
   /**
-   * The writers taken out by the collections above the delta's floor, where they are known. With
-   * them a late delta can be told from a new one, and is taken.
+   * Which updates belong to writers that collections have taken out, where that is known: the names
+   * are enough where nothing of them comes later. With it a late delta can be told from a new one,
+   * and is taken.
    */
-  readonly gone?: ReadonlySet<string>
+  readonly gone?: GoneWriters
 }
 
 /**
@@ -81,6 +83,10 @@ export interface Document {
   readonly version: VersionVector
   /** Whether it contains updates of a writer without some that came before them. */
   readonly hasHoles: boolean
+  /** The highest update of each writer that is here, also where others before it are missing. */
+  readonly heads: VersionVector
+  /** Updates that are known to exist and are not here: holes, ends included. */
+  readonly missing: readonly Run[]
   /**
    * Executes operations under new dots and applies them. InvalidParametersError for operations
    * that are wrong, do not fit or need too much space; then nothing is changed.
@@ -147,13 +153,26 @@ class ReplicatedDocument implements Document {
   }
 
   get version(): VersionVector {
-    const { context } = this.#state
-    const version: Record<string, number> = {}
-    for (const [place, writer] of context.writers.entries()) {
-      const prefix = context.prefix(place)
-      if (prefix > 0) version[writer] = prefix
+    return this.#counters((place) => this.#state.context.prefix(place))
+  }
+
+  get heads(): VersionVector {
+    return this.#counters((place) => this.#state.context.highest(place))
+  }
+
+  get missing(): readonly Run[] {
+    const { context, pending } = this.#state
+    if (context.runCount === 0 && pending.size === 0) return noRuns
+    const known = context.writers.map((_, place) => context.highest(place))
+    for (const key of pending) {
+      for (const dot of this.#state.get(key)?.pending ?? []) {
+        const place = writerOf(dot)
+        known[place] = Math.max(known[place] ?? 0, counterOf(dot))
+      }
     }
-    return version
+    const missing: Run[] = []
+    for (const [place, highest] of known.entries()) context.missing(place, highest, missing)
+    return missing
   }
 
   execute(operations: readonly Operation[], options: ExecuteOptions): Execution {
@@ -178,7 +197,7 @@ class ReplicatedDocument implements Document {
     }
     const judged = judgeFloor(decoded, state, options.gone)
     if (typeof judged === 'string') {
-      return { status: judged, missing: this.#missing(), conflicts: noConflicts }
+      return { status: judged, missing: this.missing, conflicts: noConflicts }
     }
     const update = judged
     const refusal = this.#refusal(delta, update.effects.length)
@@ -186,7 +205,7 @@ class ReplicatedDocument implements Document {
     for (const writer of update.newcomers) state.context.intern(writer)
     const applied = applyUpdate(state, update)
     if (applied) this.#grow(delta)
-    const missing = this.#missing()
+    const { missing } = this
     if (!applied) return { status: 'duplicate', missing, conflicts: noConflicts }
     const conflicts = conflictsAfter(state, update.effects)
     return { status: hasGapBelow(update, state) ? 'gap' : 'applied', missing, conflicts }
@@ -294,19 +313,13 @@ class ReplicatedDocument implements Document {
     return { writer, counter: counterOf(dot) }
   }
 
-  #missing(): readonly Run[] {
-    const { context, pending } = this.#state
-    if (context.runCount === 0 && pending.size === 0) return noRuns
-    const known = context.writers.map((_, place) => context.highest(place))
-    for (const key of pending) {
-      for (const dot of this.#state.get(key)?.pending ?? []) {
-        const place = writerOf(dot)
-        known[place] = Math.max(known[place] ?? 0, counterOf(dot))
-      }
+  #counters(of: (place: number) => number): VersionVector {
+    const counters: Record<string, number> = {}
+    for (const [place, writer] of this.#state.context.writers.entries()) {
+      const counter = of(place)
+      if (counter > 0) counters[writer] = counter
     }
-    const missing: Run[] = []
-    for (const [place, highest] of known.entries()) context.missing(place, highest, missing)
-    return missing
+    return counters
   }
 
   /** Why the document has no room for a delta, if it has none. */

@@ -1,5 +1,6 @@
 import type { Stamp } from '@murmuration/crdt'
 import type { AgentRecord, Epoch, Operation } from '@murmuration/interface'
+import type { BaseState } from './base.ts'
 import type { Digest } from './digest.ts'
 import type { Entry, EntryKey } from './entry.ts'
 
@@ -8,8 +9,10 @@ export interface FoldStep {
   readonly session: string
   readonly from: number
   readonly to: number
-  /** Of the entries that the step folds: whoever holds others must not follow it. */
+  /** Of the entries that the step folds, and the lineage of the base: who differs must not follow it. */
   readonly digest: Digest
+  /** The tenure that folds. */
+  readonly by: Epoch
 }
 
 /** What changed since the copy was last saved. */
@@ -20,9 +23,8 @@ export interface Changes {
 }
 
 /** The parts of a copy, as they travel and are stored. */
-export interface CopyState {
+export interface CopyState extends BaseState {
   readonly record: AgentRecord
-  readonly base: Uint8Array
   readonly floors: readonly (readonly [session: string, floor: number])[]
   readonly entries: readonly Entry[]
   /** The latest clock reading in it: what comes next must be later. */
@@ -43,3 +45,8 @@ export interface Execution {
 
 /** Sessions of this form belong to owners and hold their updates without a key. */
 export const ownSessionPrefix = '~'
+
+/** The later of two clock readings. */
+export function laterOf(a: Stamp, b: Stamp): Stamp {
+  return b.time > a.time || (b.time === a.time && b.tick > a.tick) ? b : a
+}

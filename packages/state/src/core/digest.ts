@@ -67,6 +67,11 @@ export function packDigests(digests: readonly Digest[]): Uint8Array {
   return new Uint8Array(packed.buffer)
 }
 
+/** How many digests there are in a pack, at least one. */
+export function countPacked(packed: Uint8Array): number {
+  return Math.max(1, Math.floor(packed.length / digestBytesEach))
+}
+
 /** Positions at which two packs differ; all of them where one pack is longer. */
 export function differingDigests(a: Uint8Array, b: Uint8Array): number[] {
   const differing: number[] = []

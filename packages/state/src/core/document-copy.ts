@@ -1,18 +1,24 @@
-import { createDocument, decodeDocument } from '@murmuration/crdt'
+import { createDocument } from '@murmuration/crdt'
 import type { Document, Stamp } from '@murmuration/crdt'
 import { InvalidSignatureError, MessageTooLargeError } from '@murmuration/interface'
-import type { AgentRecord, Epoch } from '@murmuration/interface'
-import { ownSessionPrefix } from './copy-state.ts'
+import type { AgentRecord, Epoch, VersionVector } from '@murmuration/interface'
+import { Base } from './base.ts'
+import type { CollectStep } from './base.ts'
+import type { Closings } from './closings.ts'
+import { countNames, planCollection } from './collecting.ts'
+import type { CollectInit } from './collecting.ts'
+import { laterOf, ownSessionPrefix } from './copy-state.ts'
 import type { Changes, CopyState, Execution, FoldStep } from './copy-state.ts'
-import { combine, digestBytes, digestToText, emptyDigest, equalDigests } from './digest.ts'
+import { Deriving, forget } from './deriving.ts'
+import { combine, digestToText, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { checkSameEffect, compareEntries, createEntry, ownDotsOf, sameExecution } from './entry.ts'
-import type { Entry, EntryKey, Void } from './entry.ts'
+import type { Entry, EntryKey } from './entry.ts'
 import { EntrySet } from './entry-set.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
-
-const emptyBase = createDocument().encode()
+import { Unsaved } from './unsaved.ts'
+import { includesVersion } from './versions.ts'
 
 /**
  * One peer's copy of a document: the base, in which everything below the floors is folded, and the
@@ -27,24 +33,25 @@ export class DocumentCopy {
   readonly record: AgentRecord
   readonly #mutants: Mutants
   readonly #entries = new EntrySet()
-  #base: Uint8Array = emptyBase
+  readonly #base: Base
   #live: Document | undefined
   #baseDigest: Digest | undefined
   #executions = 0
+  /** Of these, the ones without a key: numbered without gaps, as what comes before a gap is folded. */
+  #keyless = 0
   #time: Stamp = { time: 0, tick: 0 }
   #writer: string | undefined
-  #baseChanged = true
-  readonly #changed = new Map<EntryKey, Entry | undefined>()
+  readonly #unsaved = new Unsaved()
 
-  constructor(record: AgentRecord, mutants: Mutants = {}) {
+  constructor(record: AgentRecord, mutants: Mutants = {}, base: Base = new Base(mutants)) {
     this.record = record
     this.#mutants = mutants
+    this.#base = base
   }
 
   /** The parts are checked when they are first needed; `verify` does that now. */
   static from(state: CopyState, mutants: Mutants = {}): DocumentCopy {
-    const copy = new DocumentCopy(state.record, mutants)
-    copy.#base = state.base
+    const copy = new DocumentCopy(state.record, mutants, Base.from(state, mutants))
     copy.#time = state.time
     for (const [session, floor] of state.floors) {
       copy.#entries.setFloor(session, floor)
@@ -57,7 +64,7 @@ export class DocumentCopy {
 
   /** Base and standing entries. Only {@link execute} and merges change it; callers read. */
   get live(): Document {
-    this.#live ??= this.#rebuild()
+    this.#live ??= this.#deriving.live()
     return this.#live
   }
 
@@ -75,17 +82,22 @@ export class DocumentCopy {
   }
 
   get baseBytes(): number {
-    return this.#base.length
+    return this.#base.bytes.length
+  }
+
+  /** Writers that have left its version. */
+  get closings(): Closings {
+    return this.#base.closings
   }
 
   /** Nothing was ever written to it. */
   get empty(): boolean {
-    return this.#entries.size === 0 && equalBytes(this.#base, emptyBase)
+    return this.#entries.size === 0 && this.#base.isEmpty
   }
 
   /** Equal for copies that hold the same. */
   get digest(): Digest {
-    this.#baseDigest ??= combine(digestBytes(this.#base), this.#entries.floorsDigest)
+    this.#baseDigest ??= combine(this.#base.digest, this.#entries.floorsDigest)
     return combine(this.#baseDigest, this.#entries.digest)
   }
 
@@ -113,50 +125,36 @@ export class DocumentCopy {
   state(): CopyState {
     return {
       record: this.record,
-      base: this.#base,
+      ...this.#base.state,
       floors: this.#entries.floors(),
-      entries: [...this.#entries.values()],
+      entries: this.#entries.list(),
       time: this.#time
     }
   }
 
   /** What must be written, once; {@link markUnsaved} puts it back if writing failed. */
   takeChanges(): Changes {
-    const entries: Entry[] = []
-    const removed: EntryKey[] = []
-    for (const [key, entry] of this.#changed) {
-      if (entry === undefined) {
-        removed.push(key)
-      } else {
-        entries.push(entry)
-      }
-    }
-    const changes = { base: this.#baseChanged, entries, removed }
-    this.#changed.clear()
-    this.#baseChanged = false
-    return changes
+    return this.#unsaved.take()
   }
 
   markUnsaved(changes: Changes): void {
-    this.#baseChanged ||= changes.base
-    for (const key of [...changes.removed, ...changes.entries.map((entry) => entry.key)]) {
-      this.#changed.set(key, this.get(key))
-    }
+    this.#unsaved.putBack(changes, (key) => this.get(key))
   }
 
   /** Everything has to be written, as after damage on disk. */
   markAllUnsaved(): void {
-    this.#baseChanged = true
+    this.#unsaved.base()
     for (const entry of this.#entries.values()) {
-      this.#changed.set(entry.key, entry)
+      this.#unsaved.entry(entry.key, entry)
     }
   }
 
   /** The name under which this copy mints dots; a new one after each rebuild, so none twice. */
   writer(next: () => string): string {
-    if (this.#writer === undefined) {
+    if (this.#writer === undefined || this.#base.closings.hasWriter(this.#writer)) {
       this.#writer = next()
       this.#executions = 0
+      this.#keyless = 0
     }
     return this.#writer
   }
@@ -175,7 +173,7 @@ export class DocumentCopy {
     const number = ++this.#executions
     const entry = createEntry({
       session: key?.session ?? ownSessionPrefix + writer,
-      sequence: key?.sequence ?? number,
+      sequence: key?.sequence ?? ++this.#keyless,
       stamp: epoch,
       writer,
       execution: number,
@@ -210,7 +208,7 @@ export class DocumentCopy {
    * `InvalidSignatureError` for one with dots of others, and changes nothing then.
    */
   add(entry: Entry): Entry | undefined {
-    if (entry.sequence < this.floorOf(entry.session)) {
+    if (this.#isBelow(entry)) {
       return undefined
     }
     if (entry.writer === this.#writer && entry.execution > this.#executions) {
@@ -219,9 +217,9 @@ export class DocumentCopy {
     const present = this.get(entry.key)
     if (present === undefined) {
       const { live } = this
-      this.#apply(live, entry)
+      this.#deriving.apply(live, entry)
       this.#place(entry)
-      this.#applyVoids(live, entry)
+      this.#deriving.applyVoids(live, entry)
       return entry
     }
     if (compareEntries(entry, present, this.#mutants) <= 0) {
@@ -241,11 +239,11 @@ export class DocumentCopy {
   }
 
   /** The step that folds everything of a session below `to`. */
-  planFold(session: string, to: number): FoldStep {
+  planFold(session: string, to: number, by: Epoch = this.#base.folded): FoldStep {
     const digest = this.#entries
       .below(session, to)
-      .reduce((sum, entry) => combine(sum, entry.digest), emptyDigest)
-    return { session, from: this.floorOf(session), to, digest }
+      .reduce((sum, entry) => combine(sum, entry.digest), this.#base.lineageDigest)
+    return { session, from: this.floorOf(session), to, digest, by }
   }
 
   /** False, and nothing is done, where this copy does not hold what the steps fold. */
@@ -255,8 +253,10 @@ export class DocumentCopy {
       const own = this.planFold(step.session, step.to)
       return own.from === step.from && equalDigests(own.digest, step.digest)
     })
-    if (followed && due.length > 0) {
-      this.#foldEntries(due.flatMap((step) => this.#entries.below(step.session, step.to)))
+    const [first] = due
+    if (followed && first !== undefined) {
+      const folded = due.flatMap((step) => this.#entries.below(step.session, step.to))
+      this.#foldEntries(folded, first.by)
       for (const step of due) {
         this.#entries.setFloor(step.session, step.to)
       }
@@ -265,25 +265,41 @@ export class DocumentCopy {
     return followed
   }
 
+  /** Names that are kept for updates that are folded; not looked for in a document that nobody uses. */
+  get names(): number {
+    return this.#live === undefined ? 0 : countNames(this.#live.version, this.#entries)
+  }
+
+  /** The step that takes writers out of the version, where enough of them can go. */
+  planCollection(init: Omit<CollectInit, 'writer'>): CollectStep | undefined {
+    const plan = { ...init, writer: this.#writer }
+    return planCollection(this.#base, this.#entries, plan, this.#mutants)
+  }
+
+  /** False, and nothing is done, where the base here is another one. */
+  collect(step: CollectStep): boolean {
+    if (!this.#base.collect(step)) return false
+    for (const [session] of this.#entries.floors()) {
+      const isOwn = session.startsWith(ownSessionPrefix)
+      if (isOwn && this.#base.isCovered(session.slice(ownSessionPrefix.length))) {
+        this.#entries.dropFloor(session)
+      }
+    }
+    this.#dropLate()
+    this.#live = undefined
+    return true
+  }
+
+  /** Whether it has all that somebody has seen of it, or what took its place. */
+  includes(version: VersionVector): boolean {
+    return includesVersion(this.live.version, version, this.#base.closings)
+  }
+
   /** Joins the other copy into this one. True if this one changed. */
   merge(other: DocumentCopy): boolean {
     const before = this.digest
-    this.#time = later(this.#time, other.#time)
-    let rebuild = false
-    for (const [name, floor] of other.#entries.floors()) {
-      if (floor > this.floorOf(name)) {
-        rebuild = this.#raiseFloor(name, floor) || rebuild
-      }
-    }
-    if (!equalBytes(other.#base, this.#base)) {
-      const base = decodeDocument(this.#base)
-      if (base.merge(decodeDocument(other.#base))) {
-        this.#base = base.encode()
-        this.#baseChange()
-        rebuild = true
-      }
-    }
-    if (rebuild) {
+    this.#time = laterOf(this.#time, other.#time)
+    if (this.#mergeBase(other)) {
       this.#invalidate()
     }
     for (const entry of other.entries()) {
@@ -292,25 +308,57 @@ export class DocumentCopy {
     return !equalDigests(before, this.digest)
   }
 
-  /** Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`. */
-  verify(): void {
-    this.#live ??= this.#rebuild()
+  /** True if the live document has to be made anew. */
+  #mergeBase(other: DocumentCopy): boolean {
+    if (!this.#base.isOfSameLineage(other.#base)) {
+      if (!this.#base.isBefore(other.#base)) return false
+      this.#base.become(other.#base)
+      this.#entries.replaceFloors(other.#entries.floors())
+      this.#dropLate()
+      return true
+    }
+    let isAnew = false
+    for (const [name, floor] of other.#entries.floors()) {
+      if (floor > this.floorOf(name)) {
+        isAnew = this.#raiseFloor(name, floor) || isAnew
+      }
+    }
+    if (this.#base.join(other.#base)) {
+      this.#baseChange()
+      isAnew = true
+    }
+    return isAnew
   }
 
-  #foldEntries(folded: readonly Entry[]): void {
-    if (folded.length === this.#entries.size) {
-      this.#base = this.live.encode()
-    } else {
-      const base = decodeDocument(this.#base)
-      for (const entry of folded) {
-        this.#apply(base, entry)
-        this.#applyVoids(base, entry)
+  /** Drops the entries on which another base has its verdict. */
+  #dropLate(): void {
+    for (const entry of this.#entries.list()) {
+      if (this.#isBelow(entry)) {
+        this.#drop(entry)
       }
-      this.#base = base.encode()
     }
+    this.#baseChange()
+  }
+
+  #isBelow(entry: Entry): boolean {
+    return entry.sequence < this.floorOf(entry.session) || this.#base.closings.refuses(entry)
+  }
+
+  /** Gives the decoded document up, until somebody looks at it again. */
+  rest(): void {
+    this.#live = undefined
+  }
+
+  /** Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`. */
+  verify(): void {
+    this.#live ??= this.#deriving.live()
+  }
+
+  #foldEntries(folded: readonly Entry[], by: Epoch): void {
+    const isAll = folded.length === this.#entries.size
+    this.#base.fold(isAll ? this.live : this.#deriving.folded(folded), by)
     for (const entry of folded) {
-      this.#entries.displace(entry)
-      this.#changed.set(entry.key, undefined)
+      this.#drop(entry)
     }
   }
 
@@ -318,17 +366,20 @@ export class DocumentCopy {
   #raiseFloor(name: string, floor: number): boolean {
     const dropped = this.#entries.below(name, floor)
     for (const entry of dropped) {
-      this.#entries.displace(entry)
-      this.#changed.set(entry.key, undefined)
+      this.#drop(entry)
     }
     this.#entries.setFloor(name, floor)
     this.#baseChange()
     return dropped.length > 0
   }
 
+  get #deriving(): Deriving {
+    return new Deriving(this.#base, this.#entries)
+  }
+
   #baseChange(): void {
     this.#baseDigest = undefined
-    this.#baseChanged = true
+    this.#unsaved.base()
   }
 
   #invalidate(): void {
@@ -338,58 +389,12 @@ export class DocumentCopy {
 
   #place(entry: Entry): void {
     this.#entries.place(entry)
-    this.#changed.set(entry.key, entry)
-    this.#time = later(this.#time, entry.time)
+    this.#unsaved.entry(entry.key, entry)
+    this.#time = laterOf(this.#time, entry.time)
   }
 
-  #rebuild(): Document {
-    const live = decodeDocument(this.#base)
-    for (const entry of this.#entries.values()) {
-      this.#apply(live, entry)
-    }
-    return live
+  #drop(entry: Entry): void {
+    this.#entries.displace(entry)
+    this.#unsaved.entry(entry.key, undefined)
   }
-
-  /** What standing entries void of it counts as seen, without effect. */
-  #apply(document: Document, entry: Entry): void {
-    if (entry.count === 0) {
-      return
-    }
-    document.apply(entry.delta, ownDotsOf(entry))
-    for (const one of this.#entries.voidsOn(entry.key)) {
-      forget(document, entry, one)
-    }
-  }
-
-  #applyVoids(document: Document, entry: Entry): void {
-    for (const one of entry.voids) {
-      const target = this.get(one.key)
-      if (target !== undefined) {
-        forget(document, target, one)
-      }
-    }
-  }
-}
-
-/**
- * Removes what a void names of the entry that stands there. For the execution that was seen, the
- * removal is in the delta. Another execution of the same operations has its dots in the same order;
- * one of other operations is left alone, as if it came after the removal.
- */
-function forget(document: Document, target: Entry, { mark, count, offsets }: Void): void {
-  if (target.mark !== mark && target.count === count) {
-    const dots = offsets.map((offset) => ({
-      writer: target.writer,
-      counter: target.first + offset
-    }))
-    document.forget(dots)
-  }
-}
-
-function later(a: Stamp, b: Stamp): Stamp {
-  return b.time > a.time || (b.time === a.time && b.tick > a.tick) ? b : a
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a === b || (a.length === b.length && a.every((byte, at) => byte === b[at]))
 }

@@ -5,8 +5,12 @@ import type { Entry, EntryKey, Void } from './entry.ts'
 
 interface Session {
   floor: number
-  readonly entries: Map<number, Entry>
+  /** Undefined where there are none: of most sessions only the floor is left. */
+  entries: Map<number, Entry> | undefined
 }
+
+const noEntries: ReadonlyMap<number, Entry> = new Map()
+const noVoids: readonly Void[] = []
 
 /**
  * The floors of a document and the entries above them, with what is found by looking at all of
@@ -14,7 +18,7 @@ interface Session {
  */
 export class EntrySet {
   readonly #sessions = new Map<string, Session>()
-  readonly #voided = new Map<EntryKey, Void[]>()
+  #voided: Map<EntryKey, Void[]> | undefined
   #byDot: Map<string, Map<number, Entry>> | undefined
   #count = 0
   #bytes = 0
@@ -35,7 +39,7 @@ export class EntrySet {
 
   get(key: EntryKey): Entry | undefined {
     const at = key.indexOf('/')
-    return this.#sessions.get(key.slice(at + 1))?.entries.get(Number(key.slice(0, at)))
+    return this.#sessions.get(key.slice(at + 1))?.entries?.get(Number(key.slice(0, at)))
   }
 
   floorOf(session: string): number {
@@ -44,6 +48,19 @@ export class EntrySet {
 
   setFloor(session: string, floor: number): void {
     this.#session(session).floor = floor
+  }
+
+  /** Instead of all floors that were there. */
+  replaceFloors(floors: readonly (readonly [session: string, floor: number])[]): void {
+    for (const [name] of this.floors()) this.dropFloor(name)
+    for (const [name, floor] of floors) this.setFloor(name, floor)
+  }
+
+  dropFloor(name: string): void {
+    const session = this.#sessions.get(name)
+    if (session === undefined) return
+    session.floor = 0
+    if (session.entries === undefined) this.#sessions.delete(name)
   }
 
   floors(): [session: string, floor: number][] {
@@ -68,14 +85,19 @@ export class EntrySet {
 
   *values(): IterableIterator<Entry> {
     for (const { entries } of this.#sessions.values()) {
-      yield* entries.values()
+      if (entries !== undefined) yield* entries.values()
     }
+  }
+
+  /** All as they are now, whatever changes meanwhile. */
+  list(): Entry[] {
+    return [...this.values()]
   }
 
   /** Sessions with entries above their floor. */
   *openSessions(): IterableIterator<readonly [string, number, ReadonlyMap<number, Entry>]> {
     for (const [name, { floor, entries }] of this.#sessions) {
-      if (entries.size > 0) {
+      if (entries !== undefined) {
         yield [name, floor, entries]
       }
     }
@@ -84,7 +106,7 @@ export class EntrySet {
   /** Entries of a session that a floor at `to` would leave below. */
   below(session: string, to: number): Entry[] {
     const found: Entry[] = []
-    for (const [sequence, entry] of this.#sessions.get(session)?.entries ?? []) {
+    for (const [sequence, entry] of this.#sessions.get(session)?.entries ?? noEntries) {
       if (sequence < to) {
         found.push(entry)
       }
@@ -94,16 +116,18 @@ export class EntrySet {
 
   /** Puts an entry in its place, instead of the one that stood there. */
   place(entry: Entry): void {
-    const { entries } = this.#session(entry.session)
-    const present = entries.get(entry.sequence)
+    const session = this.#session(entry.session)
+    const present = session.entries?.get(entry.sequence)
     if (present !== undefined) {
       this.displace(present)
     }
-    entries.set(entry.sequence, entry)
+    session.entries ??= new Map()
+    session.entries.set(entry.sequence, entry)
     this.#count++
     this.#bytes += entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
     for (const one of entry.voids) {
+      this.#voided ??= new Map()
       const others = this.#voided.get(one.key)
       if (others === undefined) {
         this.#voided.set(one.key, [one])
@@ -115,16 +139,20 @@ export class EntrySet {
   }
 
   displace(entry: Entry): void {
-    this.#sessions.get(entry.session)?.entries.delete(entry.sequence)
+    const session = this.#sessions.get(entry.session)
+    session?.entries?.delete(entry.sequence)
+    if (session?.entries?.size === 0) {
+      session.entries = undefined
+    }
     this.#count--
     this.#bytes -= entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
     for (const one of entry.voids) {
-      const others = (this.#voided.get(one.key) ?? []).filter((other) => other !== one)
+      const others = this.voidsOn(one.key).filter((other) => other !== one)
       if (others.length > 0) {
-        this.#voided.set(one.key, others)
+        this.#voided?.set(one.key, others)
       } else {
-        this.#voided.delete(one.key)
+        this.#voided?.delete(one.key)
       }
     }
     const byCounter = this.#byDot?.get(entry.writer)
@@ -135,7 +163,7 @@ export class EntrySet {
 
   /** What standing entries void of the entry under a key. */
   voidsOn(key: EntryKey): readonly Void[] {
-    return this.#voided.get(key) ?? []
+    return this.#voided?.get(key) ?? noVoids
   }
 
   /** Whose dots these were; dots below the floors need no key any more. */
@@ -158,13 +186,18 @@ export class EntrySet {
         offsets.set(entry, known)
       }
     }
-    return [...offsets].map(([{ key, mark, count }, gone]) => ({ key, mark, count, offsets: gone }))
+    return [...offsets].map(([{ key, mark, count }, gone]) => ({
+      key,
+      mark,
+      count,
+      offsets: gone
+    }))
   }
 
   #session(name: string): Session {
     let session = this.#sessions.get(name)
     if (session === undefined) {
-      session = { floor: 0, entries: new Map() }
+      session = { floor: 0, entries: undefined }
       this.#sessions.set(name, session)
     }
     return session

@@ -16,6 +16,17 @@ export function memberKey(member: {
   return member.peer + '#' + member.incarnation
 }
 
+const keys = new WeakMap<Member, MemberKey>()
+
+/** The same text for each member of a view, however many documents name it. */
+export function keyOf(member: Member): MemberKey {
+  const known = keys.get(member)
+  if (known !== undefined) return known
+  const key = memberKey(member)
+  keys.set(member, key)
+  return key
+}
+
 /** W: copies before an acknowledgement. Two survive the failure of any single peer. */
 export function copiesNeeded(homeSize: number): number {
   return Math.min(2, homeSize)

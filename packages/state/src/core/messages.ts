@@ -15,6 +15,8 @@ import { MalformedMessageError } from '@murmuration/interface'
 import type { AgentRecord, VersionVector } from '@murmuration/interface'
 import { decodeEntry } from './entry.ts'
 import type { Entry } from './entry.ts'
+import type { CollectStep } from './base.ts'
+import type { Closing } from './closings.ts'
 import type { CopyState, FoldStep } from './copy-state.ts'
 
 const count: Shape<number> = integer({ min: 0 })
@@ -31,22 +33,34 @@ const wireRecord = object({
 /** An agent record as it travels. */
 export const agentRecord: Shape<AgentRecord> = wireRecord
 
-const wireStep = object({ session: sessionText, from: count, to: count, high: count, low: count })
+const byOf = { high: count, low: count, view: count, boot: count }
+const wireFold = object({ session: sessionText, from: count, to: count, ...byOf })
+const wireClosing = object({ life: text({ max: 16 }), boot: count, number: count, last: count })
+const wireCollection = object({ closings: list(wireClosing, { max: 4096 }), ...byOf })
 
-interface WireStep {
-  readonly session: string
-  readonly from: number
-  readonly to: number
-  readonly high: number
-  readonly low: number
+type WireFold = Infer<typeof wireFold>
+type WireCollection = Infer<typeof wireCollection>
+
+export function stepToWire({ session, from, to, digest, by }: FoldStep): WireFold {
+  return { session, from, to, ...digest, view: by.view, boot: by.boot }
 }
 
-export function stepToWire({ session, from, to, digest }: FoldStep): WireStep {
-  return { session, from, to, high: digest.high, low: digest.low }
+export function stepFromWire({ session, from, to, high, low, view, boot }: WireFold): FoldStep {
+  return { session, from, to, digest: { high, low }, by: { view, boot } }
 }
 
-export function stepFromWire({ session, from, to, high, low }: WireStep): FoldStep {
-  return { session, from, to, digest: { high, low } }
+export function collectionToWire({ closings, from, by }: CollectStep): WireCollection {
+  return { closings: [...closings], ...from, view: by.view, boot: by.boot }
+}
+
+export function collectionFromWire({
+  closings,
+  high,
+  low,
+  view,
+  boot
+}: WireCollection): CollectStep {
+  return { closings, from: { high, low }, by: { view, boot } }
 }
 
 /** What every request of an owner says about its sender: the view it acts in, and its place in time. */
@@ -79,7 +93,9 @@ const answerer = { view: count, incarnation: memberText, fenced: boolean() }
 export interface AppendDocument {
   readonly record: AgentRecord
   readonly entries: readonly Uint8Array[]
-  readonly folds: readonly WireStep[]
+  readonly folds: readonly WireFold[]
+  /** After the others. */
+  readonly collection?: WireCollection
 }
 export interface AppendRequest extends Sender {
   readonly documents: readonly AppendDocument[]
@@ -98,7 +114,14 @@ const verdict = oneOf('ok', 'full', 'more', 'failed')
 
 export const appendRequest: Message<AppendRequest> = message({
   ...sender,
-  documents: list(object({ record: agentRecord, entries: list(bytes()), folds: list(wireStep) }))
+  documents: list(
+    object({
+      record: agentRecord,
+      entries: list(bytes()),
+      folds: list(wireFold),
+      collection: optional(wireCollection)
+    })
+  )
 })
 export const verdicts: Message<Verdicts> = message({
   ...answerer,
@@ -210,6 +233,8 @@ export const compareReply: Message<CompareReply> = message({
 export interface ListRequest extends Pick<Sender, 'view' | 'branch'> {
   /** The sender is a replica: these are all of its documents in the named buckets. */
   readonly buckets: readonly number[]
+  /** Of so many buckets. */
+  readonly count: number
   readonly documents: readonly IndexEntry[]
 }
 export interface ListReply {
@@ -223,6 +248,7 @@ export const listRequest: Message<ListRequest> = message({
   view: count,
   branch: optional(branchText),
   buckets: list(count, { max: 1024 }),
+  count,
   documents: list(indexEntry)
 })
 export const listReply: Message<ListReply> = message({
@@ -236,7 +262,7 @@ export interface ReadRequest {
   readonly asked: number
   readonly record: AgentRecord
   readonly stale: boolean
-  /** What the reader's session has seen: a replica without it says so. */
+  /** What the reader's session has seen: who is without it says so. */
   readonly after?: VersionVector
 }
 export interface ReadReply {
@@ -249,6 +275,8 @@ export interface ReadReply {
   readonly boot?: number
   readonly branch?: string
   readonly partial?: boolean
+  /** Writers that have left the version of the document. */
+  readonly closed?: readonly Closing[]
 }
 export const readRequest: Message<ReadRequest> = message({
   asked: count,
@@ -262,7 +290,8 @@ export const readReply: Message<ReadReply> = message({
   view: optional(count),
   boot: optional(count),
   branch: optional(branchText),
-  partial: optional(boolean())
+  partial: optional(boolean()),
+  closed: optional(list(wireClosing, { max: 65_536 }))
 })
 
 const stateLimits = { bytesMax: 67_108_864, itemsMax: 4_194_304 }
@@ -271,7 +300,10 @@ const baseFields = {
   base: bytes({ max: stateLimits.bytesMax }),
   floors: list(object({ session: sessionText, floor: count }), { max: 1_048_576 }),
   time: count,
-  tick: count
+  tick: count,
+  /** Where it was folded: view and boot of that tenure; and where writers were taken out: how often, and view and boot of the last time. */
+  folded: optional(list(count, { max: 5 })),
+  closed: optional(list(wireClosing, { max: 65_536 }))
 }
 const baseMessage = message(baseFields, stateLimits)
 const stateMessage = message(
@@ -281,22 +313,29 @@ const stateMessage = message(
 
 type WireBase = Infer<typeof baseMessage>
 
-function partsOf({ record, base, floors, time }: CopyState): WireBase {
+function partsOf({ record, base, floors, time, folded, lineage, closed }: CopyState): WireBase {
+  const tenures = [folded.view, folded.boot, lineage.count, lineage.view, lineage.boot]
   return {
     record,
     base,
     floors: floors.map(([session, floor]) => ({ session, floor })),
-    ...time
+    ...time,
+    ...(tenures.some((part) => part > 0) ? { folded: tenures } : {}),
+    ...(closed.length > 0 ? { closed: [...closed] } : {})
   }
 }
 
 function stateOf(
-  { record, base, floors, time, tick }: WireBase,
+  { record, base, floors, time, tick, folded = [], closed = [] }: WireBase,
   entries: readonly Entry[]
 ): CopyState {
+  const [view = 0, boot = 0, collections = 0, collectedIn = 0, collectedBy = 0] = folded
   return {
     record,
     base,
+    folded: { view, boot },
+    lineage: { count: collections, view: collectedIn, boot: collectedBy },
+    closed,
     floors: floors.map(({ session, floor }) => [session, floor] as const),
     entries,
     time: { time, tick }

@@ -29,6 +29,12 @@ export interface Mutants {
   readonly mixSettled?: boolean
   /** A peer hands its copies over without having adopted the asker's view. */
   readonly collectWithoutFence?: boolean
+  /** Writers are taken out although not all replicas have confirmed what they wrote. */
+  readonly collectUnfolded?: boolean
+  /** Updates of writers that were taken out count again when they come once more. */
+  readonly takeClosed?: boolean
+  /** Of two bases the one stands that went through more collections, whoever folded last. */
+  readonly moreCollectedStands?: boolean
   /** An owner whose clock is wrong goes on. */
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */

@@ -9,9 +9,9 @@ import type { Mutants } from './mutants.ts'
  */
 export class Passed {
   readonly #mutants: Mutants
-  readonly #sure = new Map<string, number>()
+  #sure: Map<string, number> | undefined
   /** What is to be asked about, with the next entry. */
-  #heard = new Map<string, number>()
+  #heard: Map<string, number> | undefined
   #asked: { readonly entry: EntryKey; readonly lowest: ReadonlyMap<string, number> } | undefined
 
   constructor(mutants: Mutants = {}) {
@@ -20,19 +20,20 @@ export class Passed {
 
   hear(session: string, lowest: number): void {
     if (this.#mutants.foldUnasked === true) {
-      this.#sure.set(session, Math.max(this.of(session), lowest))
+      this.#count(session, Math.max(this.of(session), lowest))
     }
     const asked = this.#asked?.lowest.get(session) ?? 0
-    if (lowest > Math.max(this.of(session), asked, this.#heard.get(session) ?? 0)) {
+    if (lowest > Math.max(this.of(session), asked, this.#heard?.get(session) ?? 0)) {
+      this.#heard ??= new Map()
       this.#heard.set(session, lowest)
     }
   }
 
   /** This entry goes to all replicas from now on. */
   sending(entry: Entry): void {
-    if (this.#asked === undefined && this.#heard.size > 0) {
+    if (this.#asked === undefined && this.#heard !== undefined) {
       this.#asked = { entry: entry.key, lowest: this.#heard }
-      this.#heard = new Map()
+      this.#heard = undefined
     }
   }
 
@@ -42,7 +43,7 @@ export class Passed {
       return
     }
     for (const [session, lowest] of this.#asked.lowest) {
-      this.#sure.set(session, lowest)
+      this.#count(session, lowest)
     }
     this.#asked = undefined
   }
@@ -57,12 +58,17 @@ export class Passed {
   }
 
   of(session: string): number {
-    return this.#sure.get(session) ?? 0
+    return this.#sure?.get(session) ?? 0
   }
 
   folded(session: string, to: number): void {
     if (this.of(session) <= to) {
-      this.#sure.delete(session)
+      this.#sure?.delete(session)
     }
+  }
+
+  #count(session: string, lowest: number): void {
+    this.#sure ??= new Map()
+    this.#sure.set(session, lowest)
   }
 }

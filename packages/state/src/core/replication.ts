@@ -1,10 +1,11 @@
-import type { Member } from '@murmuration/interface'
+import type { Epoch, Member } from '@murmuration/interface'
+import type { CollectStep } from './base.ts'
 import type { FoldStep } from './copy-state.ts'
 import { ownSessionPrefix } from './copy-state.ts'
 import type { DocumentCopy } from './document-copy.ts'
 import { sameExecution } from './entry.ts'
 import type { Entry } from './entry.ts'
-import { copiesNeeded, memberKey } from './homes.ts'
+import { copiesNeeded, keyOf, memberKey } from './homes.ts'
 import type { MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
 import { Passed } from './passed.ts'
@@ -14,6 +15,7 @@ import type { Track, Waiter } from './tracks.ts'
 export type SendItem =
   | { readonly kind: 'entry'; readonly entry: Entry }
   | { readonly kind: 'fold'; readonly step: FoldStep }
+  | { readonly kind: 'collect'; readonly step: CollectStep }
 
 /**
  * How a replica is kept up to date. `full`: it needs the whole state; `putting`: that is under way;
@@ -91,7 +93,7 @@ export class Replication {
     const former = this.#targets
     this.#home = home
     this.#targets = new Map()
-    home.forEach((member, at) => this.#addTarget(memberKey(member), member.peer, 1 << at, former))
+    home.forEach((member, at) => this.#addTarget(keyOf(member), member.peer, 1 << at, former))
     if (!this.#targets.has(self.key)) {
       // Kept on disk for `ack: 'local'` and a quick restart, but not counted.
       this.#addTarget(self.key, self.peer, 1 << home.length, former)
@@ -153,8 +155,14 @@ export class Replication {
         break
       }
       count++
+      // It is about the base as it was then: what comes later has to be later there too.
+      if (item.kind === 'collect') {
+        break
+      }
     }
-    return target.queue.splice(0, count)
+    const { queue } = target
+    target.queue = queue.slice(count)
+    return queue.length === count ? queue : queue.slice(0, count)
   }
 
   /** Items that did not arrive go back to the front, in their order. */
@@ -276,7 +284,7 @@ export class Replication {
    * ask for again, as all replicas have confirmed since it was heard. The caller checks that only one
    * home set is unsettled.
    */
-  foldable(): FoldStep[] {
+  foldable(by: Epoch): FoldStep[] {
     if (!this.allSynced) {
       return []
     }
@@ -288,10 +296,16 @@ export class Replication {
         ? this.#ownLimit(floor, entries)
         : this.#limit(this.#passed.of(session), entries)
       if (limit > floor) {
-        steps.push(copy.planFold(session, limit))
+        steps.push(copy.planFold(session, limit, by))
       }
     }
     return steps
+  }
+
+  collected(step: CollectStep): void {
+    for (const target of this.#targets.values()) {
+      this.#enqueue(target, { kind: 'collect', step })
+    }
   }
 
   folded(steps: readonly FoldStep[]): void {

@@ -35,7 +35,7 @@ export class Tracks {
   readonly #tracks = new Map<EntryKey, Track>()
   #bits: TrackBits = { needed: 1, counted: 0, self: 0, all: 0 }
   /** Entries of earlier views that are not on W replicas of this view yet. */
-  readonly #unsafe = new Set<EntryKey>()
+  #unsafe: Set<EntryKey> | undefined
   #unacknowledged = 0
 
   get size(): number {
@@ -49,7 +49,7 @@ export class Tracks {
 
   /** Of those, entries that were there when the view was adopted. */
   get unsafe(): number {
-    return this.#unsafe.size
+    return this.#unsafe?.size ?? 0
   }
 
   get(key: EntryKey): Track | undefined {
@@ -85,9 +85,10 @@ export class Tracks {
 
   /** Whatever is short of copies now has to get them before the view can be settled. */
   markUnsafe(): void {
-    this.#unsafe.clear()
+    this.#unsafe = undefined
     for (const track of this.#tracks.values()) {
       if (this.count(track) < this.#bits.needed) {
+        this.#unsafe ??= new Set()
         this.#unsafe.add(track.entry.key)
       }
     }
@@ -95,9 +96,9 @@ export class Tracks {
 
   /** Entries that are gone need no copies. */
   trimUnsafe(): void {
-    for (const key of this.#unsafe) {
+    for (const key of this.#unsafe ?? []) {
       if (!this.#tracks.has(key)) {
-        this.#unsafe.delete(key)
+        this.#unsafe?.delete(key)
       }
     }
   }
@@ -120,7 +121,7 @@ export class Tracks {
   settle(track: Track): void {
     const count = this.count(track)
     if (count >= this.#bits.needed) {
-      this.#unsafe.delete(track.entry.key)
+      this.#unsafe?.delete(track.entry.key)
     }
     if (track.waiters.length > 0) {
       const own = (track.mask & this.#bits.self) !== 0

@@ -156,7 +156,16 @@ describe('states', () => {
         const entries = all
           .map((one) => createEntry(one))
           .filter(({ session: name, sequence }) => sequence >= (floorOf.get(name) ?? 0))
-        const state = { record, base, floors: below, entries, time: { time: 7, tick: 1 } }
+        const state = {
+          record,
+          base,
+          folded: { view: 3, boot: 1 },
+          lineage: { count: 2, view: 3, boot: 0 },
+          closed: [{ life: 'abcdefgh', boot: 1, number: 0, last: 9 }],
+          floors: below,
+          entries,
+          time: { time: 7, tick: 1 }
+        }
         const travelled = decodeState(encodeState(state))
         expect({ ...travelled, entries: travelled.entries.map(plain) }).toEqual({
           ...state,

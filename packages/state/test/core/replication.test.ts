@@ -11,6 +11,7 @@ import type { SendItem } from '../../src/core/replication.ts'
 type Waiter = Parameters<Replication['wait']>[1]
 
 const self = 'o#0'
+const epoch = { view: 1, boot: 1 }
 const record = { id: 'test/doc/a', placement: 'hash', replicas: 3 } as const
 
 function member(peer: string, incarnation = '0'): Member {
@@ -295,15 +296,15 @@ describe('folding', () => {
     const entries = [0, 1].map((sequence) => owner.execute({ session: 's', sequence }))
     owner.replication.passed('s', 2)
     entries.push(owner.execute({ session: 's', sequence: 2 }))
-    expect(owner.replication.foldable()).toEqual([])
+    expect(owner.replication.foldable(epoch)).toEqual([])
     for (const key of [self, 'p#0']) owner.deliver(key)
-    expect(owner.replication.foldable()).toEqual([])
+    expect(owner.replication.foldable(epoch)).toEqual([])
     owner.replication.confirm('q#0', entries.slice(1))
-    expect(owner.replication.foldable()).toEqual([])
+    expect(owner.replication.foldable(epoch)).toEqual([])
     owner.replication.confirm('q#0', entries)
-    expect(owner.replication.foldable().map(({ to }) => to)).toEqual([2])
+    expect(owner.replication.foldable(epoch).map(({ to }) => to)).toEqual([2])
     owner.replication.needsFull('q#0')
-    expect(owner.replication.foldable()).toEqual([])
+    expect(owner.replication.foldable(epoch)).toEqual([])
   })
 
   test('relies on what a client says only when all replicas have confirmed something since', () => {
@@ -313,7 +314,7 @@ describe('folding', () => {
     const deliver = (): void => {
       for (const key of [self, 'p#0', 'q#0']) owner.deliver(key)
     }
-    const foldable = (): number[] => owner.replication.foldable().map(({ to }) => to)
+    const foldable = (): number[] => owner.replication.foldable(epoch).map(({ to }) => to)
     execute(0)
     deliver()
     // Another owner may have answered for 1 and 2.
@@ -336,14 +337,14 @@ describe('folding', () => {
     owner.execute()
     owner.execute()
     for (const key of [self, 'p#0', 'q#0']) owner.deliver(key)
-    const steps = owner.replication.foldable()
+    const steps = owner.replication.foldable(epoch)
     expect(steps.map(({ session, from, to }) => [session, from, to])).toEqual([['~w', 0, 3]])
     expect(owner.copy.fold(steps)).toBe(true)
     owner.replication.folded(steps)
     for (const key of [self, 'p#0', 'q#0']) {
       expect(owner.replication.take(key, 1e6, 10).map(({ kind }) => kind)).toEqual(['fold'])
     }
-    expect(owner.replication.foldable()).toEqual([])
+    expect(owner.replication.foldable(epoch)).toEqual([])
   })
 
   test('waits for the disk of an owner outside of the home set too', () => {
@@ -351,9 +352,9 @@ describe('folding', () => {
     owner.syncAll()
     owner.execute()
     for (const key of ['p#0', 'q#0', 'r#0']) owner.deliver(key)
-    expect(owner.replication.foldable()).toEqual([])
+    expect(owner.replication.foldable(epoch)).toEqual([])
     owner.deliver(self)
-    expect(owner.replication.foldable()).toHaveLength(1)
+    expect(owner.replication.foldable(epoch)).toHaveLength(1)
   })
 })
 

@@ -78,10 +78,14 @@ export class GroupWriter {
     return promise
   }
 
-  #start(): void {
-    this.#cancelDelay?.()
-    this.#cancelDelay = undefined
-    this.#running ??= this.#run()
+  /** A write failed, and the store was not opened again since. */
+  get failed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** The store was opened again, so it is known what the disk holds. */
+  recovered(): void {
+    this.#failure = undefined
   }
 
   /** Waits for all writes that were accepted; later ones are refused. */
@@ -91,6 +95,12 @@ export class GroupWriter {
       this.#start()
     }
     await this.#running
+  }
+
+  #start(): void {
+    this.#cancelDelay?.()
+    this.#cancelDelay = undefined
+    this.#running ??= this.#run()
   }
 
   #admit(bytes: number, operations: number): void {
