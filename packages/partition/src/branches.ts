@@ -17,6 +17,7 @@ import type {
   View
 } from '@murmuration/interface'
 import { branchProposal, isSameSide, restrict, sideOf } from './core/branch.ts'
+import type { Mutants } from './core/mutants.ts'
 import { defaults } from './defaults.ts'
 
 const METHOD = 'partition.branch'
@@ -29,6 +30,14 @@ export interface BranchComponents {
   readonly rpc: Pick<Rpc, 'handle' | 'unhandle' | 'call'>
   readonly clock: Clock
   readonly log?: LogSink | undefined
+}
+
+export interface BranchInit {
+  /**
+   * Agent types (`namespace/type`) of which the steward of a branch runs all agents; without them they
+   * are placed over the members of the side. @default []
+   */
+  readonly stewarded?: readonly string[]
 }
 
 /** Membership as the layers above see it, where a side of a split may go on by itself. */
@@ -48,6 +57,8 @@ export interface BranchingMembership extends Membership {
  */
 export class Branches extends TypedEventEmitter<MembershipEvents> implements BranchingMembership {
   readonly #components: BranchComponents
+  readonly #stewarded: readonly string[]
+  readonly #mutants: Mutants
   /** Judges nothing: it takes down what strategies are shown, at rest. */
   readonly #observer: PartitionStrategy
   #situation: SplitSituation | undefined
@@ -70,9 +81,15 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
   }
   readonly #onStatus = (): void => this.#look()
 
-  constructor(components: BranchComponents) {
+  constructor(
+    components: BranchComponents,
+    { stewarded = [] }: BranchInit = {},
+    mutants: Mutants = {}
+  ) {
     super()
+    this.#mutants = mutants
     this.#components = components
+    this.#stewarded = stewarded
     this.#observer = {
       name: 'branches',
       decide: (situation) => {
@@ -97,7 +114,8 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
   /** In a branch nothing is settled: nobody forgets a copy, and no update is folded. */
   get settled(): number {
     const { settled, view } = this.#components.membership
-    return this.branch === undefined ? settled : Math.min(settled, (view?.number ?? 0) - 1)
+    if (this.branch === undefined || this.#mutants.settleBranch === true) return settled
+    return Math.min(settled, (view?.number ?? 0) - 1)
   }
 
   /** Of a branch: the views that were not settled, as far as their members are on this side. */
@@ -190,11 +208,13 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
     if (!isCurrent) {
       const { peer, incarnation, boot } = this.self
       // Nobody else ever makes this name, and this process makes it once.
-      const id = `${peer.slice(-12)}.${incarnation.slice(-12)}.${boot}.${++this.#count}`
+      const count = this.#mutants.reuseBranch === true ? 1 : ++this.#count
+      const id = `${peer.slice(-12)}.${incarnation.slice(-12)}.${boot}.${count}`
       this.#enter(view, side, {
         id,
         agreed: view,
         steward,
+        stewarded: this.#stewarded,
         began: Math.max(0, Math.floor(clock.now()))
       })
     }
@@ -202,11 +222,12 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
     if (branch !== undefined) this.#tell(view, side, branch)
   }
 
-  #tell(view: View, side: readonly Member[], { id, began }: Branch): void {
+  #tell(view: View, side: readonly Member[], { id, began, stewarded = [] }: Branch): void {
     const { rpc, log } = this.#components
     const members = side.map(({ peer, incarnation }) => ({ peer, incarnation }))
     const { cluster, number } = view
-    const bytes = branchProposal.encode({ cluster, view: number, id, began, members })
+    const told = { cluster, view: number, id, began, members, stewarded: [...stewarded] }
+    const bytes = branchProposal.encode(told)
     for (const { peer } of side) {
       if (peer === this.self.peer) continue
       rpc
@@ -218,7 +239,7 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
 
   /** Takes up the branch of its steward, if this peer sees the same side and the same view. */
   #onProposal(bytes: Uint8Array, { peer }: RpcContext): Uint8Array {
-    const { cluster, view: number, id, began, members } = branchProposal.decode(bytes)
+    const { cluster, view: number, id, began, members, stewarded } = branchProposal.decode(bytes)
     if (!members.some((member) => member.peer === peer)) {
       throw new MalformedMessageError('branch: its steward is no member')
     }
@@ -228,7 +249,13 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
     const { steward } = this.#components.partition.decide('leader-election')
     const isOurs = view.cluster === cluster && view.number === number && steward === peer
     if (isOurs && isSameSide(side, members)) {
-      this.#enter(view, side, { id, agreed: view, steward: peer, began })
+      this.#enter(view, side, {
+        id,
+        agreed: view,
+        steward: peer,
+        began,
+        ...(stewarded === undefined ? {} : { stewarded })
+      })
     }
     return empty
   }
