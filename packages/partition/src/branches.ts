@@ -17,7 +17,6 @@ import type {
   View
 } from '@murmuration/interface'
 import { branchProposal, isSameSide, restrict, sideOf } from './core/branch.ts'
-import type { Mutants } from './core/mutants.ts'
 import { defaults } from './defaults.ts'
 
 const METHOD = 'partition.branch'
@@ -58,7 +57,6 @@ export interface BranchingMembership extends Membership {
 export class Branches extends TypedEventEmitter<MembershipEvents> implements BranchingMembership {
   readonly #components: BranchComponents
   readonly #stewarded: readonly string[]
-  readonly #mutants: Mutants
   /** Judges nothing: it takes down what strategies are shown, at rest. */
   readonly #observer: PartitionStrategy
   #situation: SplitSituation | undefined
@@ -81,13 +79,8 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
   }
   readonly #onStatus = (): void => this.#look()
 
-  constructor(
-    components: BranchComponents,
-    { stewarded = [] }: BranchInit = {},
-    mutants: Mutants = {}
-  ) {
+  constructor(components: BranchComponents, { stewarded = [] }: BranchInit = {}) {
     super()
-    this.#mutants = mutants
     this.#components = components
     this.#stewarded = stewarded
     this.#observer = {
@@ -114,8 +107,7 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
   /** In a branch nothing is settled: nobody forgets a copy, and no update is folded. */
   get settled(): number {
     const { settled, view } = this.#components.membership
-    if (this.branch === undefined || this.#mutants.settleBranch === true) return settled
-    return Math.min(settled, (view?.number ?? 0) - 1)
+    return this.branch === undefined ? settled : Math.min(settled, (view?.number ?? 0) - 1)
   }
 
   /** Of a branch: the views that were not settled, as far as their members are on this side. */
@@ -208,8 +200,7 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
     if (!isCurrent) {
       const { peer, incarnation, boot } = this.self
       // Nobody else ever makes this name, and this process makes it once.
-      const count = this.#mutants.reuseBranch === true ? 1 : ++this.#count
-      const id = `${peer.slice(-12)}.${incarnation.slice(-12)}.${boot}.${count}`
+      const id = `${peer.slice(-12)}.${incarnation.slice(-12)}.${boot}.${++this.#count}`
       this.#enter(view, side, {
         id,
         agreed: view,

@@ -1,11 +1,9 @@
 import { counter, set } from '@murmuration/crdt'
 import type { AgentRecord, Membership, Partition, VersionVector } from '@murmuration/interface'
 import { createMembership } from '@murmuration/membership'
-import { createPartition } from '@murmuration/partition'
+import { createBranches, createPartition } from '@murmuration/partition'
 import { assertHolds, checkConvergence } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
-import { Branches } from '../../partition/src/branches.ts'
-import type { Mutants as BranchMutants } from '../../partition/src/core/mutants.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { includesVersion } from '../src/index.ts'
 import type { Commit } from '../src/index.ts'
@@ -56,14 +54,14 @@ export interface BranchCounts {
  */
 export async function runBranches(
   simulation: Simulation,
-  mutants: Mutants & BranchMutants = {}
+  mutants: Mutants = {}
 ): Promise<BranchCounts> {
   return new BranchRun(simulation, mutants).run()
 }
 
 class BranchRun {
   readonly #simulation: Simulation
-  readonly #mutants: Mutants & BranchMutants
+  readonly #mutants: Mutants
   readonly #peers = new Map<string, Peer>()
   readonly #acknowledged = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #begun = new Map(IDS.map((id) => [id, new Set<string>()]))
@@ -78,7 +76,7 @@ class BranchRun {
   #agreed = 0
   #branched = 0
 
-  constructor(simulation: Simulation, mutants: Mutants & BranchMutants) {
+  constructor(simulation: Simulation, mutants: Mutants) {
     this.#simulation = simulation
     this.#mutants = mutants
     this.#compareMs = simulation.random.next() < 0.5 ? 3_000 : 30_000
@@ -110,7 +108,7 @@ class BranchRun {
       { cluster: 'test', found: name === 'a', contacts: () => NAMES }
     )
     const partition = createPartition({ membership, rpc, clock })
-    const placed = new Branches({ membership, partition, rpc, clock }, {}, this.#mutants)
+    const placed = createBranches({ membership, partition, rpc, clock })
     const goesOn = (): boolean => true
     const components = { rpc, membership: placed, store, clock, random, goesOn }
     const state = new StateService(
@@ -121,7 +119,7 @@ class BranchRun {
     this.#peers.set(name, { name, membership, placed, partition, state })
     void Promise.resolve(membership.start()).then(async () => {
       await partition.start()
-      placed.start()
+      await placed.start()
       await state.start()
     })
   }

@@ -1,5 +1,4 @@
 import type { Mutant, Simulation, Workload } from '@murmuration/testkit'
-import type { Mutants as BranchMutants } from '../../partition/src/core/mutants.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { runBranches } from './branch-run.ts'
 import { run } from './run.ts'
@@ -50,17 +49,6 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
-  branches('reuse-name', 'no branch has the name of an earlier one', { reuseBranch: true }),
-  branches('settle', 'nothing is settled in a branch', { settleBranch: true }),
-  branches('serve-without-merge', 'an owner in a branch has what all of its side have', {
-    serveWithoutMerge: true
-  }),
-  branches('forget-side', 'what a side did is with the owner before it is forgotten', {
-    forgetBeforeSettled: true
-  }),
-  branches('key-not-replicated', 'what a side did counts once after the heal', {
-    keyNotReplicated: true
-  }),
   strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
@@ -118,23 +106,6 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
-  }
-}
-
-function branches(
-  name: string,
-  rule: string,
-  broken: Mutants & BranchMutants,
-  killingSeed = 1
-): Mutant {
-  return {
-    name: `state/branch-${name}`,
-    rule,
-    killingSeed,
-    budget: 40,
-    run: async (simulation) => {
-      await runBranches(simulation, broken)
-    }
   }
 }
 
