@@ -51,6 +51,22 @@ describe('a register of an agent', () => {
     expect(AgentRegister.decode(AgentRegister.encode(next))).toEqual(next)
   })
 
+  it('is changed for one side of a split under its version, and its owner goes on from there', () => {
+    const { next: first } = updateStrong(undefined, claimant(0, 3), update(1, 0))
+    const side = { ...claimant(1, 3), isBranched: true }
+    const { next, outcome } = updateStrong(first, side, update(2, 1))
+    expect(outcome).toMatchObject({ status: 'applied', version: 2 })
+    expect(next).toMatchObject({ owner: 'a', epoch: { view: 3, boot: 1 } })
+    expect(updateStrong(next, side, update(2, 1)).outcome).toMatchObject({ status: 'known' })
+    expect(updateStrong(next, side, update(3, 1)).outcome).toMatchObject({ status: 'changed' })
+    const after = updateStrong(next, claimant(0, 3), update(4, 2))
+    expect(after.outcome).toMatchObject({ status: 'applied', version: 3 })
+    const { next: later } = updateStrong(after.next, claimant(2, 4), update(5, 3))
+    expect(updateStrong(later, side, update(6, 4)).outcome).toMatchObject({ status: 'fenced' })
+    const alone = updateStrong(undefined, side, update(1, 0))
+    expect(updateStrong(alone.next, claimant(0, 3), update(7, 1)).outcome.status).toBe('applied')
+  })
+
   it('is given up with its strong state kept, and its epoch', () => {
     const { next } = updateStrong(undefined, claimant(0, 3), update(1, 0))
     const given = released(next)

@@ -84,6 +84,17 @@ describe('the register of an agent', () => {
     expect(AgentRegister.decode(AgentRegister.encode(gone ?? before))).toEqual(gone)
   })
 
+  it('is not claimed for one side of a split, and not held against it by an owner of that view', () => {
+    const side = { isBranched: true, placed: 'b' }
+    expect(isHeld(of('a', 7), by('b', 7, side))).toBe(false)
+    expect(claimed(of('a', 7), by('b', 7, side))).toEqual(of('a', 7))
+    // Who has agreed on a later view is ahead of every side of this one.
+    expect(isHeld(of('a', 8), by('b', 7, side))).toBe(true)
+    const free = claimed(undefined, by('b', 7, side))
+    expect(free).toMatchObject({ status: 'released', epoch: { view: 0, boot: 0 } })
+    expect(claimed(free, by('a', 7))).toMatchObject({ owner: 'a', epoch: { view: 7, boot: 1 } })
+  })
+
   it('never gives one epoch to two owners, nor a lower one, whatever happens', () => {
     const step = fc.record({
       peer: fc.constantFrom('a', 'b', 'c'),

@@ -24,6 +24,8 @@ const options = {
   at: { type: 'string', multiple: true },
   hours: { type: 'string' },
   count: { type: 'string' },
+  reason: { type: 'string' },
+  confirm: { type: 'string' },
   timeout: { type: 'string' }
 } as const
 

@@ -24,14 +24,14 @@ export async function wayOfPeer({ values }: Arguments, cluster: string, role: Ro
   if (secret !== undefined) return { secret }
   if (invite !== undefined) return { invitation: invite }
   const key = await loadOrCreateKey(join(required(data, 'data'), 'peer.key'))
-  return await wayByRoot(required(root, 'root'), cluster, role, key)
+  return await wayByRoot(required(root, 'root'), cluster, [role], key)
 }
 
 /** A root key at hand: it certifies this peer, and the peer then does so for others. */
 async function wayByRoot(
   path: string,
   cluster: string,
-  role: Role,
+  roles: readonly [Role, ...Role[]],
   key: Ed25519PrivateKey
 ): Promise<Way> {
   const rootKey = await loadOrCreateKey(path)
@@ -39,8 +39,8 @@ async function wayByRoot(
   return {
     identity: {
       rootPublicKey: rootKey.publicKey.raw,
-      certificate: await issuer.issue(key.publicKey, [role]),
-      ...(role === 'member' ? { issuer: { privateKey: rootKey } } : {})
+      certificate: await issuer.issue(key.publicKey, roles),
+      ...(roles[0] === 'member' ? { issuer: { privateKey: rootKey } } : {})
     }
   }
 }
@@ -59,7 +59,8 @@ export async function visit<T>(
   args: Arguments,
   role: Role,
   agents: readonly AgentType[],
-  ask: (cluster: Cluster) => Promise<T>
+  ask: (cluster: Cluster) => Promise<T>,
+  { operator = false }: { readonly operator?: boolean } = {}
 ): Promise<T> {
   const { values } = args
   const name = required(values.name, 'name')
@@ -72,7 +73,7 @@ export async function visit<T>(
     // The key has to be the one of the certificate, so it goes to a folder of this process.
     dataDir = values.data ?? (await mkdtemp(join(tmpdir(), 'murmuration-')))
     const key = await loadOrCreateKey(join(dataDir, 'peer.key'))
-    way = await wayByRoot(values.root, name, role, key)
+    way = await wayByRoot(values.root, name, operator ? [role, 'member'] : [role], key)
   } else if (secret === undefined) {
     throw new UsageError('give --root or --secret-file, or set MURMURATION_SECRET')
   } else {
@@ -84,6 +85,7 @@ export async function visit<T>(
     agents,
     bootstrap,
     listen: ['/ip4/127.0.0.1/tcp/0'],
+    operator,
     ...way,
     ...(dataDir === undefined ? {} : { dataDir })
   })

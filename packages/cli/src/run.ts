@@ -17,6 +17,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'who-owns': async () => (await import('./commands/look.ts')).whoOwns,
   call: async () => (await import('./commands/call.ts')).call,
   watch: async () => (await import('./commands/look.ts')).watch,
+  lost: async () => (await import('./commands/recovery.ts')).lost,
+  'give-up': async () => (await import('./commands/recovery.ts')).giveUp,
+  acknowledge: async () => (await import('./commands/recovery.ts')).acknowledge,
   doctor: async () => (await import('./commands/doctor.ts')).doctor
 }
 

@@ -102,6 +102,74 @@ describe('the command line', () => {
     expect(sick.text).toMatch(/BAD\s+reach/)
   })
 
+  it('gives lost disks up on an operator’s word only, and not before it was looked at', async () => {
+    writeFileSync(path('pine'), 'the secret of another cluster')
+    const secret = 'the secret of another cluster'
+    const listen = ['/ip4/127.0.0.1/tcp/0']
+    const init = { name: 'pine', secret, agents: [tally], listen }
+    const first = await createCluster({ ...init, dataDir: path('pine-0') })
+    peers.push(first)
+    const bootstrap = first.addresses
+    const others = await Promise.all(
+      [1, 2, 3, 4].map((at) => createCluster({ ...init, bootstrap, dataDir: path(`pine-${at}`) }))
+    )
+    peers.push(...others)
+    await Promise.all([first, ...others].map((peer) => peer.ready()))
+    const settled = (): boolean => first.membership.settled === first.view?.number
+    await expect.poll(settled, { timeout: 20_000 }).toBe(true)
+    // An agent with two replicas beside the first peer, its owner one of them, which are both lost.
+    const all = Array.from({ length: 200 }, (_, at) => `k${at}`)
+    const homeOf = (key: string): readonly string[] => first.placement.homeOf(tally.id(key))
+    const key = all.find((one) => homeOf(one).slice(1).includes(first.peerId)) ?? ''
+    expect(await first.agent(tally, key).call('add', 1)).toBe(1)
+    const lost = others.filter(({ peerId }) => homeOf(key).includes(peerId))
+    expect(lost).toHaveLength(2)
+    await Promise.all(lost.map((peer) => peer.stop()))
+    const isOut = (): boolean => first.members().length === 3
+    await expect.poll(isOut, { timeout: 30_000 }).toBe(true)
+    await expect(first.agent(tally, key).state({ timeoutMs: 3_000 })).rejects.toThrow()
+
+    const look = ['--name', 'pine', '--secret-file', path('pine'), '--join', bootstrap[0] ?? '']
+    const seen = await murmuration('lost', ...look)
+    expect(seen.code).toBe(1)
+    for (const { peerId } of lost) expect(seen.text).toContain(peerId)
+    const names = lost.map(({ peerId }) => peerId)
+    const why = ['--reason', 'both disks burnt']
+    expect(await murmuration('give-up', ...names, ...look)).toMatchObject({ code: 2 })
+    expect(await murmuration('give-up', ...why, ...look)).toMatchObject({ code: 2 })
+    expect(await murmuration('give-up', first.peerId, ...why, ...look)).toMatchObject({ code: 2 })
+
+    const dry = await murmuration('give-up', ...names, ...why, ...look)
+    expect(dry.code).toBe(1)
+    expect(dry.notes).toContain('LOST FOR GOOD')
+    expect(dry.notes).toContain('Nothing was changed')
+    const view = first.view?.number ?? 0
+    expect(dry.notes).toContain(`--confirm ${view}`)
+    expect(first.view?.abandoned).toBeUndefined()
+    const late = await murmuration('give-up', ...names, ...why, '--confirm', `${view - 1}`, ...look)
+    expect(late.code).toBe(1)
+    expect(first.view?.abandoned).toBeUndefined()
+
+    const done = await murmuration('give-up', ...names, ...why, '--confirm', `${view}`, ...look)
+    expect(done.code).toBe(0)
+    const marked = first.view
+    expect(marked?.abandoned?.map(({ peer }) => peer).toSorted()).toEqual(names.toSorted())
+    expect(marked?.unsafe).toMatchObject([{ reason: 'both disks burnt', abandoned: 2 }])
+    expect(await first.agent(tally, key).call('add', 1)).toBe(2)
+    expect((await murmuration('lost', ...look)).notes).toContain('UNSAFE')
+
+    const number = String(marked?.number)
+    expect(await murmuration('acknowledge', number, ...look)).toMatchObject({ code: 0 })
+    expect(first.view?.unsafe ?? []).toEqual([])
+    expect(await murmuration('lost', ...look)).toMatchObject({ code: 0 })
+
+    // A guest has not the word.
+    const guest = await createCluster({ ...init, role: 'guest', bootstrap })
+    peers.push(guest)
+    await guest.ready()
+    await expect(guest.recovery.survey()).rejects.toThrow()
+  }, 120_000)
+
   it('says what is wrong with itself, with exit code 2 and no data', async () => {
     const at = '/ip4/127.0.0.1/tcp/1'
     const wrong = [
@@ -113,7 +181,9 @@ describe('the command line', () => {
       ['invite', '--name', 'x', '--root', path('root.key'), '--at', at],
       ['call', 'one', 'add', '--name', 'x', '--join', at],
       ['call', 'a/b', 'add', '{', '--name', 'x', '--join', at],
-      ['start', '--role', 'king', '--data', path('z')]
+      ['start', '--role', 'king', '--data', path('z')],
+      ['give-up', 'x', '--reason', 'y', '--confirm', 'yes', '--name', 'x', '--join', at],
+      ['acknowledge', '--name', 'x', '--join', at]
     ]
     for (const args of wrong) {
       const result = await murmuration(...args)

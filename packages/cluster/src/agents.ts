@@ -4,7 +4,9 @@ import type { LogSink, Membership, Registers, Registry, Store } from '@murmurati
 import type { JoiningMembership } from '@murmuration/membership'
 import { createLocalRegistry, createRegistry } from '@murmuration/registry'
 import type { Tenure } from '@murmuration/registry'
+import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
+import { mayBranchOf } from './sides.ts'
 
 export interface AgentParts extends Omit<AgentComponents, 'membership' | 'registry' | 'log'> {
   readonly membership: JoiningMembership
@@ -14,6 +16,7 @@ export interface AgentParts extends Omit<AgentComponents, 'membership' | 'regist
   /** Undefined on a peer that is no member. */
   readonly registers: Registers | undefined
   readonly sink: (component: string) => LogSink
+  readonly openRegistry?: Platform['openRegistry'] | undefined
 }
 
 /** Each needs the other: agents leave the registry, and the registry begins and ends agents. */
@@ -51,9 +54,11 @@ export function openAgents(
 
 function openRegistry(
   settings: Settings,
-  { rpc, membership, state, clock, registers, signals, store, sink }: AgentParts,
+  parts: AgentParts,
   { agents, tenure }: { readonly agents: Agents; readonly tenure: Tenure }
 ): Registry {
+  const { rpc, membership, placed, partition, state, clock, registers, signals, sink } = parts
+  const { openRegistry: open = createRegistry, store } = parts
   const init = { recordOf: (id: string) => agents.recordOf(id) }
   if (!settings.distributed) {
     return createLocalRegistry({ peer: rpc.peer, tenure, store: store.sub('registry/') }, init)
@@ -61,8 +66,17 @@ function openRegistry(
   const placement = (): ReturnType<typeof state.placement> => state.placement()
   const log = sink('registry')
   const control = settings.role === 'member' ? membership : undefined
-  return createRegistry(
-    { rpc, membership, placement, clock, registers, control, signals, log, tenure },
+  const sides =
+    settings.role !== 'member' || partition === undefined
+      ? undefined
+      : {
+          membership: placed,
+          mayBranch: mayBranchOf(settings),
+          partition,
+          store: store.sub('registry/sides/')
+        }
+  return open(
+    { rpc, membership, placement, clock, registers, control, sides, signals, log, tenure },
     init
   )
 }

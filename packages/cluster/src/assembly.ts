@@ -15,6 +15,7 @@ import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
+import { openRecovery } from './recovery.ts'
 import { goesOnOf, openSides } from './sides.ts'
 
 /** Starts the parts of a peer on a platform, from the bottom up. */
@@ -61,12 +62,15 @@ export async function assemble(
     leaseOf: leases === undefined ? undefined : (id) => leases.of(id),
     guard,
     machine: platform.machine,
+    openRegistry: platform.openRegistry,
     sink
   })
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
-  const upwards = [partition, branches, state, registers, agents, signals, registry, hints, reports]
+  const recovery = openRecovery(settings, { rpc, membership, state, discovery })
+  const lower = [partition, branches, state, registers, agents, signals, registry]
+  const upwards = [...lower, hints, reports, recovery]
   for (const service of upwards) {
     if (service !== undefined) await start(closers, service)
   }
@@ -84,6 +88,7 @@ export async function assemble(
     partition,
     agents,
     registry,
+    recovery,
     log: sink('cluster')
   }
 }

@@ -11,7 +11,7 @@ import {
 } from '@murmuration/identity'
 import type { CertificateCredentials, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
-import type { Store } from '@murmuration/interface'
+import type { Role, Store } from '@murmuration/interface'
 import type { CertificateIdentity } from './index.ts'
 import { redeem } from './redeem.ts'
 import type { Settings } from './settings.ts'
@@ -22,13 +22,15 @@ export async function credentialsOf(
   privateKey: PrivateKey,
   store: Store
 ): Promise<Credentials> {
-  const { name: cluster, secret, identity, invitation, role } = settings
+  const { name: cluster, secret, identity, invitation, role, operator } = settings
+  // Whoever has the secret could make itself a member; this one only acts for an operator.
+  const roles: readonly Role[] = operator === true ? [role, 'member'] : [role]
   if (secret !== undefined) {
     return credentialsFromSecret({
       cluster,
       secret: typeof secret === 'string' ? secret : bothOf(secret),
       privateKey,
-      roles: [role]
+      roles
     })
   }
   if (identity !== undefined) {
@@ -39,7 +41,7 @@ export async function credentialsOf(
     ])
   }
   if (invitation !== undefined) return await fromInvitation(settings, privateKey, store, invitation)
-  return openCredentials({ cluster, privateKey, roles: [role] })
+  return openCredentials({ cluster, privateKey, roles })
 }
 
 /** PeerIds (text) of root keys that are given raw. */

@@ -28,5 +28,9 @@ export const defaults = Object.freeze({
   /** Milliseconds after which an agent is reported without what became of it. */
   mergedTimeoutMs: 60_000,
   /** Agents in one report of a merge. */
-  mergedAgentsMax: 10_000
+  mergedAgentsMax: 10_000,
+  /** Milliseconds that a member may take to have given disks up, a view included. */
+  recoveryTimeoutMs: 15_000,
+  /** Agents that wait for lost disks, of those that are shown. */
+  recoveryExamplesMax: 8
 })

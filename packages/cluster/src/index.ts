@@ -10,6 +10,7 @@ import type { StrategyFactory } from '@murmuration/discovery'
 import type {
   AgentRecord,
   Discovery,
+  ForcedMark,
   Member,
   Membership,
   Partition,
@@ -19,6 +20,7 @@ import type {
   Role,
   SignalRoute,
   Signals,
+  StoreLife,
   View,
   ViewControl
 } from '@murmuration/interface'
@@ -94,6 +96,12 @@ export interface ClusterInit {
   readonly dataDir?: string
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
   readonly role?: Role
+  /**
+   * This peer is a tool of an operator: outside of the view, and yet allowed what members are, such as
+   * `recovery`. With a secret it certifies itself; a certificate must name the role `member` beside
+   * its own. @default false
+   */
+  readonly operator?: boolean
   /** What agents whose type does not say do in a split. @default 'pause-minority' */
   readonly onPartition?: PartitionPolicy
   /** Route of signals by type pattern, where a publication names none. @default all: `cluster` */
@@ -157,6 +165,8 @@ export interface Cluster extends AsyncDisposable {
   /** Who may come in. Undefined in single mode. */
   readonly identity: ClusterIdentity | undefined
   readonly placement: ClusterPlacement
+  /** For operators: what is waited for, and giving it up. */
+  readonly recovery: ClusterRecovery
   /**
    * Says `draining`, leaves the view (as one that left, not one that failed), waits until the others
    * have taken over everything, at most `timeoutMs`, then disconnects and stops. It does not come
@@ -190,6 +200,54 @@ export interface ClusterIdentity {
   evidence(): Promise<readonly Equivocation[]>
   /** One line with which one new peer can join once. Needs `identity.issuer`. */
   invite(options?: { readonly roles?: readonly Role[]; readonly ttlMs?: number }): Promise<string>
+}
+
+/**
+ * Where the disks of a majority of an agent's replicas are lost, the agent is `unavailable` until one of
+ * them is back, or somebody gives them up.
+ */
+export interface ClusterRecovery {
+  /** Which disks are waited for, and what for: a dry run, which changes nothing. */
+  survey(): Promise<LostDisks>
+  /**
+   * Gives disks up. **Unsafe**: what only they held is gone, and a peer that comes back with one is not
+   * admitted again. It is decided by a majority, logged by all, and marks this view and all later ones.
+   *
+   * @throws InvalidParametersError where `view` is not the present one any more, nobody waits for one of
+   * the disks, or its peer answers; UnavailableError without a majority
+   */
+  giveUp(
+    disks: readonly StoreLife[],
+    options: { readonly view: number; readonly reason: string }
+  ): Promise<GivenUp>
+  /** Takes the marks of views up to this number away: somebody has looked after the data. */
+  acknowledge(view: number): Promise<GivenUp>
+}
+
+/** A disk that is in unsettled views and in the present one no more. */
+export interface LostDisk extends StoreLife {
+  /** The unsettled views that it was a member of. */
+  readonly views: readonly number[]
+  /** Its peer is connected, and may yet come back with it. */
+  readonly isAnswering: boolean
+}
+
+export interface LostDisks {
+  readonly view: number
+  /** The oldest view whose data may not be where it belongs yet. */
+  readonly settled: number
+  readonly disks: readonly LostDisk[]
+  /** Agents that wait for them, of those that the member which was asked has copies of. */
+  readonly agents: number
+  /** Ids of some of them. */
+  readonly examples: readonly string[]
+  /** What was forced or given up before, and not acknowledged. */
+  readonly unsafe: readonly Pick<ForcedMark, 'view' | 'by' | 'reason' | 'abandoned'>[]
+}
+
+/** The view in which it is done. */
+export interface GivenUp {
+  readonly view: number
 }
 
 /** Where agents belong by the current view, and how they are moved. */

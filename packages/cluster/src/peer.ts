@@ -19,7 +19,13 @@ import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
 import { drain } from './drain.ts'
-import type { Cluster, ClusterIdentity, ClusterPlacement, ClusterStatus } from './index.ts'
+import type {
+  Cluster,
+  ClusterIdentity,
+  ClusterPlacement,
+  ClusterRecovery,
+  ClusterStatus
+} from './index.ts'
 import { Placing } from './placing.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
@@ -35,6 +41,7 @@ export interface PeerParts {
   readonly partition: Partition
   readonly agents: Agents
   readonly registry: Registry
+  readonly recovery: ClusterRecovery
   readonly log: LogSink
 }
 
@@ -111,6 +118,10 @@ export class Peer implements Cluster {
 
   get discovery(): Discovery | undefined {
     return this.#parts.platform.discovery
+  }
+
+  get recovery(): ClusterRecovery {
+    return this.#parts.recovery
   }
 
   get identity(): ClusterIdentity | undefined {

@@ -17,6 +17,8 @@ const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[
   // Publishing, and stopping agents.
   ['signals.', ['member', 'edge']],
   ['registry.', ['member', 'edge']],
+  // Only members grant claims for their side of a split.
+  ['registry.merge', ['member']],
   // Voting and holding replicas; and whatever stands nowhere above.
   ['', ['member']]
 ]

@@ -11,7 +11,7 @@ import type {
   Store
 } from '@murmuration/interface'
 import type { JoiningMembership, MembershipDiscovery } from '@murmuration/membership'
-import type { HomeFinder } from '@murmuration/registry'
+import type { createRegistry, HomeFinder } from '@murmuration/registry'
 import type { SignalsComponents } from '@murmuration/signals'
 import type { State, StateComponents } from '@murmuration/state'
 import type { ClusterIdentity } from './index.ts'
@@ -55,6 +55,8 @@ export interface Platform extends Pick<SignalsComponents, 'gossip' | 'signer' | 
   }
   /** Makes the service that keeps the documents of agents. @default createState */
   readonly openState?: (components: StateComponents) => State
+  /** Makes the registry of a peer that is not alone. @default createRegistry */
+  readonly openRegistry?: typeof createRegistry
   /** Is told the members of each view, so that calls find those that are not connected yet. */
   readonly remember?: (members: readonly Member[]) => void
 }

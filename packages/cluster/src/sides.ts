@@ -1,3 +1,4 @@
+import type { AgentType } from '@murmuration/agent'
 import { parseAgentId } from '@murmuration/identity'
 import type {
   AgentRecord,
@@ -40,7 +41,9 @@ export function openSides(settings: Settings, components: SidesComponents): Side
   return {
     partition,
     leases: mayBeReplaced ? ownerLeases(membership, partition, agents) : undefined,
-    branches: mayBranch(settings) ? createBranches({ ...components, partition }) : undefined
+    branches: mayBranch(settings)
+      ? createBranches({ ...components, partition }, { stewarded: stewardedOf(settings) })
+      : undefined
   }
 }
 
@@ -52,15 +55,32 @@ function mayBranch({ role, distributed, onPartition, agents }: Settings): boolea
 
 /** Which agents do, by the policy of their type. */
 export function goesOnOf({ onPartition, agents }: Settings): (record: AgentRecord) => boolean {
-  const going = new Set(
-    agents
-      .filter((type) => isForAllSides(type.onPartition ?? onPartition))
-      .map(({ namespace, type }) => `${namespace}/${type}`)
+  return isOneOf(agents.filter((type) => isForAllSides(type.onPartition ?? onPartition)))
+}
+
+/** Which agents may be claimed for one side: what is agreed of them must not have two owners. */
+export function mayBranchOf({ onPartition, agents }: Settings): (record: AgentRecord) => boolean {
+  return isOneOf(
+    agents.filter((type) => {
+      const isAgreed = Object.keys(type.strong).length > 0
+      return isForAllSides(type.onPartition ?? onPartition) && !isAgreed
+    })
   )
+}
+
+function isOneOf(types: readonly AgentType[]): (record: AgentRecord) => boolean {
+  const names = new Set(types.map(({ namespace, type }) => `${namespace}/${type}`))
   return ({ id }) => {
     const { namespace, type } = parseAgentId(id)
-    return going.has(`${namespace}/${type}`)
+    return names.has(`${namespace}/${type}`)
   }
+}
+
+/** Types of which one steward runs all agents of a side that goes on by itself. */
+function stewardedOf({ onPartition, agents }: Settings): string[] {
+  return agents
+    .filter((type) => (type.onPartition ?? onPartition) === 'leader-election')
+    .map(({ namespace, type }) => `${namespace}/${type}`)
 }
 
 function isForAllSides(policy: PartitionPolicy | undefined): boolean {

@@ -53,6 +53,18 @@ export interface Registration extends AgentRecord {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** How one side of a split knew an agent, when the sides met again. */
+export interface MergedSide {
+  /** Who ran it for that side. */
+  readonly peer: string
+  /** The side went on by itself, under this name. @default it could decide views */
+  readonly branch?: string
+  /** @default it is not known any more */
+  readonly epoch?: Epoch
+  readonly labels: Readonly<Record<string, string>>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
 export type RegistryChange =
   | {
       readonly type: 'registered'
@@ -79,9 +91,23 @@ export type RegistryChange =
       readonly peer: string
       readonly reason: string
     }
+  /**
+   * Several sides of a split had the agent, and what they did is one again. Told once, by the peer
+   * that had it for the side that went on by itself, which comes first in `sides`.
+   */
+  | {
+      readonly type: 'merged'
+      readonly id: string
+      /** Who owns it now. */
+      readonly peer: string
+      readonly reason: string
+      readonly sides: readonly [here: MergedSide, there: MergedSide]
+    }
 
 export interface RegistryEvents {
   change: CustomEvent<RegistryChange>
+  /** Of the changes, those that tell of a conflict between sides of a split, for a handler of these. */
+  merged: CustomEvent<Extract<RegistryChange, { readonly type: 'merged' }>>
 }
 
 /** Who owns which agent, asked from anywhere. */

@@ -132,6 +132,11 @@ export interface Branch {
   readonly agreed: View
   /** The member that made the branch. */
   readonly steward: string
+  /**
+   * Agent types (`namespace/type`) of which the steward runs all agents of this side, unless they are
+   * pinned. @default none
+   */
+  readonly stewarded?: readonly string[]
   /** Milliseconds since 1970. */
   readonly began: number
 }

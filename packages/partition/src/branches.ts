@@ -31,6 +31,14 @@ export interface BranchComponents {
   readonly log?: LogSink | undefined
 }
 
+export interface BranchInit {
+  /**
+   * Agent types (`namespace/type`) of which the steward of a branch runs all agents; without them they
+   * are placed over the members of the side. @default []
+   */
+  readonly stewarded?: readonly string[]
+}
+
 /** Membership as the layers above see it, where a side of a split may go on by itself. */
 export interface BranchingMembership extends Membership {
   /** The branch in which this peer is; undefined where it follows the agreed view. */
@@ -48,6 +56,7 @@ export interface BranchingMembership extends Membership {
  */
 export class Branches extends TypedEventEmitter<MembershipEvents> implements BranchingMembership {
   readonly #components: BranchComponents
+  readonly #stewarded: readonly string[]
   /** Judges nothing: it takes down what strategies are shown, at rest. */
   readonly #observer: PartitionStrategy
   #situation: SplitSituation | undefined
@@ -70,9 +79,10 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
   }
   readonly #onStatus = (): void => this.#look()
 
-  constructor(components: BranchComponents) {
+  constructor(components: BranchComponents, { stewarded = [] }: BranchInit = {}) {
     super()
     this.#components = components
+    this.#stewarded = stewarded
     this.#observer = {
       name: 'branches',
       decide: (situation) => {
@@ -195,6 +205,7 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
         id,
         agreed: view,
         steward,
+        stewarded: this.#stewarded,
         began: Math.max(0, Math.floor(clock.now()))
       })
     }
@@ -202,11 +213,12 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
     if (branch !== undefined) this.#tell(view, side, branch)
   }
 
-  #tell(view: View, side: readonly Member[], { id, began }: Branch): void {
+  #tell(view: View, side: readonly Member[], { id, began, stewarded = [] }: Branch): void {
     const { rpc, log } = this.#components
     const members = side.map(({ peer, incarnation }) => ({ peer, incarnation }))
     const { cluster, number } = view
-    const bytes = branchProposal.encode({ cluster, view: number, id, began, members })
+    const told = { cluster, view: number, id, began, members, stewarded: [...stewarded] }
+    const bytes = branchProposal.encode(told)
     for (const { peer } of side) {
       if (peer === this.self.peer) continue
       rpc
@@ -218,7 +230,7 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
 
   /** Takes up the branch of its steward, if this peer sees the same side and the same view. */
   #onProposal(bytes: Uint8Array, { peer }: RpcContext): Uint8Array {
-    const { cluster, view: number, id, began, members } = branchProposal.decode(bytes)
+    const { cluster, view: number, id, began, members, stewarded } = branchProposal.decode(bytes)
     if (!members.some((member) => member.peer === peer)) {
       throw new MalformedMessageError('branch: its steward is no member')
     }
@@ -228,7 +240,13 @@ export class Branches extends TypedEventEmitter<MembershipEvents> implements Bra
     const { steward } = this.#components.partition.decide('leader-election')
     const isOurs = view.cluster === cluster && view.number === number && steward === peer
     if (isOurs && isSameSide(side, members)) {
-      this.#enter(view, side, { id, agreed: view, steward: peer, began })
+      this.#enter(view, side, {
+        id,
+        agreed: view,
+        steward: peer,
+        began,
+        ...(stewarded === undefined ? {} : { stewarded })
+      })
     }
     return empty
   }

@@ -16,10 +16,10 @@ import type {
   Rpc
 } from '@murmuration/interface'
 import { Branches } from './branches.ts'
-import type { BranchComponents, BranchingMembership } from './branches.ts'
+import type { BranchComponents, BranchingMembership, BranchInit } from './branches.ts'
 import { MembershipPartition } from './partition.ts'
 
-export type { BranchComponents, BranchingMembership } from './branches.ts'
+export type { BranchComponents, BranchingMembership, BranchInit } from './branches.ts'
 export { describeLinks, situationOf } from './core/links.ts'
 export type { Links, Row } from './core/links.ts'
 export { simulateSplit } from './core/simulate.ts'
@@ -58,6 +58,9 @@ export function createPartition(
  * Membership for the layers whose state merges: on a side of a split that cannot decide a view it
  * shows a branch, so that this side goes on by itself. Start it after membership and partition.
  */
-export function createBranches(components: BranchComponents): BranchingMembership {
-  return new Branches(components)
+export function createBranches(
+  components: BranchComponents,
+  init: BranchInit = {}
+): BranchingMembership {
+  return new Branches(components, init)
 }

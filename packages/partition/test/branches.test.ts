@@ -128,7 +128,7 @@ describe('a branch', () => {
   it('is taken up from the steward of this very side only', async () => {
     const simulation = createSimulation({ seed: 3 })
     const peers = await start(simulation)
-    const propose = (from: string, named: string): Promise<unknown> => {
+    const propose = (from: string, named: string, stewarded: string[] = []): Promise<unknown> => {
       const { view } = of(peers, from).membership
       if (view === undefined) throw new Error('no view')
       const members = view.members.filter(({ peer }) => named.includes(peer))
@@ -137,7 +137,8 @@ describe('a branch', () => {
         view: view.number,
         id: `by ${from} for ${named}`,
         began: 0,
-        members: members.map(({ peer, incarnation }) => ({ peer, incarnation }))
+        members: members.map(({ peer, incarnation }) => ({ peer, incarnation })),
+        stewarded
       })
       return simulation.wait(simulation.node(from).rpc.call('e', 'partition.branch', bytes))
     }
@@ -150,6 +151,10 @@ describe('a branch', () => {
     await propose('d', 'd').catch(() => undefined)
     await propose('d', 'cde').catch(() => undefined)
     expect(of(peers, 'e').placed.branch?.id).toBe(id)
+    // Which types the steward takes is for the steward to say, so that a side agrees on it.
+    await propose('d', 'de', ['default/desk'])
+    const { branch } = of(peers, 'e').placed
+    expect(branch).toMatchObject({ id: 'by d for de', stewarded: ['default/desk'] })
     await expect(propose('d', 'e')).rejects.toMatchObject({ name: 'MalformedMessageError' })
   })
 })

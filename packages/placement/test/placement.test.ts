@@ -291,6 +291,34 @@ describe('a moved agent', () => {
   })
 })
 
+describe('an agent of a type that the steward of a branch takes', () => {
+  const members = peers(5)
+  const agreed = view(members)
+  const ids = Array.from({ length: 40 }, (_, at) => `default/desk/${at}`)
+  const desk = (id: string): AgentRecord => ({ id, placement: 'hash', replicas: 3 })
+  const branch = { id: 'b', agreed, steward: 'peer-3', began: 0, stewarded: ['default/desk'] }
+  const placement = createPlacement({ ...agreed, members: members.slice(2), branch })
+
+  it('is owned by the steward, and kept where hashing puts it', () => {
+    for (const id of ids) expect(placement.ownerOf(desk(id))?.peer).toBe('peer-3')
+    expect(new Set(ids.map((id) => placement.homeOf(desk(id))[0]?.peer)).size).toBe(3)
+    const moved = [{ peer: 'peer-4', keys: ids }]
+    const other = createPlacement({ ...agreed, members: members.slice(2), branch, moved })
+    expect(other.ownerOf(desk(ids[0] ?? ''))?.peer).toBe('peer-3')
+  })
+
+  it('is not one of another type or namespace, nor pinned, nor in the agreed view', () => {
+    for (const type of ['default/desks', 'other/desk', 'default/des']) {
+      const owners = ids.map((_, at) => placement.ownerOf(desk(`${type}/${at}`))?.peer)
+      expect(new Set(owners).size).toBeGreaterThan(1)
+    }
+    const pinned: AgentRecord = { id: 'default/desk/peer-2', placement: 'pinned', replicas: 3 }
+    expect(placement.ownerOf(pinned)?.peer).toBe('peer-2')
+    const owners = ids.map((id) => createPlacement(agreed).ownerOf(desk(id))?.peer)
+    expect(new Set(owners).size).toBeGreaterThan(1)
+  })
+})
+
 describe('createPlacement', () => {
   it.each<[string, View, string]>([
     ['a peer twice', view([member('a'), member('a')]), 'the peer a is in the view twice'],

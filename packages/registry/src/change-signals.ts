@@ -1,4 +1,13 @@
-import type { Clock, LogSink, RegistryChange, Signals, Subscription } from '@murmuration/interface'
+import type {
+  Clock,
+  LogSink,
+  MergedSide,
+  RegistryChange,
+  Signals,
+  Subscription
+} from '@murmuration/interface'
+import { list } from '@murmuration/codec'
+import { mergedSideShape } from './core/shapes.ts'
 import { defaults } from './defaults.ts'
 
 /** Signals of this type carry changes to the watchers of other peers. */
@@ -46,7 +55,9 @@ export class ChangeSignals {
     const { signals, clock } = this.#components
     if (signals === undefined) return
     this.#waiting.push(change)
-    if (this.#waiting.length >= defaults.changesPerSignal) this.#flush()
+    const merges = this.#waiting.filter(({ type }) => type === 'merged').length
+    const isFull = this.#waiting.length >= defaults.changesPerSignal
+    if (isFull || merges >= defaults.mergesPerSignal) this.#flush()
     else this.#cancel ??= clock.schedule(defaults.changesDelayMs, () => this.#flush())
   }
 
@@ -65,10 +76,27 @@ export class ChangeSignals {
 /** A change as it came; undefined for anything else. */
 function readChange(data: unknown): RegistryChange | undefined {
   if (typeof data !== 'object' || data === null) return undefined
-  const { type, id, peer, reason } = data as Record<string, unknown> // checked field by field below
+  const { type, id, peer, reason, sides } = data as Record<string, unknown> // checked field by field below
   if (typeof id !== 'string' || typeof peer !== 'string' || typeof reason !== 'string') {
     return undefined
   }
+  if (type === 'merged') {
+    const [here, there] = sidesIn(sides)
+    return here === undefined || there === undefined
+      ? undefined
+      : { type, id, peer, reason, sides: [here, there] }
+  }
   if (type !== 'registered' && type !== 'unregistered' && type !== 'conflicted') return undefined
   return { type, id, peer, reason }
+}
+
+const bothSides = list(mergedSideShape, { max: 2 })
+
+function sidesIn(data: unknown): readonly MergedSide[] {
+  try {
+    return bothSides.read(data)
+  } catch {
+    // Written by a later version, or by nobody who should: such a change is not told.
+    return []
+  }
 }

@@ -1,6 +1,7 @@
 import { AgentRegister, claimed, registerKeyOf, released } from '@murmuration/agent-register'
 import type { Claimant } from '@murmuration/agent-register'
 import type { AbortOptions } from '@libp2p/interface'
+import { UnavailableError } from '@murmuration/interface'
 import type {
   AgentRecord,
   Membership,
@@ -8,6 +9,9 @@ import type {
   Registers,
   Registration
 } from '@murmuration/interface'
+import { mergedClaim } from './core/merging.ts'
+import type { BranchClaim } from './core/merging.ts'
+import type { Mutants } from './core/mutants.ts'
 import { defaults } from './defaults.ts'
 import type { RegistryComponents } from './index.ts'
 import { registrationToWire } from './registration-store.ts'
@@ -17,6 +21,8 @@ export type BallotResult =
   | {
       readonly status: 'committed'
       readonly register: AgentRegister | undefined
+      /** The register before it. */
+      readonly previous: AgentRegister | undefined
       /** The claim that this ballot ended. */
       readonly released?: AgentRegister | undefined
     }
@@ -49,19 +55,25 @@ export class Claims {
     registration: Registration | undefined,
     options: AbortOptions
   ): Promise<BallotResult> {
-    const { self, view } = this.#membership
-    if (view === undefined) return { status: 'unavailable' }
-    const { peer, incarnation, boot } = self
-    const epoch = { view: view.number, boot }
-    const claimant: Claimant = { peer, incarnation, epoch, view, placed }
+    const claimant = this.#claimant(placed)
+    if (claimant === undefined) return { status: 'unavailable' }
     const wire = registration === undefined ? undefined : registrationToWire(registration)
-    const status = placed === peer ? 'claimed' : 'claiming'
-    const isNew = placed === peer && !this.#tenure.held(agent.id)
+    const isPlaced = placed === claimant.peer
+    const status = isPlaced ? 'claimed' : 'claiming'
+    const isNew = isPlaced && !this.#tenure.held(agent.id)
     return this.#change(
       agent,
       (current) => claimed(current, claimant, wire ?? current?.registration, status),
       { ...options, isNew }
     )
+  }
+
+  /** As the owner in the agreed view: merges what one side of a split had granted. */
+  async merge(claim: BranchClaim, mutants: Mutants): Promise<BallotResult> {
+    const owner = this.#claimant(this.#membership.self.peer)
+    if (owner === undefined) return { status: 'unavailable' }
+    const { agent } = claim.registration
+    return this.#change(agent, (current) => mergedClaim(current, owner, claim, mutants), {})
   }
 
   /** Ends a claim of this peer, and of nobody else. */
@@ -79,6 +91,36 @@ export class Claims {
   async read(agent: AgentRecord, options: AbortOptions): Promise<BallotResult> {
     const timeoutMs = defaults.questionTimeoutMs
     return resultOf(await this.#registers.read(registerKeyOf(agent), { ...options, timeoutMs }))
+  }
+
+  #claimant(placed: string | undefined): Claimant | undefined {
+    const { self, view } = this.#membership
+    if (view === undefined) return undefined
+    const { peer, incarnation, boot } = self
+    return { peer, incarnation, epoch: { view: view.number, boot }, view, placed }
+  }
+
+  /**
+   * The claim that stands in the agent's register, with what was registered: it outlives every owner,
+   * and is then shown where placement says.
+   *
+   * @throws UnavailableError where that cannot be known now: it is never taken for absent
+   */
+  async standing(
+    agent: AgentRecord,
+    placed: string | undefined,
+    options: AbortOptions
+  ): Promise<AgentRegister | undefined> {
+    const result = await this.read(agent, options)
+    if (result.status !== 'committed') {
+      throw new UnavailableError(`the register of ${agent.id} cannot be read now`)
+    }
+    const { register } = result
+    if (register?.status !== 'claimed') return undefined
+    const { view } = this.#membership
+    const owner = view?.members.find(({ peer }) => peer === register.owner)
+    if (owner?.incarnation === register.incarnation) return register
+    return placed === undefined ? undefined : { ...register, owner: placed }
   }
 
   async #change(
@@ -116,5 +158,10 @@ function resultOf(outcome: RegisterOutcome): BallotResult {
   const register = value === undefined ? undefined : AgentRegister.decode(value)
   const isEnd =
     before !== undefined && before.status !== 'released' && register?.status === 'released'
-  return { status: 'committed', register, ...(isEnd ? { released: before } : {}) }
+  return {
+    status: 'committed',
+    register,
+    previous: before,
+    ...(isEnd ? { released: before } : {})
+  }
 }

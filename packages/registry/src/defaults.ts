@@ -17,6 +17,18 @@ export const defaults = Object.freeze({
   changesDelayMs: 20,
   /** Changes in one signal to them. */
   changesPerSignal: 256,
+  /** Of these, merges of claims, which carry what both sides had registered. */
+  mergesPerSignal: 4,
+  /** Labels of an agent, and as many entries of its metadata. */
+  labelsMax: 32,
+  /** Merges of claims that the register of an agent remembers, so that none is done twice. */
+  mergesKept: 16,
+  /** Claims that one peer may grant for its side of a split: each is on its disk until it is merged. */
+  branchClaimsMax: 10_000,
+  /** Milliseconds between two attempts to merge them, once the split is over. */
+  mergeRetryMs: 1_000,
+  /** Milliseconds that the owner in the agreed view may take to merge one. */
+  mergeTimeoutMs: 10_000,
   /** Changes kept for one slow watcher; older ones are dropped. */
   watchQueueMax: 1_024,
   /**

@@ -12,6 +12,7 @@ import type {
   Epoch,
   LogSink,
   Membership,
+  Partition,
   Random,
   Registers,
   Registry,
@@ -77,9 +78,22 @@ export interface RegistryComponents {
   readonly registers?: Registers | undefined
   /** Moves agents that are claimed against placement. Without it such claims are redirected. */
   readonly control?: Pick<ViewControl, 'propose'> | undefined
+  /** Sides of a split that go on by themselves. Without them every claim needs an agreed view. */
+  readonly sides?: ClaimingSides | undefined
   /** Carries changes to watchers on other peers. Without it `watch` sees this peer's changes. */
   readonly signals?: Signals | undefined
   readonly log?: LogSink | undefined
+}
+
+/** What the registry needs to know of sides that go on by themselves, and of what becomes of them. */
+export interface ClaimingSides {
+  /** By what agents are placed: the agreed view, or the branch of this side. */
+  readonly membership: Pick<Membership, 'view'>
+  /** Whether an agent may be claimed for one side: it goes on everywhere, and all of it merges. */
+  readonly mayBranch: (agent: AgentRecord) => boolean
+  readonly partition: Pick<Partition, 'addEventListener' | 'removeEventListener'>
+  /** Where such claims are kept until they are merged. @default nowhere: they end with the process */
+  readonly store?: Store | undefined
 }
 
 export interface RegistryInit {

@@ -14,24 +14,23 @@ import type {
   RpcContext
 } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
+import { Asking, REMOVE, WHERE } from './asking.ts'
+import type { Found } from './asking.ts'
 import { claimOutcomeOf, unavailable } from './claim-outcome.ts'
 import { ChangeSignals } from './change-signals.ts'
 import { Claims } from './claims.ts'
 import { LocationCache } from './core/location-cache.ts'
+import { keptIn } from './core/merging.ts'
 import { movesBetween } from './core/moves.ts'
+import type { Mutants } from './core/mutants.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
 import { RemoveReply, RemoveRequest, WhereReply, WhereRequest } from './messages.ts'
 import { registrationIn, registrationOf, registrationToWire } from './registration-store.ts'
+import { SplitClaims } from './split-claims.ts'
 import { Unregistered } from './unregistered.ts'
 import { watchChanges } from './watching.ts'
-
-const WHERE = 'registry.where'
-const REMOVE = 'registry.remove'
-
-/** What a peer said of an agent, and which one. */
-type Found = WhereReply & { readonly peer: string }
 
 /** Where an agent is, and by what that is known. */
 interface Located {
@@ -43,13 +42,14 @@ interface Located {
 export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> implements Registry {
   readonly #components: RegistryComponents
   readonly #recordOf: (id: string) => AgentRecord
-  readonly #questionTimeoutMs: number
   readonly #cache: LocationCache
   readonly #claims: Claims | undefined
   readonly #registrations = new Map<string, Registration>()
   readonly #unregistered = new Unregistered()
   readonly #claiming = new Map<string, Promise<ClaimResult>>()
   readonly #signals: ChangeSignals
+  readonly #asking: Asking
+  readonly #splits: SplitClaims
 
   readonly #onView = ({ detail }: MembershipEvents['view']): void => {
     for (const move of movesBetween(detail.previous, detail.view)) {
@@ -57,7 +57,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     }
   }
 
-  constructor(components: RegistryComponents, init: RegistryInit) {
+  constructor(components: RegistryComponents, init: RegistryInit, mutants: Mutants = {}) {
     super()
     this.#components = components
     this.#recordOf = init.recordOf ?? ((id) => ({ id, placement: 'hash', replicas: 3 }))
@@ -65,22 +65,39 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     this.#claims = registers === undefined ? undefined : new Claims(registers, membership, tenure)
     this.#signals = new ChangeSignals({ peer: rpc.peer, clock, signals, log }, (change) => {
       this.#cache.forget(change.id)
-      this.safeDispatchEvent('change', { detail: change })
+      this.#dispatch(change)
     })
-    this.#questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
+    const questionTimeoutMs = init.questionTimeoutMs ?? defaults.questionTimeoutMs
+    this.#asking = new Asking(components, questionTimeoutMs)
+    this.#splits = new SplitClaims(components, {
+      claims: this.#claims,
+      mutants,
+      words: async (id) => {
+        const claim = await this.#claimOf(this.#recordOf(id), {}).catch(() => undefined)
+        const { labels, metadata } = keptIn(claim)
+        return { labels, metadata }
+      },
+      taken: (id) => void this.#registrations.delete(id),
+      report: (change) => {
+        this.#registrations.delete(change.id)
+        this.#tell(change)
+      }
+    })
     this.#cache = new LocationCache(init.locationsMax ?? defaults.locationsMax)
   }
 
-  start(): void {
+  async start(): Promise<void> {
     const { rpc, membership } = this.#components
     membership.addEventListener('view', this.#onView)
     rpc.handle(WHERE, (request) => this.#onWhere(request))
     rpc.handle(REMOVE, async (request, context) => this.#onRemove(request, context))
     this.#signals.start()
+    await this.#splits.start()
   }
 
   stop(): void {
     this.#components.membership.removeEventListener('view', this.#onView)
+    this.#splits.stop()
     this.#signals.stop()
     this.#components.rpc.unhandle(WHERE)
     this.#components.rpc.unhandle(REMOVE)
@@ -111,17 +128,21 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const owner = placement.ownerOf(agent)?.peer
     if (owner === undefined) return unavailable('pinned-peer-absent')
     if (owner !== this.#components.rpc.peer) {
-      const answer = await this.#where(owner, agent, options)
+      const answer = await this.#asking.where(owner, agent, options)
       if (answer === undefined) return { status: 'unknown' }
       if (answer.running && answer.epoch !== undefined) {
         return { status: 'conflict', owner: answer.peer, epoch: answer.epoch }
       }
       const { control } = this.#components
-      const mayMove = options.here === true && agent.placement !== 'pinned'
+      const isAgreed = this.#splits.ruleFor(agent) === 'register'
+      const mayMove = options.here === true && agent.placement !== 'pinned' && isAgreed
       if (!mayMove || control === undefined || this.#claims === undefined) {
         return { status: 'redirect', peer: owner }
       }
     }
+    const rule = this.#splits.ruleFor(agent)
+    if (rule === 'neither') return unavailable('no-quorum')
+    if (rule === 'branch') return this.#claimForSide(agent, registration, options)
     const refused = await this.#ballot(agent, owner, registration, options)
     if (refused !== undefined) return refused
     if (owner !== this.#components.rpc.peer) {
@@ -137,6 +158,19 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
       if (late !== undefined) return late
     }
     return this.#begin(agent, options)
+  }
+
+  /** Claims for a side of a split that goes on by itself: no lock, and merged when it is over. */
+  async #claimForSide(
+    agent: AgentRecord,
+    registration: Registration | undefined,
+    options: AbortOptions
+  ): Promise<ClaimResult> {
+    if (this.#splits.isFull) return unavailable('at-capacity')
+    const result = await this.#begin(agent, options)
+    if (result.status !== 'claimed') return result
+    const isKept = await this.#splits.keep(registration ?? agent, result.epoch)
+    return isKept ? result : { status: 'unknown' }
   }
 
   /** Claims in the agent's register; gives the result where that did not succeed. */
@@ -194,7 +228,8 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { rpc, membership } = this.#components
     const agent = this.#recordOf(id)
     this.#cache.forget(id)
-    const released = await this.#release(agent, options)
+    const isForSide = this.#splits.ruleFor(agent) === 'branch'
+    const released = isForSide ? undefined : await this.#release(agent, options)
     const members = new Set(membership.view?.members.map(({ peer }) => peer))
     // The view of this peer may be older than the one by which the claimant got the agent.
     const owners = [this.#components.placement()?.ownerOf(agent)?.peer, released?.owner]
@@ -203,7 +238,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
       [...asked].map((peer) =>
         peer === undefined || peer === rpc.peer
           ? this.#removeHere(id, 'unregister')
-          : this.#removeAt(peer, agent, options)
+          : this.#asking.remove(peer, agent, options)
       )
     )
     return released !== undefined || ended.includes(true)
@@ -219,23 +254,17 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     return result.released
   }
 
-  async #removeAt(peer: string, agent: AgentRecord, options: AbortOptions): Promise<boolean> {
-    const reply = await this.#components.rpc.call(peer, REMOVE, RemoveRequest.encode({ agent }), {
-      ...options,
-      timeoutMs: this.#questionTimeoutMs
-    })
-    return RemoveReply.decode(reply).removed
-  }
-
   async find(id: string, options: AbortOptions = {}): Promise<FindResult> {
     const { membership, tenure } = this.#components
     const view = membership.view?.number ?? 0
     if (tenure.running(id) !== undefined) return { status: 'local', freshness: 'fresh' }
-    const known = this.#cache.get(id, view)
-    if (known !== undefined) return known
     const agent = this.#recordOf(id)
+    // On a side that goes on by itself, where an agent is does not follow from the agreed view.
+    const mayCache = this.#splits.ruleFor(agent) === 'register'
+    const known = mayCache ? this.#cache.get(id, view) : undefined
+    if (known !== undefined) return known
     const { location } = await this.#locate(agent, options)
-    if (location.status === 'remote' && location.freshness === 'fresh') {
+    if (mayCache && location.status === 'remote' && location.freshness === 'fresh') {
       this.#cache.set(id, view, { ...location, freshness: 'cached' })
     }
     return location
@@ -246,14 +275,14 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const agent = this.#recordOf(id)
     const home = (this.#components.placement()?.homeOf(agent) ?? []).map(({ peer }) => peer)
     const running = tenure.running(id)
-    const known = this.#registrations.get(id)
+    const known = this.#registered(id)
     if (running !== undefined && known !== undefined) {
       const location = { status: 'local', freshness: 'fresh' } as const
       return describeAgent(known, { location, epoch: running, home })
     }
     const { location, answer, claim } = await this.#locate(agent, options)
     if (location.status === 'not-found') return undefined
-    const kept = (claim ?? (await this.#claimOf(agent, options)))?.registration
+    const kept = (claim ?? (await this.#agreed(agent, options)))?.registration
     const told = answer?.registered
     const registered = told === undefined ? registrationIn(kept) : registrationOf(told)
     return describeAgent(registered ?? known ?? agent, {
@@ -271,7 +300,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     if (owner === undefined) return { location: { status: 'not-found', ...fresh } }
     const isHere = owner === rpc.peer
     if (tenure.running(agent.id) !== undefined) return { location: { status: 'local', ...fresh } }
-    const answer = isHere ? undefined : await this.#where(owner, agent, options)
+    const answer = isHere ? undefined : await this.#asking.where(owner, agent, options)
     // The owner is silent: the agreed view still says where the agent belongs.
     if (!isHere && answer === undefined) {
       return { location: { status: 'remote', peer: owner, freshness: 'cached' } }
@@ -280,8 +309,8 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
       return { location: { status: 'remote', peer: answer.peer, ...fresh }, answer }
     }
     // Whoever claimed it may have got it by a view that this peer does not have yet.
-    const claim = await this.#claimOf(agent, options)
     const isHeld = isHere ? this.#isHeld(agent.id) : answer?.held === true
+    const claim = isHeld ? await this.#agreed(agent, options) : await this.#claimOf(agent, options)
     const at = claim?.owner ?? (isHeld ? (answer?.peer ?? owner) : undefined)
     if (at === undefined) return { location: { status: 'not-found', ...fresh } }
     const from = isHere ? tenure.movingFrom?.(agent) : answer?.from
@@ -296,62 +325,19 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     return watchChanges(this, pattern, options.signal)
   }
 
-  /**
-   * The claim that stands in the agent's register, with what was registered: it outlives every owner,
-   * and is then shown where placement says.
-   *
-   * @throws UnavailableError where that cannot be known now: it is never taken for absent
-   */
-  async #claimOf(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
-    if (this.#claims === undefined) return undefined
-    const result = await this.#claims.read(agent, options)
-    if (result.status !== 'committed') {
-      throw new UnavailableError(`the register of ${agent.id} cannot be read now`)
-    }
-    const { register } = result
-    if (register?.status !== 'claimed') return undefined
-    const { membership } = this.#components
-    const owner = membership.view?.members.find(({ peer }) => peer === register.owner)
-    if (owner?.incarnation === register.incarnation) return register
+  #claimOf(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
     const placed = this.#components.placement()?.ownerOf(agent)?.peer
-    return placed === undefined ? undefined : { ...register, owner: placed }
+    return this.#claims?.standing(agent, placed, options) ?? Promise.resolve(undefined)
   }
 
-  /** Asks the owner, and follows those who know of a later one; undefined where somebody is silent. */
-  async #where(
-    peer: string,
-    agent: AgentRecord,
-    options: AbortOptions
-  ): Promise<Found | undefined> {
-    let at = peer
-    for (let hop = 0; ; hop++) {
-      const answer = await this.#ask(at, agent, options)
-      const { owner = at, running, held } = answer ?? {}
-      const isThere = running === true || held === true || owner === at
-      if (answer === undefined) return undefined
-      if (isThere || hop >= defaults.redirectsMax) return { ...answer, peer: at }
-      at = owner
-    }
+  /** The same, but on a side that goes on by itself nobody depends on what cannot be known there. */
+  #agreed(agent: AgentRecord, options: AbortOptions): Promise<AgentRegister | undefined> {
+    const claim = this.#claimOf(agent, options)
+    return this.#splits.ruleFor(agent) === 'branch' ? claim.catch(() => undefined) : claim
   }
 
-  async #ask(
-    peer: string,
-    agent: AgentRecord,
-    options: AbortOptions
-  ): Promise<WhereReply | undefined> {
-    const { rpc, log } = this.#components
-    try {
-      const reply = await rpc.call(peer, WHERE, WhereRequest.encode({ agent }), {
-        ...options,
-        timeoutMs: this.#questionTimeoutMs
-      })
-      return WhereReply.decode(reply)
-    } catch (error) {
-      if (options.signal?.aborted === true) throw error
-      // A silent owner is an outcome of its own (`unknown`), not a failure of the question.
-      log?.(`owner ${peer} did not answer for ${agent.id}: ${String(error)}`)
-      return undefined
-    }
+  #registered(id: string): Registration | undefined {
+    return this.#registrations.get(id) ?? this.#splits.registered(id)
   }
 
   #onWhere(request: Uint8Array): Uint8Array {
@@ -359,7 +345,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { placement, tenure } = this.#components
     const epoch = tenure.running(agent.id)
     const held = epoch !== undefined || this.#isHeld(agent.id)
-    const registration = this.#registrations.get(agent.id)
+    const registration = this.#registered(agent.id)
     // Who runs it need not say where else to look.
     const owner = epoch === undefined ? placement()?.ownerOf(agent)?.peer : undefined
     const from = epoch === undefined ? tenure.movingFrom?.(agent) : undefined
@@ -381,7 +367,8 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
 
   async #removeHere(id: string, reason: string): Promise<boolean> {
     const ended = await this.#components.tenure.end(id)
-    const known = this.#registrations.delete(id) || ended
+    const dropped = await this.#splits.drop(id)
+    const known = this.#registrations.delete(id) || ended || dropped
     this.#unregistered.add(id)
     if (known) this.#announce('unregistered', id, reason)
     return known
@@ -393,8 +380,17 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   #announce(type: 'registered' | 'unregistered', id: string, reason: string): void {
-    const change: RegistryChange = { type, id, peer: this.#components.rpc.peer, reason }
-    this.safeDispatchEvent('change', { detail: change })
+    this.#tell({ type, id, peer: this.#components.rpc.peer, reason })
+  }
+
+  /** Tells watchers here and on other peers. */
+  #tell(change: RegistryChange): void {
+    this.#dispatch(change)
     this.#signals.tell(change)
+  }
+
+  #dispatch(change: RegistryChange): void {
+    this.safeDispatchEvent('change', { detail: change })
+    if (change.type === 'merged') this.safeDispatchEvent('merged', { detail: change })
   }
 }

@@ -172,3 +172,118 @@ describe('continue-all', () => {
     expect(value.names.toSorted()).toEqual(['alone', 'early'])
   }, 300_000)
 })
+
+const desk = defineAgent({
+  type: 'desk',
+  onPartition: 'leader-election',
+  state: { names: set<string>(), count: counter() },
+  strong: { value: z.number().default(0) },
+  actions: {
+    add: {
+      input: z.string(),
+      output: z.string(),
+      run: ({ input, state, epoch }) => {
+        state.names.add(input)
+        state.count.increment()
+        return epoch.branch ?? 'agreed'
+      }
+    }
+  }
+})
+
+describe('leader-election', () => {
+  const seven = [...peers, 'f', 'g']
+  const desks = Array.from({ length: 12 }, (__, at) => `k${at}`)
+  const runningOn = (cluster: SimulatedCluster, peer: string): string[] =>
+    cluster
+      .peer(peer)
+      .agents.running()
+      .map(({ id }) => id)
+      .filter((id) => id.includes('/desk/'))
+      .toSorted()
+  const ids = desks.map((key) => desk.id(key)).toSorted()
+  /** Adds one name to each desk through these peers in turn; gives the branches that did it. */
+  const add = async (
+    cluster: SimulatedCluster,
+    through: readonly string[],
+    name: string
+  ): Promise<string[]> => {
+    const calls = desks.map((key, at) => {
+      const peer = through[at % through.length] ?? ''
+      return cluster.peer(peer).agent(desk, key).call('add', name, { timeoutMs: 20_000 })
+    })
+    return [...new Set(await cluster.simulation.wait(Promise.all(calls), 60_000))]
+  }
+
+  test('one steward runs all agents of a side that cannot decide, and the next one when it dies', async () => {
+    const simulation = createSimulation({ seed: 3 })
+    const cluster = await createSimulatedCluster({ simulation, peers: seven, agents: [desk] })
+    expect(await add(cluster, seven, 'before')).toEqual(['agreed'])
+    // Without a split they are where placement says.
+    expect(seven.filter((peer) => runningOn(cluster, peer).length > 0).length).toBeGreaterThan(3)
+
+    simulation.split(['a', 'b', 'c', 'd'], ['e', 'f', 'g'])
+    await simulation.run(25_000)
+    // The side that decides has an agreed view, which gives each agent one owner.
+    expect(await add(cluster, ['a', 'b', 'c', 'd'], 'there')).toEqual(['agreed'])
+    const [branch = '', ...more] = await add(cluster, ['e', 'f', 'g'], 'here')
+    expect(more).toEqual([])
+    expect(branch).not.toBe('agreed')
+    expect(runningOn(cluster, 'e')).toEqual(ids)
+    expect([...runningOn(cluster, 'f'), ...runningOn(cluster, 'g')]).toEqual([])
+    expect(cluster.peer('g').placement.ownerOf(desk.id('k0'))).toBe('e')
+    const reading = await simulation.wait(cluster.peer('g').agent(desk, 'k0').state())
+    expect(reading.epoch?.branch).toBe(branch)
+    expect(reading.value.names.toSorted()).toEqual(['before', 'here'])
+
+    cluster.crash('e')
+    await simulation.run(25_000)
+    const [next = '', ...others] = await add(cluster, ['f', 'g'], 'after')
+    expect(others).toEqual([])
+    expect([branch, 'agreed']).not.toContain(next)
+    expect(runningOn(cluster, 'f')).toEqual(ids)
+    expect(runningOn(cluster, 'g')).toEqual([])
+
+    simulation.heal()
+    await simulation.wait(cluster.start('e'), 60_000)
+    await cluster.ready(seven, 60_000)
+    await simulation.run(15_000)
+    for (const key of desks) {
+      const { value, epoch } = await simulation.wait(cluster.peer('b').agent(desk, key).state())
+      expect(value.names.toSorted()).toEqual(['after', 'before', 'here', 'there'])
+      expect(value.count).toBe(4)
+      expect(epoch?.branch).toBeUndefined()
+    }
+    const owners = new Set(desks.map((key) => cluster.peer('a').placement.ownerOf(desk.id(key))))
+    expect(owners.size).toBeGreaterThan(2)
+  }, 300_000)
+
+  test('has a steward on each of three sides where none decides', async () => {
+    const simulation = createSimulation({ seed: 4 })
+    const cluster = await createSimulatedCluster({ simulation, peers: seven, agents: [desk] })
+    const three = [
+      ['a', 'b', 'c'],
+      ['d', 'e'],
+      ['f', 'g']
+    ]
+    simulation.split(...three)
+    await simulation.run(30_000)
+    const branches = new Set<string>()
+    for (const side of three) {
+      for (const branch of await add(cluster, side, side.join(''))) branches.add(branch)
+      const [steward = '', ...rest] = side
+      expect(runningOn(cluster, steward)).toEqual(ids)
+      expect(rest.flatMap((peer) => runningOn(cluster, peer))).toEqual([])
+    }
+    expect(branches.size).toBe(3)
+    expect(branches).not.toContain('agreed')
+    simulation.heal()
+    await cluster.ready(seven, 60_000)
+    await simulation.run(15_000)
+    for (const key of desks) {
+      const { value } = await simulation.wait(cluster.peer('b').agent(desk, key).state())
+      expect(value.names.toSorted()).toEqual(['abc', 'de', 'fg'])
+      expect(value.count).toBe(3)
+    }
+  }, 300_000)
+})

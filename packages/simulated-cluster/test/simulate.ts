@@ -1,8 +1,10 @@
 import type { Mutant, Workload } from '@murmuration/testkit'
+import type { Mutants as RegistryMutants } from '../../registry/src/core/mutants.ts'
 import { runAllLayers } from './all-layers.ts'
 import { runClaims } from './claims.ts'
 import type { ClaimsMutants } from './claims.ts'
 import { runMoves } from './moves.ts'
+import { runSplits } from './splits.ts'
 
 export const workloads: readonly Workload[] = [
   {
@@ -19,7 +21,14 @@ export const workloads: readonly Workload[] = [
       await runClaims(simulation)
     }
   },
-  { name: 'simulated-cluster/moves', share: 1, run: runMoves }
+  { name: 'simulated-cluster/moves', share: 1, run: runMoves },
+  {
+    name: 'simulated-cluster/splits',
+    share: 1,
+    run: async (simulation) => {
+      await runSplits(simulation)
+    }
+  }
 ]
 
 export const mutants: readonly Mutant[] = [
@@ -32,6 +41,9 @@ export const mutants: readonly Mutant[] = [
     2
   ),
   owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
+  split('merge-twice', 'the claim of a side is merged once', { mergeTwice: true }),
+  split('merge-on-both-sides', 'a merge is told by one side', { mergeOnBothSides: true }),
+  split('forget-side', 'what both sides registered is there after the heal', { forgetSide: true }),
   {
     name: 'simulated-cluster/repeats-without-key',
     rule: 'a call of unknown outcome is repeated with its key',
@@ -42,6 +54,19 @@ export const mutants: readonly Mutant[] = [
     }
   }
 ]
+
+/** A rule of the merge of claims is broken in the registry. */
+function split(name: string, rule: string, broken: RegistryMutants, killingSeed = 1): Mutant {
+  return {
+    name: `simulated-cluster/split-${name}`,
+    rule,
+    killingSeed,
+    budget: 40,
+    run: async (simulation) => {
+      await runSplits(simulation, broken)
+    }
+  }
+}
 
 /** A rule of ownership is broken in the layer of state. */
 function owner(name: string, rule: string, broken: ClaimsMutants, killingSeed = 1): Mutant {

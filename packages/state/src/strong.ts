@@ -81,7 +81,11 @@ export class Strong {
     const { epoch, version = 0, value } = reply
     const reading = { epoch, version, replicas: this.#replicas(record) }
     if (reply.status === 'known') {
-      return { ...reading, value: undefined, applied: { version, result: reply.result ?? nothing } }
+      return {
+        ...reading,
+        value: undefined,
+        applied: { version, result: reply.result ?? nothing }
+      }
     }
     return { ...reading, value: value === undefined ? undefined : decodeStrong(value) }
   }
@@ -102,7 +106,14 @@ export class Strong {
     }
     const copies = Math.floor(this.#replicas(record).length / 2) + 1
     const duplicate = reply.status === 'known'
-    return { status: 'applied', version, epoch, copies, duplicate, result: reply.result ?? nothing }
+    return {
+      status: 'applied',
+      version,
+      epoch,
+      copies,
+      duplicate,
+      result: reply.result ?? nothing
+    }
   }
 
   /** The replicas of the register. */
@@ -122,7 +133,8 @@ export class Strong {
     const timeoutMs = options.timeoutMs ?? settings.ownTimeoutMs
     const ask = (signal: AbortSignal) => this.#askOwner(record, question, timeoutMs, signal)
     const reply = await withDeadline(this.#context, timeoutMs, ask, options.signal)
-    return { ...reply, epoch: { view: reply.view ?? 0, boot: reply.boot ?? 0 } }
+    const { view = 0, boot = 0, branch } = reply
+    return { ...reply, epoch: { view, boot, ...(branch === undefined ? {} : { branch }) } }
   }
 
   async #askOwner(
@@ -133,7 +145,8 @@ export class Strong {
   ): Promise<StrongReply> {
     const { membership, rpc } = this.#context
     for (;;) {
-      const view = agreedOf(currentView(this.#context))
+      // On a side that goes on by itself its owner asks: what is agreed is the same for everybody.
+      const view = currentView(this.#context)
       const owner = placementOf(view).ownerOf(record)?.peer
       if (owner === undefined) {
         throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
@@ -156,7 +169,7 @@ export class Strong {
 
   async #onRequest(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
     const { asked, record, key, update } = StrongRequest.decode(bytes)
-    const view = agreedOf(await this.#init.replica.follow(asked, call))
+    const view = await this.#init.replica.follow(asked, call)
     checkRecord(record)
     if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
       return StrongReply.encode({ status: 'elsewhere', view: view.number })
@@ -189,10 +202,11 @@ export class Strong {
       const applied = asked === undefined ? undefined : appliedUpdate(register, asked)
       if (applied !== undefined) {
         const { version, result = nothing } = applied
-        return { status: 'known', ...epoch, version, result }
+        return { status: 'known', ...epochOf(epoch), version, result }
       }
       const data = register?.data
-      return { status: 'read', ...epoch, version: data?.version ?? 0, ...valueOf(data?.value) }
+      const { version = 0, value: present } = data ?? {}
+      return { status: 'read', ...epochOf(epoch), version, ...valueOf(present) }
     }
     const claimant = this.#claimant(record, epoch)
     const step = (bytes: Uint8Array | undefined) => {
@@ -225,8 +239,16 @@ export class Strong {
   #claimant(record: AgentRecord, epoch: Epoch): Claimant {
     const view = agreedOf(currentView(this.#context))
     const { peer, incarnation } = this.#context.membership.self
-    return { peer, incarnation, epoch, view, placed: placementOf(view).ownerOf(record)?.peer }
+    const placed = placementOf(view).ownerOf(record)?.peer
+    // Types that pause go by their lease, and never act for a side alone.
+    const isBranched = epoch.branch !== undefined && this.#context.goesOn(record)
+    return { peer, incarnation, epoch, view, placed, isBranched }
   }
+}
+
+/** As in a reply. What is agreed is never partial, whatever the CRDT part of the agent lacks. */
+function epochOf({ view, boot, branch }: Epoch): Pick<StrongReply, 'view' | 'boot' | 'branch'> {
+  return { view, boot, ...(branch === undefined ? {} : { branch }) }
 }
 
 function valueOf(value: Uint8Array | undefined): Pick<StrongReply, 'value'> {
@@ -251,9 +273,11 @@ function replyOf(outcome: StrongOutcome, { id }: AgentRecord, epoch: Epoch): Str
   switch (outcome.status) {
     case 'applied':
     case 'known':
-      return { ...outcome, ...epoch }
-    case 'changed':
-      return { status: 'changed', ...epoch, version: outcome.version, ...valueOf(outcome.value) }
+      return { ...outcome, ...epochOf(epoch) }
+    case 'changed': {
+      const { version, value } = outcome
+      return { status: 'changed', ...epochOf(epoch), version, ...valueOf(value) }
+    }
     case 'fenced':
       throw new FencedError(`${id} was claimed by ${outcome.owner} in view ${outcome.epoch.view}`, {
         retryable: true

@@ -11,6 +11,11 @@ export interface Claimant {
   readonly view: View
   /** Who owns the agent by that view. */
   readonly placed: string | undefined
+  /**
+   * It acts for one side of a split: it changes what is agreed and claims nothing, so the owner by the
+   * last agreed view finds its claim as it was. @default false
+   */
+  readonly isBranched?: boolean
 }
 
 /** Whether what is agreed stands in the way of a claim (rules 2 and 12): the claimant is fenced. */
@@ -21,8 +26,9 @@ export function isHeld(current: AgentRegister | undefined, claimant: Claimant): 
   const order = compareEpochs(claimant.epoch, epoch)
   const isOwn = owner === claimant.peer && incarnation === claimant.incarnation
   // Epochs only rise, and one epoch belongs to one owner: who is behind has to catch up first.
-  if (isOwn) return order < 0
+  if (isOwn && claimant.isBranched !== true) return order < 0
   if (epoch.view > number) return true
+  if (claimant.isBranched === true) return false
   if (status === 'released') return false
   if (!members.some((one) => one.peer === owner && one.incarnation === incarnation)) return false
   // Other views may come before the one that it waits for: until it arrives or gives up, it stands.
@@ -39,6 +45,7 @@ export function claimed(
   status: 'claimed' | 'claiming' = 'claimed'
 ): AgentRegister | undefined {
   if (isHeld(current, claimant)) return current
+  if (claimant.isBranched === true) return current ?? unclaimed(claimant)
   const { peer: owner, incarnation, epoch } = claimant
   return {
     ...current,
@@ -48,6 +55,11 @@ export function claimed(
     status,
     ...(registration === undefined ? {} : { registration })
   }
+}
+
+/** A register that holds something, and that nobody has claimed: any epoch is later than its own. */
+function unclaimed({ peer: owner, incarnation }: Claimant): AgentRegister {
+  return { owner, incarnation, epoch: { view: 0, boot: 0 }, status: 'released' }
 }
 
 /** The register after it was given up, by whomever. The strong state stays. */

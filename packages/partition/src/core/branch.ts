@@ -1,4 +1,4 @@
-import { integer, list, message, object, text } from '@murmuration/codec'
+import { integer, list, message, object, optional, text } from '@murmuration/codec'
 import type { Branch, Member, SplitSituation, View } from '@murmuration/interface'
 
 const name = text({ max: 256 })
@@ -9,6 +9,8 @@ export const branchProposal = message({
   view: integer({ min: 0 }),
   id: name,
   began: integer({ min: 0 }),
+  /** Agent types that the steward takes: by its word, so that all agree while types are rolled out. */
+  stewarded: optional(list(text({ max: 512 }), { max: 1_024 })),
   members: list(object({ peer: name, incarnation: name }), { max: 1_024 })
 })
 

@@ -19,8 +19,8 @@ export interface Placement {
   homeOfSlot(slot: number, replicas: number): readonly Member[]
   /**
    * The member that runs the agent: for `pinned` agents the one whose PeerId is the key part of the
-   * id, and undefined if it is not in the view; for others the one to which the view has moved it,
-   * else the first of its home.
+   * id, and undefined if it is not in the view; in a branch, for agents of the types that its steward
+   * takes, the steward; for others the one to which the view has moved it, else the first of its home.
    */
   ownerOf(agent: AgentRecord): Member | undefined
 }
@@ -51,6 +51,8 @@ class Table implements Placement {
   readonly #byPeer: ReadonlyMap<string, Member>
   /** Who runs the agents that are not where hashing puts them, by shard key or id. */
   readonly #moved: ReadonlyMap<string, Member>
+  /** Who runs all agents of some types, and of which; undefined in an agreed view. */
+  readonly #steward: Steward | undefined
   /** The first members of each slot, as indices; valid where {@link #ranked} is 1. */
   readonly #orders: Uint16Array
   readonly #ranked: Uint8Array
@@ -66,6 +68,7 @@ class Table implements Placement {
     this.#ranking = new Ranking(view.members, view.placement.zoneLabel)
     this.#byPeer = new Map(view.members.map((member) => [member.peer, member]))
     this.#moved = movedOf(view, this.#byPeer)
+    this.#steward = stewardOf(view, this.#byPeer)
     this.#orders = new Uint16Array(this.#slots * this.#ranking.width)
     this.#ranked = new Uint8Array(this.#slots)
   }
@@ -96,6 +99,9 @@ class Table implements Placement {
   ownerOf(agent: AgentRecord): Member | undefined {
     if (agent.placement === 'pinned') {
       return this.#byPeer.get(keyOf(agent.id))
+    }
+    if (this.#steward?.types.has(typeOf(agent.id)) === true) {
+      return this.#steward.member
     }
     // Most views move nothing.
     const moved = this.#moved.size === 0 ? undefined : this.#moved.get(agent.shardKey ?? agent.id)
@@ -139,6 +145,22 @@ function movedOf(view: View, byPeer: ReadonlyMap<string, Member>): ReadonlyMap<s
     }
   }
   return moved
+}
+
+interface Steward {
+  readonly member: Member
+  readonly types: ReadonlySet<string>
+}
+
+function stewardOf({ branch }: View, byPeer: ReadonlyMap<string, Member>): Steward | undefined {
+  const member = branch === undefined ? undefined : byPeer.get(branch.steward)
+  const types = new Set(branch?.stewarded)
+  return member === undefined || types.size === 0 ? undefined : { member, types }
+}
+
+/** Namespace and type of an agent's id. */
+function typeOf(id: string): string {
+  return id.slice(0, id.indexOf('/', id.indexOf('/') + 1))
 }
 
 /** The part of an agent's id after namespace and type. */

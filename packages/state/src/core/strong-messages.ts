@@ -26,6 +26,8 @@ export const StrongReply = message({
   status: oneOf('read', 'applied', 'known', 'changed', 'elsewhere'),
   view: optional(count),
   boot: optional(count),
+  /** The side of a split for which the owner acts: it belongs to the epoch. */
+  branch: optional(text({ max: 256 })),
   version: optional(count),
   value: optional(bytes({ max: strongBytesMax })),
   /** What was kept under the key. */

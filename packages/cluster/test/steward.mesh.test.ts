@@ -1,0 +1,112 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { createCluster } from '@murmuration/cluster'
+import type { Cluster } from '@murmuration/cluster'
+import type { RegistryChange } from '@murmuration/interface'
+import { afterEach, expect, it } from 'vitest'
+import { desk } from './desk.ts'
+
+/*
+ * A side of a split between real processes: two peers here, while the three processes of the others
+ * stand still, which is the same for these two.
+ */
+
+const ends: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end()
+})
+
+async function peer(bootstrap: readonly string[] = []): Promise<Cluster> {
+  const listen = ['/ip4/127.0.0.1/tcp/0']
+  const cluster = await createCluster({ name: 'desks', agents: [desk], listen, bootstrap })
+  ends.push(() => cluster.stop())
+  await cluster.ready()
+  return cluster
+}
+
+async function processOf(bootstrap: readonly string[]): Promise<ChildProcess> {
+  const script = fileURLToPath(new URL('desk-process.ts', import.meta.url))
+  const child = fork(script, [JSON.stringify(bootstrap)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
+  ends.push(async () => {
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  })
+  await once(child, 'message')
+  return child
+}
+
+/** Adds a name, as a caller does who is told to wait while links do not come to rest. */
+async function add(through: Cluster, key: string, name: string): Promise<string> {
+  const late = performance.now() + 60_000
+  for (;;) {
+    try {
+      return await through.agent(desk, key).call('add', name, { timeoutMs: 20_000 })
+    } catch (error) {
+      // Over the wire it has the name, and not the class.
+      const isPaused = error instanceof Error && error.name === 'PausedError'
+      if (!isPaused || performance.now() > late) throw error
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+const keys = Array.from({ length: 8 }, (_, at) => `k${at}`)
+const running = ({ agents }: Cluster): string[] =>
+  agents
+    .running()
+    .map(({ id }) => id)
+    .toSorted()
+
+it('a side of real processes goes on under one steward, which has all agents until the heal', async () => {
+  const first = await peer()
+  const second = await peer(first.addresses)
+  const pair = [first, second]
+  const others = [0, 1, 2].map(() => processOf(first.addresses))
+  const children = await Promise.all(others)
+  const isWhole = (): boolean => pair.every(({ view }) => view?.members.length === 5)
+  await expect.poll(isWhole, { timeout: 20_000 }).toBe(true)
+  for (const key of keys) expect(await add(second, key, 'before')).toBe('')
+
+  const begun = pair.map(
+    ({ partition }) =>
+      new Promise<string>((resolve) => {
+        partition.addEventListener('branch', ({ detail }) => {
+          if (detail.status === 'begun') resolve(detail.branch)
+        })
+      })
+  )
+  for (const child of children) child.kill('SIGSTOP')
+  const [branch = '', same] = await Promise.all(begun)
+  expect(same).toBe(branch)
+  for (const [at, key] of keys.entries()) {
+    const through = pair[at % 2] ?? first
+    expect(await add(through, key, 'here')).toBe(branch)
+  }
+  const { steward = '' } = first.partition.decide('leader-election')
+  const [owner, other] = first.peerId === steward ? [first, second] : [second, first]
+  expect(running(owner)).toEqual(keys.map((key) => desk.id(key)).toSorted())
+  expect(running(other)).toEqual([])
+  const claim = await owner.registry.register({ ...desk.record('k0'), labels: { by: 'side' } })
+  expect(claim).toMatchObject({ status: 'claimed', epoch: { branch } })
+  const elsewhere = await other.registry.register(desk.record('k1'))
+  expect(elsewhere).toMatchObject({ status: 'conflict', owner: owner.peerId })
+
+  const told: RegistryChange[] = []
+  owner.registry.addEventListener('change', ({ detail }) => told.push(detail))
+  for (const child of children) child.kill('SIGCONT')
+  const isTaken = (): boolean => told.some(({ id }) => id === desk.id('k0'))
+  await expect.poll(isTaken, { timeout: 30_000 }).toBe(true)
+  for (const key of keys) {
+    const { value, epoch } = await other.agent(desk, key).state()
+    expect(value.names.toSorted()).toEqual(['before', 'here'])
+    expect(value.count).toBe(2)
+    expect(epoch?.branch).toBeUndefined()
+  }
+  expect((await other.registry.describe(desk.id('k0')))?.labels).toEqual({ by: 'side' })
+  expect(told.filter(({ id }) => id === desk.id('k0'))).toHaveLength(1)
+}, 180_000)
