@@ -70,11 +70,11 @@ export const mutants: readonly Mutant[] = [
   }),
   random('known-key-without-copies', 'a known key is acknowledged with copies only', {
     mutants: { knownKeyWithoutCopies: true },
-    killingSeed: 2
+    killingSeed: 10
   }),
   random('collect-without-fence', 'whoever hands over has adopted the view', {
     mutants: { collectWithoutFence: true },
-    killingSeed: 1
+    killingSeed: 6
   }),
   scripted('acknowledge-any-view', 'replicas acknowledge under their own view only', {
     mutants: { acknowledgeAnyView: true },

@@ -21,8 +21,7 @@ function nameOf(place: number, { newcomers }: DecodedUpdate, state: State): stri
 
 /**
  * What to do with a delta that was made before the document's floor. Writers that it names and the
- * document does not know are either new, or were collected; with `gone` that can be told, also for
- * deltas that were made by whoever collected others.
+ * document does not know are either new, or were collected; with `gone` that can be told.
  */
 export function judgeFloor(
   update: DecodedUpdate,
@@ -30,14 +29,12 @@ export function judgeFloor(
   gone: GoneWriters | undefined
 ): DecodedUpdate | 'duplicate' | 'below-floor' {
   const { context } = state
-  if (mutants.ignoresFloor) return update
-  if (gone === undefined) {
-    if (update.floor >= floorOf(context)) return update
-    const isKnown = update.places.every((place) => context.highest(place) > 0)
-    return isKnown ? update : 'below-floor'
-  }
+  if (update.floor >= floorOf(context) || mutants.ignoresFloor) return update
+  const unknown = new Set(update.places.filter((place) => context.highest(place) === 0))
+  if (unknown.size === 0) return update
+  if (gone === undefined) return 'below-floor'
   const isGone = (place: number, counter: number): boolean =>
-    !context.hasCounter(place, counter) && gone.has(nameOf(place, update, state), counter)
+    unknown.has(place) && gone.has(nameOf(place, update, state), counter)
   // All that a collected writer wrote is here, and nothing of it lives: there is no more to remove.
   if (isGone(update.writer, update.first)) return 'duplicate'
   const effects = update.effects.map((effect) => ({
