@@ -219,7 +219,8 @@ test('bytes that are no state are refused', () => {
       try {
         DocumentCopy.from(decodeState(broken)).verify()
       } catch (error) {
-        expect(error).toMatchObject({ name: 'MalformedMessageError' })
+        // The second one where the name of a writer is damaged, so that its dots are another's.
+        expect(['MalformedMessageError', 'InvalidSignatureError']).toContain((error as Error).name)
       }
     }),
     { numRuns: 300 }
