@@ -10,6 +10,7 @@ import { createState } from '@murmuration/state'
 import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
+import { edgeOf, mayPinOf, openClearance, openSeat, openSeatKeeper } from './edges.ts'
 import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
@@ -38,11 +39,15 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const splitting = { membership, rpc, clock, log: sink('partition') }
+  const seat = openSeat(platform, settings, { membership, log: sink('seat') })
+  const keeper = openSeatKeeper(platform, settings, { membership, registers })
+  const clearance = openClearance(platform, settings, { membership, registers })
+  const splitting = { membership, rpc, clock, log: sink('partition'), seat, clearance }
   const { partition, leases, branches } = openSides(settings, splitting)
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
-  const documents = { ...shared, membership: placed, registers, leases }
+  const edge = edgeOf(settings, seat)
+  const documents = { ...shared, membership: placed, registers, leases, edge }
   const state = openDocuments(platform, settings, documents)
   const signals = openSignals(platform, settings, { membership, state })
   const guard = createCallGuard({
@@ -69,9 +74,9 @@ export async function assemble(
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
-  const lower = [partition, branches, state, registers, agents, signals, registry]
-  const upwards = [...lower, hints, reports, recovery]
-  for (const service of upwards) {
+  const below = [partition, branches, state, registers, keeper, clearance, seat]
+  const upwards = [agents, signals, registry, hints, reports, recovery]
+  for (const service of [...below, ...upwards]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -97,9 +102,10 @@ export async function assemble(
 function openDocuments(
   { openState = createState, store }: Platform,
   settings: Settings,
-  components: Omit<StateComponents, 'store' | 'goesOn'>
+  components: Omit<StateComponents, 'store' | 'goesOn' | 'mayPin'>
 ): State {
-  return openState({ ...components, store: store.sub('state/'), goesOn: goesOnOf(settings) })
+  const rules = { goesOn: goesOnOf(settings), mayPin: mayPinOf(settings) }
+  return openState({ ...components, ...rules, store: store.sub('state/') })
 }
 
 /** The bus, over gossip where there is some. */
