@@ -18,3 +18,9 @@ export function isKeeping(context: Context, tenure: Tenure, idle: boolean): bool
   if (idle && quietMs >= keepQuietMs && !tenure.replication.durable) context.send(tenure)
   return true
 }
+
+/** The edge peer that owns a document has changed it here, and sends the same to all replicas. */
+export function touched(context: Context, tenure: Tenure): void {
+  tenure.replication.merged()
+  if (context.membership.settled !== tenure.epoch.view) context.send(tenure)
+}

@@ -14,6 +14,7 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { AppendDocument, PutRequest, Sender, Verdict } from './core/messages.ts'
+import { touched } from './keeping.ts'
 import { edgeOf } from './placements.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -129,8 +130,8 @@ export class Replica {
     }
     context.counters.appends?.increment(entries.length)
     if (before !== undefined && !equalDigests(before, held.copy.digest)) {
-      if (isEdges) held.tenure?.touched()
-      else held.tenure?.merged()
+      if (!isEdges) held.tenure?.merged()
+      else if (held.tenure !== undefined) touched(context, held.tenure)
     }
     context.changed(held)
     return { verdict, held }

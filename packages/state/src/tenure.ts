@@ -147,12 +147,6 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.#context.send(this)
   }
 
-  /** The edge peer that owns this document has changed it, and sends the same to all replicas. */
-  touched(): void {
-    this.replication.merged()
-    if (this.#context.membership.settled !== this.#view) this.#context.send(this)
-  }
-
   lookup(key: IdempotencyKey): Lookup {
     this.#check(key)
     const { copy } = this.held
