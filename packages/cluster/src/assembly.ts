@@ -10,7 +10,7 @@ import { createState } from '@murmuration/state'
 import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
-import { edgeOf, mayPinOf, openClearance, openSeat, openSeatKeeper } from './edges.ts'
+import { mayPinOf, openEdges } from './edges.ts'
 import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
@@ -39,21 +39,18 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const seat = openSeat(platform, settings, { membership, log: sink('seat') })
-  const keeper = openSeatKeeper(platform, settings, { membership, registers })
-  const clearance = openClearance(platform, settings, { membership, registers })
-  const splitting = { membership, rpc, clock, log: sink('partition'), seat, clearance }
+  const seating = { membership, registers, log: sink('seat') }
+  const { edge, services, ...seats } = openEdges(platform, settings, seating)
+  const splitting = { membership, rpc, clock, log: sink('partition'), ...seats }
   const { partition, leases, branches } = openSides(settings, splitting)
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
-  const edge = edgeOf(settings, seat)
-  const documents = { ...shared, membership: placed, registers, leases, edge }
-  const state = openDocuments(platform, settings, documents)
+  const holding = { ...shared, membership: placed, registers, leases, edge }
+  const state = openDocuments(platform, settings, holding)
   const signals = openSignals(platform, settings, { membership, state })
-  const guard = createCallGuard({
-    clock,
-    isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
-  })
+  const isAlive = async (other: string): Promise<boolean> =>
+    (await discovery?.probe?.(other)) === 'alive'
+  const guard = createCallGuard({ clock, isAlive })
   const { agents, registry } = openAgents(settings, {
     ...shared,
     store,
@@ -74,9 +71,8 @@ export async function assemble(
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
-  const below = [partition, branches, state, registers, keeper, clearance, seat]
-  const upwards = [agents, signals, registry, hints, reports, recovery]
-  for (const service of [...below, ...upwards]) {
+  const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
+  for (const service of [...lower, hints, reports, recovery]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {

@@ -8,8 +8,30 @@ import { isPinned } from './owner-leases.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 
+/** What edge peers need: on themselves, and on members. */
+export function openEdges(
+  platform: Platform,
+  settings: Settings,
+  parts: {
+    readonly membership: JoiningMembership
+    readonly registers: Registers | undefined
+    readonly log: LogSink
+  }
+): {
+  readonly seat: Seat | undefined
+  readonly clearance: Clearance | undefined
+  readonly edge: EdgeSeat | undefined
+  /** To be started above the registers. */
+  readonly services: readonly (Service | undefined)[]
+} {
+  const seat = openSeat(platform, settings, parts)
+  const clearance = openClearance(platform, settings, parts)
+  const keeper = openSeatKeeper(platform, settings, parts)
+  return { seat, clearance, edge: edgeOf(settings, seat), services: [keeper, clearance, seat] }
+}
+
 /** The seat of an edge peer, where it has types whose agents may be pinned to it. */
-export function openSeat(
+function openSeat(
   { rpc, clock, random }: Platform,
   { agents, distributed, role }: Settings,
   { membership, log }: { readonly membership: JoiningMembership; readonly log: LogSink }
@@ -19,15 +41,12 @@ export function openSeat(
 }
 
 /** As which a peer outside the view owns documents; undefined for members. */
-export function edgeOf(
-  { role, distributed }: Settings,
-  seat: Seat | undefined
-): EdgeSeat | undefined {
+function edgeOf({ role, distributed }: Settings, seat: Seat | undefined): EdgeSeat | undefined {
   return role === 'member' || !distributed ? undefined : (seat ?? noSeat)
 }
 
 /** What members do for edge peers. */
-export function openSeatKeeper(
+function openSeatKeeper(
   { rpc }: Platform,
   { distributed }: Settings,
   parts: { readonly membership: JoiningMembership; readonly registers: Registers | undefined }
@@ -46,7 +65,7 @@ export function mayPinOf({ agents }: Settings): (record: Pick<AgentRecord, 'id'>
 }
 
 /** Of a member whose agents may be pinned to it: whether it was an edge peer before. */
-export function openClearance(
+function openClearance(
   { clock }: Platform,
   { agents, distributed }: Settings,
   parts: { readonly membership: JoiningMembership; readonly registers: Registers | undefined }
