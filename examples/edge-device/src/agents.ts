@@ -19,3 +19,25 @@ export const sensor = defineAgent({
     }
   }
 })
+
+/**
+ * Runs on the device that its key names, and nowhere else; what it acknowledges is on the disks of two
+ * members. Cut off from all of them it goes on for itself.
+ */
+export const thermostat = defineAgent({
+  type: 'thermostat',
+  placement: 'pinned',
+  onPartition: 'continue-all',
+  state: { target: lww<number>(), changes: counter() },
+  actions: {
+    set: {
+      input: z.number(),
+      output: z.number(),
+      run({ input, state }) {
+        state.target.set(input)
+        state.changes.increment(1)
+        return state.changes.value
+      }
+    }
+  }
+})

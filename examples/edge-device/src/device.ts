@@ -1,10 +1,11 @@
 /**
- * A device: goes in as an edge peer, reports a reading a second, hears signals, and prints what that
- * costs. Takes the cluster's name, its secret and one address of a member as JSON.
+ * A device: goes in as an edge peer, reports a reading a second, hears signals, runs an agent of its
+ * own, and prints what that costs. Takes the cluster's name, its secret and one address of a member as
+ * JSON. Tells its PeerId first.
  */
 import { loadavg } from 'node:os'
 import { createCluster } from '@murmuration/cluster'
-import { sensor } from './agents.ts'
+import { sensor, thermostat } from './agents.ts'
 
 interface Options {
   readonly name: string
@@ -23,7 +24,7 @@ const cluster = await createCluster({
   secret,
   bootstrap,
   role: 'edge',
-  agents: [sensor],
+  agents: [sensor, thermostat],
   listen: ['/ip4/127.0.0.1/tcp/0']
 })
 await cluster.ready()
@@ -32,6 +33,9 @@ cluster.signals.subscribe('sensor.*', () => {
   heard++
 })
 const ref = cluster.agent(sensor, key)
+const own = cluster.agent(thermostat, cluster.peerId)
+
+process.stdout.write(`${JSON.stringify({ peerId: cluster.peerId })}\n`)
 
 /** Nothing is asked of it for a while: what it costs to be there. */
 await pause(2_000)
@@ -47,9 +51,11 @@ for (let second = 0; second < seconds; second++) {
   acknowledged++
   if (count < acknowledged) throw new Error(`${acknowledged} were acknowledged, ${count} are there`)
   copies = (await ref.state()).replicas.length
+  await own.call('set', second)
   await pause(1_000)
 }
 const busy = process.cpuUsage(busyFrom)
+const { value, replicas } = await own.state()
 
 process.stdout.write(
   `${JSON.stringify({
@@ -60,6 +66,8 @@ process.stdout.write(
     acknowledged,
     copies,
     heard,
+    ownChanges: value.changes,
+    ownCopies: replicas.length,
     load: loadavg()[0]
   })}\n`
 )

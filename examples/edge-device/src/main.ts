@@ -1,20 +1,22 @@
 /**
  * Two members and a device: `pnpm --filter @murmuration/example-edge-device exec node src/main.ts`
  * or `node examples/edge-device/src/main.ts [seconds]`. The device is a process of its own with
- * `--max-old-space-size=64 --max-semi-space-size=1`. Prints what the device measured of itself, and its traffic.
+ * `--max-old-space-size=64 --max-semi-space-size=1`. Members call the agent that it runs. Prints what the
+ * device measured of itself, its traffic, and what becomes of a call once it has gone.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { createCluster } from '@murmuration/cluster'
-import { sensor } from './agents.ts'
+import { sensor, thermostat } from './agents.ts'
 import { meteredRelay } from './metered-relay.ts'
 
 const seconds = Number(process.argv[2] ?? 5)
 const common = {
   name: 'edge-example',
   secret: 'a secret of this example only',
-  agents: [sensor],
+  agents: [sensor, thermostat],
   listen: ['/ip4/127.0.0.1/tcp/0']
 }
 const first = await createCluster(common)
@@ -33,21 +35,41 @@ const device = spawn(
   ],
   { stdio: ['ignore', 'pipe', 'inherit'] }
 )
-let output = ''
-device.stdout.on('data', (text) => (output += String(text)))
+const lines: string[] = []
+let called = 0
+createInterface({ input: device.stdout }).on('line', (line) => {
+  lines.push(line)
+  // The first one names the device.
+  if (lines.length === 1) void callDevice()
+})
 const [code] = (await once(device, 'close')) as [number]
 if (code === 0) {
-  const measured = JSON.parse(output) as Record<string, number>
+  const measured = JSON.parse(lines.at(-1) ?? '') as Record<string, number>
   const readings = (await first.agent(sensor, 'boiler').state()).value.readings
   const traffic = {
     kilobytesIn: kilobytes(relay.toDevice()),
     kilobytesOut: kilobytes(relay.fromDevice())
   }
-  process.stdout.write(`${JSON.stringify({ ...measured, readings, ...traffic })}\n`)
+  const own = second.agent(thermostat, peerId())
+  // Nobody runs it now, and members keep what it was.
+  const gone = await own.call('set', 0, { timeoutMs: 1_000 }).catch((error: Error) => error.name)
+  const kept = (await own.state({ stale: true })).value.changes
+  const told = { ...measured, readings, called, gone, kept, ...traffic }
+  process.stdout.write(`${JSON.stringify(told)}\n`)
 }
 relay.close()
 await Promise.all([second.stop(), first.stop()])
 process.exitCode = code
+
+/** Its own agent, from a member. */
+async function callDevice(): Promise<void> {
+  await second.agent(thermostat, peerId()).call('set', 21)
+  called++
+}
+
+function peerId(): string {
+  return (JSON.parse(lines[0] ?? '{}') as { readonly peerId?: string }).peerId ?? ''
+}
 
 function kilobytes(bytes: number): number {
   return Math.round(bytes / 1_024)

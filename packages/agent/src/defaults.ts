@@ -78,6 +78,10 @@ export const defaults = Object.freeze({
   loadCacheMs: 1_000,
   /** Milliseconds that a member has to say how loaded it is. */
   loadTimeoutMs: 500,
+  /** Milliseconds before its deadline within which a call that failed is not sent through another peer. */
+  handOnMs: 300,
+  /** Edge peers of which is remembered that they are reached through others. */
+  waysMax: 1_024,
   /** Milliseconds that a view has to come which moves an agent. */
   moveTimeoutMs: 5_000
 })

@@ -182,6 +182,7 @@ export interface AgentType<
   readonly consistency: Exclude<Consistency, 'strong'>
   /** Undefined: the default of the peer. */
   readonly onPartition: PartitionPolicy | undefined
+  readonly placement: PlacementPolicy
   readonly schedules: Readonly<Record<string, ScheduleDefinition>>
   readonly needs: AgentNeeds
   readonly supervision: SupervisionLimits | undefined
@@ -261,6 +262,7 @@ export function defineAgent<
     on: definition.on ?? {},
     consistency: definition.consistency ?? 'eventual',
     onPartition: definition.onPartition,
+    placement,
     schedules,
     needs: needsOf(definition),
     supervision: definition.supervision,

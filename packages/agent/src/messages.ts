@@ -58,6 +58,8 @@ export const WorkRequest = message({
   operations: optional(list(operation, { max: 4_096 })),
   key: optional(key),
   ack: optional(oneOf('local', 'replicated', 'majority')),
+  /** A member has handed it on to the edge peer that owns the agent: nobody else does. */
+  handedOn: optional(boolean()),
   /** What the caller's session has seen: the work follows it, and its version is told. */
   after: optional(record(integer({ min: 0 }), { max: 10_000 }))
 })

@@ -8,7 +8,8 @@ import {
   NotStartedError,
   UnavailableError
 } from '@murmuration/interface'
-import type { AgentRecord } from '@murmuration/interface'
+import type { AgentRecord, Member, MembershipEvents } from '@murmuration/interface'
+import { serverOf } from '@murmuration/placement'
 import type { Begun, WorkOptions } from './activation-init.ts'
 import { carried, carriedOutput } from './carried.ts'
 import type { Session } from './core/session.ts'
@@ -21,6 +22,7 @@ import { WorkReply, WorkRequest } from './messages.ts'
 import { Persistence } from './persistence.ts'
 import type { Done } from './request.ts'
 import { acknowledgementToWire, WORK } from './serving.ts'
+import { Ways } from './ways.ts'
 
 /** What came back, from wherever the agent runs. */
 export interface Routed extends Omit<WorkReply, 'status' | 'failure'> {
@@ -50,13 +52,17 @@ export class Router {
   /** Attempts under way, by peer; a view without that peer ends them. */
   readonly #waiting = new Map<string, Set<(error: Error) => void>>()
   readonly #listeners = new Set<() => void>()
-  readonly #onView = (): void => this.#leaveRemovedPeers()
+  readonly #ways: Ways
+  readonly #onView = ({ detail }: MembershipEvents['view']): void => {
+    this.#leaveRemovedPeers(detail.previous?.members ?? [])
+  }
   #isRunning = false
 
   constructor(components: AgentComponents, host: AgentHost, session: Session) {
     this.#components = components
     this.#host = host
     this.#session = session
+    this.#ways = new Ways(components)
   }
 
   get isRunning(): boolean {
@@ -86,7 +92,7 @@ export class Router {
   }
 
   ownerOf(agent: AgentRecord): string | undefined {
-    return this.#components.state.placement()?.ownerOf(agent)?.peer
+    return serverOf(this.#components.state.placement(), agent)
   }
 
   /**
@@ -215,8 +221,10 @@ export class Router {
       const perform = (limits: WorkOptions): Promise<Done> => this.#host.perform(work, limits)
       return this.#here(sent, leftMs(), options, { caller: new LocalCaller(), perform })
     }
-    const ask = (): Promise<Uint8Array> => this.#ask(owner, sent, leftMs(), options)
-    const reply = WorkReply.decode(await (guard?.run(owner, agent.id, ask) ?? ask()))
+    const asked = this.#ways.to(agent, owner, leftMs())
+    const ask = (): Promise<Uint8Array> => this.#ask(asked, sent, leftMs(), options)
+    const answer = this.#ways.try(owner, () => guard?.run(owner, agent.id, ask) ?? ask())
+    const reply = WorkReply.decode(await answer)
     switch (reply.status) {
       case 'done':
         return { ...reply, owner }
@@ -227,7 +235,7 @@ export class Router {
       case 'moved': {
         if (reply.view > view) {
           await withDeadline(clock, leftMs(), options.signal, (signal) =>
-            membership.catchUp(reply.view, owner, { signal })
+            membership.catchUp(reply.view, asked, { signal })
           )
         }
         throw new NotOwnerError(`${request.agent} does not run on ${owner}`)
@@ -329,10 +337,12 @@ export class Router {
     }
   }
 
-  #leaveRemovedPeers(): void {
+  #leaveRemovedPeers(former: readonly Member[]): void {
     const members = new Set(this.#components.membership.view?.members.map(({ peer }) => peer))
+    const removed = new Set(former.map(({ peer }) => peer).filter((peer) => !members.has(peer)))
     for (const [peer, waiting] of this.#waiting) {
-      if (members.has(peer) || peer === this.#components.rpc.peer) continue
+      // Edge peers are in no view, so none takes them away.
+      if (!removed.has(peer) || peer === this.#components.rpc.peer) continue
       this.#waiting.delete(peer)
       for (const reject of waiting) reject(new ConnectionLostError(`${peer} left the view`))
     }

@@ -1,6 +1,6 @@
 import { isFactual } from '@murmuration/interface'
 import type { AgentRecord, IdempotencyKey } from '@murmuration/interface'
-import { slotOf } from '@murmuration/placement'
+import { serverOf, slotOf } from '@murmuration/placement'
 import type { OwnedDocument, StateEvents } from '@murmuration/state'
 import type { Catalog } from './catalog.ts'
 import { DueQueue } from './core/due-queue.ts'
@@ -103,7 +103,7 @@ export class Scheduler {
     const { type, key } = entry
     const record = type.record(key)
     const { state, rpc, clock } = this.#components
-    if (state.placement()?.ownerOf(record)?.peer !== rpc.peer) return
+    if (serverOf(state.placement(), record) !== rpc.peer) return
     const plans = Object.entries(type.schedules)
       .filter(([, { keys }]) => keys === undefined || keys.includes(key))
       .map(([name, schedule]): Plan => {

@@ -1,5 +1,6 @@
 import { isFactual, SchemaError } from '@murmuration/interface'
 import type { MurmurationError, RpcContext } from '@murmuration/interface'
+import { pinnedPeer } from '@murmuration/placement'
 import type { Catalog } from './catalog.ts'
 import { defaults } from './defaults.ts'
 import { failureToWire, HandlerFailure, withUnknownOutcome } from './failure.ts'
@@ -46,6 +47,8 @@ export class Serving {
 
   async #onWork(bytes: Uint8Array, context: RpcContext): Promise<Uint8Array> {
     const request = WorkRequest.decode(bytes)
+    const outside = this.#outside(request)
+    if (outside !== undefined) return await this.#handOn(outside, request, context)
     try {
       if (request.view > this.#view) await this.#catchUp(request.view, context)
       const done = await this.#host.perform(request, {
@@ -66,6 +69,28 @@ export class Serving {
       }
       throw error
     }
+  }
+
+  /** The edge peer to which the agent is pinned, where this is a member of the view. */
+  #outside({ agent, handedOn }: WorkRequest): string | undefined {
+    const { membership, rpc, state } = this.#components
+    const found = handedOn === true ? undefined : this.#catalog.lookUp(agent)
+    const placement = state.placement()
+    if (found === undefined || placement === undefined) return undefined
+    const record = found.type.record(found.key)
+    const peer = pinnedPeer(record)
+    if (peer === undefined || placement.ownerOf(record) !== undefined) return undefined
+    const isMember = membership.view?.members.some((member) => member.peer === rpc.peer) === true
+    return isMember ? peer : undefined
+  }
+
+  /** For a caller that cannot reach the edge peer. */
+  async #handOn(peer: string, request: WorkRequest, context: RpcContext): Promise<Uint8Array> {
+    const sent = WorkRequest.encode({ ...request, handedOn: true })
+    return await this.#components.rpc.call(peer, WORK, sent, {
+      timeoutMs: context.remainingMs,
+      signal: context.signal
+    })
   }
 
   async #catchUp(view: number, context: RpcContext): Promise<void> {

@@ -10,6 +10,7 @@ import { createState } from '@murmuration/state'
 import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
+import { mayPinOf, openEdges } from './edges.ts'
 import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
@@ -38,17 +39,18 @@ export async function assemble(
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
-  const splitting = { membership, rpc, clock, log: sink('partition') }
+  const seating = { membership, registers, log: sink('seat') }
+  const { edge, services, ...seats } = openEdges(platform, settings, seating)
+  const splitting = { membership, rpc, clock, log: sink('partition'), ...seats }
   const { partition, leases, branches } = openSides(settings, splitting)
   // What merges is placed by the branch of this side, where there is one.
   const placed = branches ?? membership
-  const documents = { ...shared, membership: placed, registers, leases }
-  const state = openDocuments(platform, settings, documents)
+  const holding = { ...shared, membership: placed, registers, leases, edge }
+  const state = openDocuments(platform, settings, holding)
   const signals = openSignals(platform, settings, { membership, state })
-  const guard = createCallGuard({
-    clock,
-    isAlive: async (other) => (await discovery?.probe?.(other)) === 'alive'
-  })
+  const isAlive = async (other: string): Promise<boolean> =>
+    (await discovery?.probe?.(other)) === 'alive'
+  const guard = createCallGuard({ clock, isAlive })
   const { agents, registry } = openAgents(settings, {
     ...shared,
     store,
@@ -69,9 +71,8 @@ export async function assemble(
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
-  const lower = [partition, branches, state, registers, agents, signals, registry]
-  const upwards = [...lower, hints, reports, recovery]
-  for (const service of upwards) {
+  const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
+  for (const service of [...lower, hints, reports, recovery]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -97,9 +98,10 @@ export async function assemble(
 function openDocuments(
   { openState = createState, store }: Platform,
   settings: Settings,
-  components: Omit<StateComponents, 'store' | 'goesOn'>
+  components: Omit<StateComponents, 'store' | 'goesOn' | 'mayPin'>
 ): State {
-  return openState({ ...components, store: store.sub('state/'), goesOn: goesOnOf(settings) })
+  const rules = { goesOn: goesOnOf(settings), mayPin: mayPinOf(settings) }
+  return openState({ ...components, ...rules, store: store.sub('state/') })
 }
 
 /** The bus, over gossip where there is some. */

@@ -1,5 +1,12 @@
 import type { AgentType } from '@murmuration/agent'
-import type { LeaseWaitOptions, Leases, Partition, PeerLease } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  LeaseWaitOptions,
+  Leases,
+  Partition,
+  PeerLease
+} from '@murmuration/interface'
+import type { Clearance, Seat } from '@murmuration/registry'
 import type { OwnerLeases } from '@murmuration/state'
 
 /**
@@ -9,12 +16,16 @@ import type { OwnerLeases } from '@murmuration/state'
 export function ownerLeases(
   membership: Leases,
   partition: Partition,
-  types: readonly AgentType[]
+  types: readonly AgentType[],
+  clearance?: Clearance
 ): OwnerLeases {
   const byType = new Map(
     types.map((type): [string, PeerLease] => [
       `${type.namespace}/${type.type}`,
-      new TypeLease(membership.lease, type, partition)
+      cleared(
+        new TypeLease(membership.lease, type, partition),
+        isPinned(type) ? clearance : undefined
+      )
     ])
   )
   return {
@@ -68,5 +79,56 @@ class TypeLease implements PeerLease {
   get #goesOn(): boolean {
     const { status } = this.#partition
     return status === 'minority' && this.#partition.verdict(this.#type.onPartition) === 'run'
+  }
+}
+
+/** Whether agents of a type run on the peer that their key names. */
+export function isPinned(type: AgentType): boolean {
+  return type.placement === 'pinned'
+}
+
+/** Of what is pinned: not before an edge peer of this name has ended. */
+function cleared(lease: PeerLease, clearance: Clearance | undefined): PeerLease {
+  if (clearance === undefined) return lease
+  return {
+    get held() {
+      return clearance.isClear && lease.held
+    },
+    get remainingMs() {
+      return clearance.isClear ? lease.remainingMs : 0
+    },
+    whenHeld: async (options) => {
+      await clearance.whenClear(options)
+      await lease.whenHeld(options)
+    }
+  }
+}
+
+/**
+ * Those of an edge peer: whoever gets its seat has waited for the lease of the life before. Types that
+ * go on on all sides of a split go on here without any member: nobody else may own these agents, and
+ * what only this peer has is acknowledged as local.
+ */
+export function seatLeases(
+  seat: Seat | undefined,
+  goesOn: (record: Pick<AgentRecord, 'id'>) => boolean
+): OwnerLeases | undefined {
+  if (seat === undefined) return undefined
+  const { lease } = seat
+  const alone: PeerLease = {
+    get held() {
+      return lease.held || seat.isTaken
+    },
+    get remainingMs() {
+      return lease.remainingMs
+    },
+    whenHeld: async (options) => {
+      if (!seat.isTaken) await lease.whenHeld(options)
+    }
+  }
+  return {
+    of: (id) => (goesOn({ id }) ? alone : lease),
+    mayReplace: () => false,
+    whenReplaceable: async () => {}
   }
 }

@@ -2,7 +2,7 @@ import type { Role } from '@murmuration/interface'
 
 /**
  * Which roles may use which methods of others, by the longest prefix. `member` votes, holds replicas
- * and owns agents; `edge` publishes and calls; `guest` calls.
+ * and owns agents; `edge` publishes, calls, and owns what is pinned to it; `guest` calls.
  */
 const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[] = [
   // Calling, and what it needs: reading, finding, following the view, and certificates.
@@ -14,7 +14,9 @@ const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[
   ['membership.view', ['member', 'edge', 'guest']],
   ['discovery.', ['member', 'edge', 'guest']],
   ['identity.', ['member', 'edge', 'guest']],
-  // Publishing, and stopping agents.
+  // Copies of what is pinned to the very peer that sends or asks for them.
+  ['state.pinned.', ['member', 'edge']],
+  // Publishing, stopping agents, and the seats of edge peers.
   ['signals.', ['member', 'edge']],
   ['registry.', ['member', 'edge']],
   // Only members grant claims for their side of a split.

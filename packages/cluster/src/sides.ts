@@ -11,8 +11,9 @@ import type {
 import type { JoiningMembership } from '@murmuration/membership'
 import { createBranches, createPartition } from '@murmuration/partition'
 import type { BranchingMembership } from '@murmuration/partition'
+import type { Clearance, Seat } from '@murmuration/registry'
 import type { OwnerLeases } from '@murmuration/state'
-import { ownerLeases } from './owner-leases.ts'
+import { ownerLeases, seatLeases } from './owner-leases.ts'
 import type { Settings } from './settings.ts'
 
 interface SidesComponents {
@@ -20,6 +21,10 @@ interface SidesComponents {
   readonly rpc: Rpc
   readonly clock: Clock
   readonly log: LogSink
+  /** Of an edge peer that owns agents. */
+  readonly seat: Seat | undefined
+  /** Of a member whose agents may be pinned to it. */
+  readonly clearance: Clearance | undefined
 }
 
 /** What says whether this peer may act while the cluster is split. */
@@ -30,17 +35,19 @@ interface Sides {
 }
 
 export function openSides(settings: Settings, components: SidesComponents): Sides {
-  const { membership } = components
+  const { clearance, membership, seat } = components
   const { agents, distributed, onPartition, role } = settings
   const partition = createPartition(
     components,
     onPartition === undefined ? {} : { policy: onPartition }
   )
-  // Alone there is nobody who could take over, and an edge peer owns nothing.
+  // Alone there is nobody who could take over.
   const mayBeReplaced = distributed && role === 'member'
   return {
     partition,
-    leases: mayBeReplaced ? ownerLeases(membership, partition, agents) : undefined,
+    leases: mayBeReplaced
+      ? ownerLeases(membership, partition, agents, clearance)
+      : seatLeases(seat, goesOnOf(settings)),
     branches: mayBranch(settings)
       ? createBranches({ ...components, partition }, { stewarded: stewardedOf(settings) })
       : undefined
@@ -54,7 +61,10 @@ function mayBranch({ role, distributed, onPartition, agents }: Settings): boolea
 }
 
 /** Which agents do, by the policy of their type. */
-export function goesOnOf({ onPartition, agents }: Settings): (record: AgentRecord) => boolean {
+export function goesOnOf({
+  onPartition,
+  agents
+}: Settings): (record: Pick<AgentRecord, 'id'>) => boolean {
   return isOneOf(agents.filter((type) => isForAllSides(type.onPartition ?? onPartition)))
 }
 
@@ -68,7 +78,7 @@ export function mayBranchOf({ onPartition, agents }: Settings): (record: AgentRe
   )
 }
 
-function isOneOf(types: readonly AgentType[]): (record: AgentRecord) => boolean {
+function isOneOf(types: readonly AgentType[]): (record: Pick<AgentRecord, 'id'>) => boolean {
   const names = new Set(types.map(({ namespace, type }) => `${namespace}/${type}`))
   return ({ id }) => {
     const { namespace, type } = parseAgentId(id)

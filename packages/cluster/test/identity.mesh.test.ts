@@ -346,7 +346,9 @@ describe('roles', () => {
       for (const method of [...votes, 'state.put', 'state.list']) {
         await expect(call(method)).rejects.toMatchObject(forbidden)
       }
-      if (role === 'guest') await expect(call('signals.deliver')).rejects.toMatchObject(forbidden)
+      for (const method of ['signals.deliver', 'state.pinned.put', 'registry.seat']) {
+        if (role === 'guest') await expect(call(method)).rejects.toMatchObject(forbidden)
+      }
       // Nonsense, but allowed: it is refused for what it says.
       const read: unknown = await call('agent.work').catch((error: unknown) => error)
       expect(read).not.toMatchObject(forbidden)

@@ -301,3 +301,11 @@ export interface Membership extends TypedEventTarget<MembershipEvents>, Service 
 export function isAbandoned({ abandoned = [] }: View, { peer, incarnation }: StoreLife): boolean {
   return abandoned.some((life) => life.peer === peer && life.incarnation === incarnation)
 }
+
+/**
+ * Milliseconds for which one renewal of the lease of an edge peer counts: four times that of a member,
+ * so that a device sends little. Whoever takes over from it waits as long.
+ */
+export function edgeLeaseMs({ leaseMs = 1500 }: View): number {
+  return 4 * leaseMs
+}

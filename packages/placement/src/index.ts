@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export { createPlacement } from './core/placement.ts'
+export { createPlacement, pinnedPeer, serverOf } from './core/placement.ts'
 export type { Placement } from './core/placement.ts'
 export { planRebalance } from './core/rebalance.ts'
 export type { AgentMove, RebalancePlan } from './core/rebalance.ts'

@@ -7,6 +7,8 @@ export const defaults = Object.freeze({
   locationsMax: 100_000,
   /** Milliseconds that one question to another peer may take. */
   questionTimeoutMs: 2_000,
+  /** Milliseconds after which an edge peer asks for its seat again; doubled with each failure, to 2000. */
+  seatRetryMs: 200,
   /** Milliseconds that a ballot on an agent's register may take, and the view that brings it here. */
   ballotTimeoutMs: 5_000,
   /** Ballots for one claim, as long as it is not known what came of them. */

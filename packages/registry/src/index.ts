@@ -10,9 +10,11 @@ import type {
   AgentRecord,
   Clock,
   Epoch,
+  LeaseWaitOptions,
   LogSink,
   Membership,
   Partition,
+  PeerLease,
   Random,
   Registers,
   Registry,
@@ -36,6 +38,12 @@ import type {
 import type { LocationRecords } from './dht/location-records.ts'
 import { LocalRegistry } from './local-registry.ts'
 import { PlacementRegistry } from './registry.ts'
+import { SeatClearance } from './seats/clearance.ts'
+import type { SeatClearanceComponents } from './seats/clearance.ts'
+import { EdgePeerSeat } from './seats/edge-seat.ts'
+import type { EdgeSeatComponents } from './seats/edge-seat.ts'
+import { SeatKeeper } from './seats/seat-keeper.ts'
+import type { SeatKeeperComponents } from './seats/seat-keeper.ts'
 
 export { compilePattern } from './core/pattern.ts'
 export { defaults } from './defaults.ts'
@@ -158,6 +166,43 @@ export function createDhtRegistry(
   init: DhtRegistryInit = {}
 ): Registry {
   return new DhtRegistry(components, init)
+}
+
+export type { SeatClearanceComponents } from './seats/clearance.ts'
+export type { EdgeSeatComponents } from './seats/edge-seat.ts'
+export type { SeatKeeperComponents } from './seats/seat-keeper.ts'
+
+/** The place of an edge peer, under whose number and lease it owns what is pinned to it. */
+export interface Seat extends Service {
+  /** Greater in each later life of the peer; undefined before it is taken. */
+  readonly number: number | undefined
+  /** Fires when it is over, until the next start. */
+  readonly lost: AbortSignal
+  readonly lease: PeerLease
+  /** The lease was held once, and nobody is known to have another one: enough for who goes on alone. */
+  readonly isTaken: boolean
+  whenTaken(options?: AbortOptions): Promise<number>
+}
+
+/** Takes and keeps the seat of an edge peer. Start it after the membership. */
+export function createEdgeSeat(components: EdgeSeatComponents): Seat {
+  return new EdgePeerSeat(components)
+}
+
+/** Whether a member may act for what is pinned to it: an edge peer of its name may still do so. */
+export interface Clearance extends Service {
+  readonly isClear: boolean
+  whenClear(options?: LeaseWaitOptions): Promise<void>
+}
+
+/** Looks, once for each start of a member, whether an edge peer of its name may still act. */
+export function createSeatClearance(components: SeatClearanceComponents): Clearance {
+  return new SeatClearance(components)
+}
+
+/** Answers edge peers for their seats, on a member. */
+export function createSeatKeeper(components: SeatKeeperComponents): Service {
+  return new SeatKeeper(components)
 }
 
 /**

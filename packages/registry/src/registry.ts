@@ -14,6 +14,7 @@ import type {
   RpcContext
 } from '@murmuration/interface'
 import { UnavailableError } from '@murmuration/interface'
+import { serverOf } from '@murmuration/placement'
 import { Asking, REMOVE, WHERE } from './asking.ts'
 import type { Found } from './asking.ts'
 import { claimOutcomeOf, unavailable } from './claim-outcome.ts'
@@ -23,6 +24,7 @@ import { LocationCache } from './core/location-cache.ts'
 import { keptIn } from './core/merging.ts'
 import { movesBetween } from './core/moves.ts'
 import type { Mutants } from './core/mutants.ts'
+import { claimSilent, foundSilent } from './core/silent.ts'
 import { defaults } from './defaults.ts'
 import { describeAgent } from './describe.ts'
 import type { RegistryComponents, RegistryInit } from './index.ts'
@@ -125,11 +127,11 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   ): Promise<ClaimResult> {
     const placement = this.#components.placement()
     if (placement === undefined) return unavailable('no-view')
-    const owner = placement.ownerOf(agent)?.peer
+    const owner = serverOf(placement, agent)
     if (owner === undefined) return unavailable('pinned-peer-absent')
     if (owner !== this.#components.rpc.peer) {
       const answer = await this.#asking.where(owner, agent, options)
-      if (answer === undefined) return { status: 'unknown' }
+      if (answer === undefined) return claimSilent(placement, agent)
       if (answer.running && answer.epoch !== undefined) {
         return { status: 'conflict', owner: answer.peer, epoch: answer.epoch }
       }
@@ -296,15 +298,13 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   async #locate(agent: AgentRecord, options: AbortOptions): Promise<Located> {
     const { rpc, tenure } = this.#components
     const fresh = { freshness: 'fresh' } as const
-    const owner = this.#components.placement()?.ownerOf(agent)?.peer
+    const placement = this.#components.placement()
+    const owner = serverOf(placement, agent)
     if (owner === undefined) return { location: { status: 'not-found', ...fresh } }
     const isHere = owner === rpc.peer
     if (tenure.running(agent.id) !== undefined) return { location: { status: 'local', ...fresh } }
     const answer = isHere ? undefined : await this.#asking.where(owner, agent, options)
-    // The owner is silent: the agreed view still says where the agent belongs.
-    if (!isHere && answer === undefined) {
-      return { location: { status: 'remote', peer: owner, freshness: 'cached' } }
-    }
+    if (!isHere && answer === undefined) return { location: foundSilent(placement, agent, owner) }
     if (answer?.running === true) {
       return { location: { status: 'remote', peer: answer.peer, ...fresh }, answer }
     }
@@ -347,7 +347,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const held = epoch !== undefined || this.#isHeld(agent.id)
     const registration = this.#registered(agent.id)
     // Who runs it need not say where else to look.
-    const owner = epoch === undefined ? placement()?.ownerOf(agent)?.peer : undefined
+    const owner = epoch === undefined ? serverOf(placement(), agent) : undefined
     const from = epoch === undefined ? tenure.movingFrom?.(agent) : undefined
     return WhereReply.encode({
       running: epoch !== undefined,

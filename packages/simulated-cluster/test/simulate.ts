@@ -3,6 +3,8 @@ import type { Mutants as RegistryMutants } from '../../registry/src/core/mutants
 import { runAllLayers } from './all-layers.ts'
 import { runClaims } from './claims.ts'
 import type { ClaimsMutants } from './claims.ts'
+import { runEdges } from './edges.ts'
+import type { EdgesMutants } from './edges.ts'
 import { runMoves } from './moves.ts'
 import { runSplits } from './splits.ts'
 
@@ -28,6 +30,13 @@ export const workloads: readonly Workload[] = [
     run: async (simulation) => {
       await runSplits(simulation)
     }
+  },
+  {
+    name: 'simulated-cluster/edges',
+    share: 1,
+    run: async (simulation) => {
+      await runEdges(simulation)
+    }
   }
 ]
 
@@ -44,6 +53,18 @@ export const mutants: readonly Mutant[] = [
   split('merge-twice', 'the claim of a side is merged once', { mergeTwice: true }),
   split('merge-on-both-sides', 'a merge is told by one side', { mergeOnBothSides: true }),
   split('forget-side', 'what both sides registered is there after the heal', { forgetSide: true }),
+  edgeOwner('serve-without-merge', 'an edge peer merges before it serves', {
+    serveWithoutMerge: true
+  }),
+  edgeOwner(
+    'counts-itself',
+    'what only an edge peer and one member have is not acknowledged',
+    { countOutsideHome: true },
+    78
+  ),
+  edgeOwner('own-boots', 'lives of an edge peer are told apart by what members agree on', {
+    boots: true
+  }),
   {
     name: 'simulated-cluster/repeats-without-key',
     rule: 'a call of unknown outcome is repeated with its key',
@@ -77,6 +98,19 @@ function owner(name: string, rule: string, broken: ClaimsMutants, killingSeed = 
     budget: 100,
     run: async (simulation) => {
       await runClaims(simulation, broken)
+    }
+  }
+}
+
+/** A rule is broken on the edge peer that owns the agent. */
+function edgeOwner(name: string, rule: string, broken: EdgesMutants, killingSeed = 1): Mutant {
+  return {
+    name: `simulated-cluster/edge-${name}`,
+    rule,
+    killingSeed,
+    budget: 100,
+    run: async (simulation) => {
+      await runEdges(simulation, broken)
     }
   }
 }

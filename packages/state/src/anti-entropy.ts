@@ -18,7 +18,6 @@ import {
 } from './core/messages.ts'
 import type { IndexEntry, ListReply, ListRequest } from './core/messages.ts'
 import { indexPageMax, quietMs, sentMax, stateBytesMax, transferTimeoutMs } from './defaults.ts'
-import { homesOf } from './placements.ts'
 import type { Tenure } from './tenure.ts'
 
 const damagedDigest = 'damaged'
@@ -46,7 +45,9 @@ export class AntiEntropy {
   }
 
   start(): void {
-    const { rpc } = this.#context
+    const { edge, rpc } = this.#context
+    // It holds only what it owns, and those who hold copies of that ask by themselves.
+    if (edge !== undefined) return
     rpc.handle('state.compare', (bytes, call) => this.#onCompare(bytes, call))
     rpc.handle('state.list', (bytes, call) => this.#onList(bytes, call))
     this.soon(this.#context.settings.compareMs)
@@ -60,7 +61,8 @@ export class AntiEntropy {
 
   /** Compares after so long at the latest, instead of at the next regular time. */
   soon(delayMs: number): void {
-    const { clock, settings, signal } = this.#context
+    const { clock, edge, settings, signal } = this.#context
+    if (edge !== undefined) return
     this.#cancel?.()
     this.#cancel = clock.schedule(jittered(this.#context, delayMs), () => {
       void this.#round().finally(() => {
@@ -90,7 +92,7 @@ export class AntiEntropy {
 
   #group(view: View): Map<string, { replica: HeldDocument[]; stray: HeldDocument[] }> {
     const { membership, table } = this.#context
-    const homes = homesOf(view)
+    const homes = this.#context.homes(view)
     const byOwner = new Map<string, { replica: HeldDocument[]; stray: HeldDocument[] }>()
     for (const held of table.values()) {
       const { owner, home } = held.locate(view, homes)
@@ -189,7 +191,8 @@ export class AntiEntropy {
     const early = mutants.forgetBeforeSettled === true
     const views = early ? [view] : unsettled
     const needed = views.some((one) =>
-      homesOf(one)
+      this.#context
+        .homes(one)
         .homeOf(held.copy.record)
         .some((member) => memberKey(member) === this.#self)
     )
@@ -222,7 +225,7 @@ export class AntiEntropy {
 
   /** Sends copies; returns the ids that hold nothing new and are safe with the owner. */
   async #put(view: View, owner: string, ids: readonly string[]): Promise<string[]> {
-    const { membership, rpc, signal, table } = this.#context
+    const { rpc, self, signal, table } = this.#context
     const safe: string[] = []
     let left = ids.flatMap((id) => table.get(id) ?? [])
     while (left.length > 0) {
@@ -230,8 +233,8 @@ export class AntiEntropy {
       left = left.slice(batch.length)
       const request = putRequest.encode({
         ...placeIn(view),
-        incarnation: membership.self.incarnation,
-        boot: membership.self.boot,
+        incarnation: self.incarnation,
+        boot: self.boot,
         from: 'holder',
         states,
         large: large.map((held) => held.copy.record)

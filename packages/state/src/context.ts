@@ -1,10 +1,19 @@
 import type { Logger } from '@libp2p/interface'
-import type { AgentRecord, Clock, Membership, Random, Rpc, View } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  Clock,
+  Membership,
+  Random,
+  Rpc,
+  SelfIdentity,
+  View
+} from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
-import type { OwnerLeases } from './contract.ts'
+import type { EdgeSeat, OwnerLeases } from './contract.ts'
 import type { ClockOffsets } from './core/clock-offsets.ts'
 import type { Coverage } from './core/coverage.ts'
 import type { Mutants } from './core/mutants.ts'
+import type { Homes } from './core/homes.ts'
 import type { Sender } from './core/messages.ts'
 import type { Predecessors } from './core/predecessors.ts'
 import type { Disk } from './disk.ts'
@@ -19,6 +28,12 @@ import type { Transfer } from './transfer.ts'
 export interface Context {
   readonly rpc: Rpc
   readonly membership: Membership
+  /** As which this peer owns documents; looked at anew each time. */
+  readonly self: SelfIdentity
+  /** Undefined on members. */
+  readonly edge: EdgeSeat | undefined
+  /** Who keeps documents, as this peer sees it. */
+  readonly homes: (view: View) => Homes
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger | undefined
@@ -34,6 +49,8 @@ export interface Context {
   readonly transfer: Transfer
   /** Whether a document goes on with the replicas that are there, and not only with enough of them. */
   readonly goesOn: (record: AgentRecord) => boolean
+  /** Whether agents like this one may be pinned, as far as this peer knows. */
+  readonly mayPin: (record: AgentRecord) => boolean
   /** Fires when the service stops. */
   readonly signal: AbortSignal
   /** A writer name that this process never used before. */
@@ -69,9 +86,8 @@ export function agreedOf(view: View): View {
 
 /** What this peer says of itself to others: the view or branch in which it acts. */
 export function placeOf(context: Context): Sender {
-  const { self, view } = context.membership
-  const { incarnation, boot } = self
-  return { ...placeIn(view), incarnation, boot }
+  const { incarnation, boot } = context.self
+  return { ...placeIn(context.membership.view), incarnation, boot }
 }
 
 /** How a view is named in messages. */

@@ -28,6 +28,19 @@ export interface OwnerLeases extends Pick<Leases, 'mayReplace' | 'whenReplaceabl
   of(id: string): PeerLease
 }
 
+/**
+ * The place of a peer outside the view, which owns what is pinned to it. Members agree on its number,
+ * which is greater in each later life of the peer, also when its disk was lost.
+ */
+export interface EdgeSeat {
+  /** Undefined before it is taken. */
+  readonly number: number | undefined
+  /** Resolves with the number; rejects where this peer has and gets none, with `UnavailableError`. */
+  whenTaken(options?: AbortOptions): Promise<number>
+  /** Fires when it is over: a later life of this peer has taken it, or the peer is no edge peer any more. */
+  readonly lost: AbortSignal
+}
+
 /** What {@link createState} needs from the node. */
 export interface StateComponents {
   readonly rpc: Rpc
@@ -41,10 +54,20 @@ export interface StateComponents {
   /** Without them nobody waits for anybody: right where there is only this peer. @default none */
   readonly leases?: OwnerLeases | undefined
   /**
+   * Of a peer outside the view: it holds no replicas, and owns what is pinned to it while it has its
+   * seat. @default this peer is a member, or joins
+   */
+  readonly edge?: EdgeSeat | undefined
+  /**
    * Documents that are served without copies that nobody in the view has, as the side that decides
    * needs it where it goes on in a split. Their epochs say `partial` then. @default none
    */
   readonly goesOn?: ((record: AgentRecord) => boolean) | undefined
+  /**
+   * Whether such agents may be pinned: an edge peer names what it sends as it likes, and must not bring
+   * state of agents of other types that have its PeerId as their key. @default all may
+   */
+  readonly mayPin?: ((record: AgentRecord) => boolean) | undefined
   readonly logger?: ComponentLogger
   readonly metrics?: Metrics
 }

@@ -152,3 +152,10 @@ export const settleGraceMs = 2000
 
 /** Length of an agent's id or shard key. Unit: UTF-16 code units. */
 export const idLengthMax = 512
+
+/**
+ * An edge peer sends its updates to all replicas itself. After so long without one, the member that
+ * keeps the copies complete sends the others what they may lack. Unit: ms. Default 5000: an update a
+ * second costs nothing more.
+ */
+export const keepQuietMs = 5000

@@ -13,6 +13,7 @@ export type {
   DocumentReading,
   Lookup,
   OwnedDocument,
+  EdgeSeat,
   OwnerLeases,
   ReadOptions,
   State,

@@ -7,11 +7,12 @@ import {
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, View } from '@murmuration/interface'
+import { serverOf } from '@murmuration/placement'
 import { withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import { collectNeeded, memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
-import { homesOf, placementOf } from './placements.ts'
+import { edgeOf, homesOf, placementOf } from './placements.ts'
 import type { Senders } from './senders.ts'
 import { checkRecord, sameRecord } from './settings.ts'
 import type { Settling } from './settling.ts'
@@ -23,6 +24,8 @@ export interface Followers {
   readonly settling: Settling
   /** Starts to ask for hand-overs. */
   readonly collect: () => void
+  /** The same on an edge peer, for one document. */
+  readonly want: (record: AgentRecord) => void
   /** Starts to compare with owners soon. */
   readonly compareSoon: () => void
 }
@@ -50,6 +53,8 @@ export class Ownership {
       context.settings.ownTimeoutMs,
       async (signal) => {
         for (;;) {
+          // oxlint-disable-next-line no-await-in-loop -- a view may have made it pinned to this peer.
+          await this.#takeSeat(record, signal)
           const found = this.#find(record)
           if (found !== undefined || signal.aborted) {
             return found
@@ -83,7 +88,7 @@ export class Ownership {
     const former = coverage.view
     coverage.adopt(view, membership.unsettledViews())
     this.#awaitFormer(former, view)
-    senders.adopt(new Set(view.members.map((member) => memberKey(member))))
+    senders.adopt(new Set([...view.members.map((member) => memberKey(member)), this.#self]))
     this.#context.offsets.keep(new Set(view.members.map(({ peer }) => peer)))
     for (const held of table.values()) {
       this.#moveOn(held, view)
@@ -114,7 +119,7 @@ export class Ownership {
     ) {
       return
     }
-    const { owner, home } = held.locate(view, homesOf(view))
+    const { owner, home } = held.locate(view, context.homes(view))
     if (owner !== membership.self.peer) {
       return
     }
@@ -157,10 +162,40 @@ export class Ownership {
     }
   }
 
+  /** Ends all tenures: another life of this edge peer owns its documents. */
+  endAll(): void {
+    for (const held of this.#context.table.values()) {
+      const { tenure } = held
+      held.tenure = undefined
+      tenure?.end('view')
+    }
+    this.wake()
+  }
+
+  /** An edge peer needs its seat first, and asks those who hold copies of the very document. */
+  async #takeSeat(record: AgentRecord, signal: AbortSignal): Promise<void> {
+    const { edge, membership } = this.#context
+    const { view } = membership
+    if (edge === undefined || view === undefined) return
+    if (edgeOf(view, record) !== membership.self.peer) return
+    try {
+      await edge.whenTaken({ signal })
+    } catch (error) {
+      if (signal.aborted) return
+      throw error
+    }
+    this.adopt()
+    this.#followers().want(record)
+  }
+
   /** On a side that goes on by itself, owners of other sides may act as they like. */
   #isAnotherActing(record: AgentRecord): boolean {
-    const { clock, coverage, predecessors } = this.#context
-    return coverage.view?.branch === undefined && predecessors.mayAct(record, clock.monotonic())
+    const { clock, coverage, edge, predecessors } = this.#context
+    const { view } = coverage
+    if (view === undefined || view.branch !== undefined) return false
+    // Who keeps the copies of what an edge peer owns does not act.
+    if (edge === undefined && edgeOf(view, record) !== undefined) return false
+    return predecessors.mayAct(record, clock.monotonic())
   }
 
   /** Looks again when the leases of former owners have ended. */
@@ -224,7 +259,7 @@ export class Ownership {
     if (tenure === undefined) {
       return
     }
-    const { home } = held.locate(view, homesOf(view))
+    const { home } = held.locate(view, this.#context.homes(view))
     if (this.#context.coverage.covers(held.copy.record)) {
       tenure.rebase(view.number, home)
     } else {
@@ -243,7 +278,7 @@ export class Ownership {
     if (view === undefined) {
       return undefined
     }
-    const owner = placementOf(view).ownerOf(record)?.peer
+    const owner = serverOf(placementOf(view), record)
     if (owner !== membership.self.peer) {
       const where = owner ?? 'no member'
       throw new NotOwnerError(`${record.id} is owned by ${where} in view ${view.number}`)

@@ -1,18 +1,19 @@
-import type { AgentRecord } from '@murmuration/interface'
+import type { AgentRecord, SelfIdentity } from '@murmuration/interface'
 import { AntiEntropy } from './anti-entropy.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { StateComponents } from './contract.ts'
 import { ClockOffsets } from './core/clock-offsets.ts'
 import { Coverage } from './core/coverage.ts'
-import { memberKey } from './core/homes.ts'
+import { edgeIncarnation, memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Predecessors } from './core/predecessors.ts'
+import type { PredecessorsInit } from './core/predecessors.ts'
 import { lifeOf, writerName } from './core/writers.ts'
 import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
 import { Ownership } from './ownership.ts'
-import { homesOf } from './placements.ts'
+import { homesOf, homesOfEdge } from './placements.ts'
 import { Preparing } from './preparing.ts'
 import { Reader } from './reader.ts'
 import { Replica } from './replica.ts'
@@ -51,13 +52,52 @@ export class Parts {
   readonly #strong: Strong
 
   constructor(init: PartsInit) {
+    const { components, settings } = init
+    const self = memberKey(selfOf(components))
+    this.context = this.#contextOf(init, self)
+    const { context } = this
+    this.#transfer = new Transfer(context)
+    this.senders = new Senders(context, self)
+    this.settling = new Settling(context)
+    this.antiEntropy = new AntiEntropy(context, self)
+    this.ownership = new Ownership(context, {
+      self,
+      followers: () => ({
+        senders: this.senders,
+        settling: this.settling,
+        collect: () => this.#takeOver.begin(),
+        want: (record) => this.#takeOver.want(record),
+        compareSoon: () => this.antiEntropy.soon(settings.compareMs / 4)
+      })
+    })
+    this.#replica = new Replica(context, this.#transfer)
+    const replica = this.#replica
+    const progress = (): void => this.ownership.progress()
+    this.#takeOver = new TakeOver(context, { replica, self, progress })
+    const own = (record: AgentRecord, signal: AbortSignal): Promise<Tenure> =>
+      this.ownership.own(record, { signal })
+    this.preparing = new Preparing(context)
+    this.#reader = new Reader(context, { replica, own })
+    this.#strong = new Strong(context, { replica, own, registers: components.registers })
+  }
+
+  /** What the parts share; some of it is there only when all of them are. */
+  #contextOf(init: PartsInit, self: MemberKey): Context {
     const { components, counters, mutants, settings } = init
-    const self = memberKey(components.membership.self)
+    const { edge, membership } = components
+    const { peer } = membership.self
+    const homes = edge === undefined ? homesOf : homesOfEdge(peer)
+    const identity = (): SelfIdentity => selfOf(components)
     const log = components.logger?.forComponent('murmuration:state')
     const transfer = (): Transfer => this.#transfer
-    this.context = {
+    return {
       rpc: components.rpc,
-      membership: components.membership,
+      membership,
+      get self() {
+        return identity()
+      },
+      edge,
+      homes,
       clock: components.clock,
       random: components.random,
       log,
@@ -75,15 +115,16 @@ export class Parts {
         }
       }),
       offsets: new ClockOffsets(),
-      coverage: new Coverage({ peer: components.membership.self.peer, homes: homesOf, mutants }),
+      coverage: new Coverage({ peer, homes, mutants }),
       leases: components.leases,
-      predecessors: predecessorsOf(components, mutants),
+      predecessors: predecessorsOf(components, { self, homes, mutants }),
       get transfer() {
         return transfer()
       },
       signal: this.#controller.signal,
-      nextWriter: writers(self, components.membership.self.boot, mutants),
+      nextWriter: writers(self, () => identity().boot, mutants),
       goesOn: components.goesOn ?? (() => false),
+      mayPin: components.mayPin ?? (() => true),
       crowded: () => this.settling.crowded,
       changed: (held) => {
         this.settling.touched(held)
@@ -94,29 +135,6 @@ export class Parts {
       consider: (held) => this.ownership.consider(held),
       tenureChanged: init.tenureChanged
     }
-    const { context } = this
-    this.#transfer = new Transfer(context)
-    this.senders = new Senders(context, self)
-    this.settling = new Settling(context)
-    this.antiEntropy = new AntiEntropy(context, self)
-    this.ownership = new Ownership(context, {
-      self,
-      followers: () => ({
-        senders: this.senders,
-        settling: this.settling,
-        collect: () => this.#takeOver.begin(),
-        compareSoon: () => this.antiEntropy.soon(settings.compareMs / 4)
-      })
-    })
-    this.#replica = new Replica(context, this.#transfer)
-    const replica = this.#replica
-    const progress = (): void => this.ownership.progress()
-    this.#takeOver = new TakeOver(context, { replica, self, progress })
-    const own = (record: AgentRecord, signal: AbortSignal): Promise<Tenure> =>
-      this.ownership.own(record, { signal })
-    this.preparing = new Preparing(context)
-    this.#reader = new Reader(context, { replica, own })
-    this.#strong = new Strong(context, { replica, own, registers: components.registers })
   }
 
   get strong(): Strong {
@@ -129,7 +147,7 @@ export class Parts {
 
   /** Reads the disk, then answers others. */
   async start(): Promise<void> {
-    const { disk, table } = this.context
+    const { disk, edge, table } = this.context
     const loaded = await disk.load()
     for (const copy of loaded.copies) {
       table.put(copy).damaged = loaded.damaged.has(copy.record.id)
@@ -142,12 +160,14 @@ export class Parts {
     this.#reader.register()
     this.preparing.register()
     this.#strong.register()
+    edge?.lost.addEventListener('abort', this.#onLost)
     this.antiEntropy.start()
     this.settling.start()
   }
 
   async stop(): Promise<void> {
-    const { disk, table } = this.context
+    const { disk, edge, table } = this.context
+    edge?.lost.removeEventListener('abort', this.#onLost)
     this.#transfer.unregister()
     this.#replica.unregister()
     this.#takeOver.unregister()
@@ -183,6 +203,8 @@ export class Parts {
     }
   }
 
+  readonly #onLost = (): void => this.ownership.endAll()
+
   #synced({ held }: Tenure, own: boolean): void {
     const { disk, log, table } = this.context
     this.settling.touched(held)
@@ -199,23 +221,29 @@ export class Parts {
 
 /** Where there are no leases, and in mutants, nobody is waited for. */
 function predecessorsOf(
-  { leases, membership }: StateComponents,
-  { noLeaseWait }: Mutants
+  { leases }: StateComponents,
+  { mutants, ...init }: Pick<PredecessorsInit, 'self' | 'homes'> & { readonly mutants: Mutants }
 ): Predecessors {
-  const hasNone = leases === undefined || noLeaseWait === true
+  const hasNone = leases === undefined || mutants.noLeaseWait === true
   return new Predecessors({
-    self: memberKey(membership.self),
-    homes: homesOf,
+    ...init,
     mayReplace: (owner) => hasNone || leases.mayReplace(owner)
   })
 }
 
+/** A member owns under its boot, an edge peer under the number of its seat. */
+function selfOf({ edge, membership }: StateComponents): SelfIdentity {
+  const { self } = membership
+  if (edge === undefined) return self
+  return { peer: self.peer, incarnation: edgeIncarnation, boot: edge.number ?? 0 }
+}
+
 /** Names for dots: one life of a disk, one process start, and a number within it. */
-function writers(self: MemberKey, boot: number, mutants: Mutants): () => string {
+function writers(self: MemberKey, boot: () => number, mutants: Mutants): () => string {
   const life = lifeOf(self)
   if (mutants.sameWriterAfterRestart === true) {
     return () => life
   }
   let number = 0
-  return () => writerName({ life, boot, number: number++ })
+  return () => writerName({ life, boot: boot(), number: number++ })
 }

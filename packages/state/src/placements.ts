@@ -1,6 +1,7 @@
-import type { View } from '@murmuration/interface'
-import { createPlacement } from '@murmuration/placement'
+import type { AgentRecord, Member, View } from '@murmuration/interface'
+import { createPlacement, pinnedPeer } from '@murmuration/placement'
 import type { Placement } from '@murmuration/placement'
+import { edgeIncarnation } from './core/homes.ts'
 import type { Homes } from './core/homes.ts'
 
 interface Cached {
@@ -35,4 +36,29 @@ export function placementOf(view: View): Placement {
  */
 export function homesOf(view: View): Homes {
   return cached(view).homes
+}
+
+/** The peer outside the view to which an agent is pinned: an edge peer, if it is any. */
+export function edgeOf(view: View, agent: AgentRecord): string | undefined {
+  const peer = pinnedPeer(agent)
+  return peer === undefined || placementOf(view).ownerOf(agent) !== undefined ? undefined : peer
+}
+
+/** As an edge peer sees it: what is pinned to it is its own. */
+export function homesOfEdge(peer: string): (view: View) => Homes {
+  const self: Member = {
+    peer,
+    incarnation: edgeIncarnation,
+    addresses: [],
+    labels: {},
+    weight: 1,
+    since: 0
+  }
+  return (view) => {
+    const homes = homesOf(view)
+    return {
+      homeOf: (agent) => homes.homeOf(agent),
+      ownerOf: (agent) => (edgeOf(view, agent) === peer ? self : homes.ownerOf(agent))
+    }
+  }
 }

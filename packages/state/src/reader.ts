@@ -1,7 +1,8 @@
 import { decodeDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import { UnavailableError } from '@murmuration/interface'
-import type { AgentRecord, Epoch, RpcContext, VersionVector } from '@murmuration/interface'
+import type { AgentRecord, Epoch, RpcContext, VersionVector, View } from '@murmuration/interface'
+import { serverOf } from '@murmuration/placement'
 import { currentView, pause, withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { DocumentReading, ReadOptions } from './contract.ts'
@@ -11,7 +12,7 @@ import { readReply, readRequest } from './core/messages.ts'
 import type { ReadReply } from './core/messages.ts'
 import { includesVersion } from './core/versions.ts'
 import { sessionPollMs, stateBytesMax } from './defaults.ts'
-import { placementOf } from './placements.ts'
+import { edgeOf, placementOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 import { checkRecord } from './settings.ts'
 import type { Tenure } from './tenure.ts'
@@ -158,7 +159,7 @@ export class Reader {
     const { membership } = this.#context
     for (;;) {
       const view = currentView(this.#context)
-      const owner = placementOf(view).ownerOf(record)?.peer
+      const owner = serverOf(placementOf(view), record)
       if (owner === undefined) {
         throw new UnavailableError(`${record.id} is pinned to a peer that is not in the view`)
       }
@@ -167,15 +168,23 @@ export class Reader {
         const { copy, epoch } = await this.#ownCopy(record, signal)
         return { ...answerOf(copy), epoch }
       }
-      // oxlint-disable-next-line no-await-in-loop -- asks again only in a newer view.
-      const reply = await this.#ask(owner, record, { stale: false, signal })
+      const asked = this.#ways(view, record, owner)
+      // oxlint-disable-next-line no-await-in-loop -- as above.
+      const reply = await this.#ask(asked, record, { stale: false, signal })
       const newer = reply.status === 'elsewhere' ? (reply.view ?? 0) : 0
       if (newer <= view.number) {
-        return this.#answer(owner, record, reply)
+        return this.#answer(asked, record, reply)
       }
       // oxlint-disable-next-line no-await-in-loop -- as above.
-      await membership.catchUp(newer, owner, { signal })
+      await membership.catchUp(newer, asked, { signal })
     }
+  }
+
+  /** Edge peers seldom reach each other: a member, which reaches both, hands the question on. */
+  #ways(view: View, record: AgentRecord, owner: string): string {
+    const { edge } = this.#context
+    const isBetweenEdges = edge !== undefined && edgeOf(view, record) === owner
+    return (isBetweenEdges ? placementOf(view).homeOf(record)[0]?.peer : undefined) ?? owner
   }
 
   /**
@@ -257,7 +266,12 @@ export class Reader {
     }
     const view = await this.#replica.follow(asked, call)
     checkRecord(record)
-    if (placementOf(view).ownerOf(record)?.peer !== this.#context.membership.self.peer) {
+    const outside = this.#context.edge === undefined ? edgeOf(view, record) : undefined
+    if (outside !== undefined) {
+      const options = { timeoutMs: call.remainingMs, signal: call.signal }
+      return this.#context.rpc.call(outside, 'state.read', bytes, options)
+    }
+    if (serverOf(placementOf(view), record) !== this.#context.membership.self.peer) {
       return readReply.encode({ status: 'elsewhere', view: view.number })
     }
     const { copy, epoch } = await this.#ownCopy(record, call.signal)

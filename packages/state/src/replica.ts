@@ -1,10 +1,11 @@
-import type { RpcContext, View } from '@murmuration/interface'
+import { NotOwnerError } from '@murmuration/interface'
+import type { AgentRecord, RpcContext, View } from '@murmuration/interface'
 import { currentView, isSamePlace, withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import { equalDigests } from './core/digest.ts'
 import { decodeEntry } from './core/entry.ts'
 import type { Entry } from './core/entry.ts'
-import { memberKey } from './core/homes.ts'
+import { edgeIncarnation, memberKey } from './core/homes.ts'
 import {
   appendRequest,
   collectionFromWire,
@@ -13,7 +14,8 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { AppendDocument, PutRequest, Sender, Verdict } from './core/messages.ts'
-import { homesOf } from './placements.ts'
+import { touched } from './keeping.ts'
+import { edgeOf } from './placements.ts'
 import type { Transfer } from './transfer.ts'
 
 /** Stores what owners send: merges always, and confirms only under the view that it has adopted. */
@@ -28,13 +30,16 @@ export class Replica {
 
   register(): void {
     const { rpc } = this.#context
-    rpc.handle('state.append', (bytes, call) => this.#onAppend(bytes, call))
-    rpc.handle('state.put', (bytes, call) => this.#onPut(bytes, call))
+    rpc.handle('state.append', (bytes, call) => this.#onAppend(bytes, call, 'member'))
+    rpc.handle('state.put', (bytes, call) => this.#onPut(bytes, call, 'member'))
+    // What an edge peer may send: copies of what is pinned to it, and of nothing else.
+    rpc.handle('state.pinned.append', (bytes, call) => this.#onAppend(bytes, call, 'edge'))
+    rpc.handle('state.pinned.put', (bytes, call) => this.#onPut(bytes, call, 'edge'))
   }
 
   unregister(): void {
-    this.#context.rpc.unhandle('state.append')
-    this.#context.rpc.unhandle('state.put')
+    const names = ['state.append', 'state.put', 'state.pinned.append', 'state.pinned.put']
+    for (const name of names) this.#context.rpc.unhandle(name)
   }
 
   /** Brings this peer to the view of a request, if that is newer. */
@@ -72,14 +77,21 @@ export class Replica {
     )
   }
 
-  async #onAppend(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
-    const request = appendRequest.decode(bytes)
+  async #onAppend(
+    bytes: Uint8Array,
+    call: RpcContext,
+    role: 'member' | 'edge'
+  ): Promise<Uint8Array> {
+    const request = asSentBy(role, appendRequest.decode(bytes))
     // Everything is decoded before anything changes.
     const decoded = request.documents.map((document) => ({
       document,
       entries: document.entries.map((entry) => decodeEntry(entry))
     }))
     await this.follow(request.view, call)
+    if (role === 'edge') {
+      for (const { record } of request.documents) this.#checkPinned(record, call.peer)
+    }
     const saves: Promise<void>[] = []
     const results = decoded.map(({ document, entries }): Verdict => {
       const { verdict, held } = this.#store(document, entries, call.peer)
@@ -101,7 +113,8 @@ export class Replica {
     if (held === undefined || held.damaged) {
       return { verdict: 'full' }
     }
-    let verdict: Verdict = this.#mayConfirm(held, peer) ? 'ok' : 'failed'
+    const isEdges = edgeOf(currentView(context), record) === peer
+    let verdict: Verdict = isEdges || this.#mayConfirm(held, peer) ? 'ok' : 'failed'
     const before = held.tenure === undefined ? undefined : held.copy.digest
     for (const entry of entries) {
       if (held.copy.add(entry) !== entry && !this.#same(held, entry)) {
@@ -117,10 +130,23 @@ export class Replica {
     }
     context.counters.appends?.increment(entries.length)
     if (before !== undefined && !equalDigests(before, held.copy.digest)) {
-      held.tenure?.merged()
+      if (!isEdges) held.tenure?.merged()
+      else if (held.tenure !== undefined) touched(context, held.tenure)
     }
     context.changed(held)
     return { verdict, held }
+  }
+
+  /** Throws `NotOwnerError` where a document is not pinned to this peer outside the view. */
+  #checkPinned(record: AgentRecord, peer: string): void {
+    const { mayPin, table } = this.#context
+    // What is held here under that id, or defined, says more than what the peer says of it.
+    const held = table.get(record.id)?.copy.record ?? record
+    const isPinned = [held, record].every(
+      (each) => edgeOf(currentView(this.#context), each) === peer
+    )
+    if (isPinned && mayPin(record)) return
+    throw new NotOwnerError(`${record.id} is not pinned to ${peer}, or that is a member`)
   }
 
   #same(held: HeldDocument, entry: Entry): boolean {
@@ -132,23 +158,31 @@ export class Replica {
   /** Only the owner's own updates count, and only on a replica. */
   #mayConfirm(held: HeldDocument, peer: string): boolean {
     const view = currentView(this.#context)
-    const { owner } = held.locate(view, homesOf(view))
+    const { owner } = held.locate(view, this.#context.homes(view))
+    if (edgeOf(view, held.copy.record) === peer) return true
     return owner === peer || this.#context.mutants.acknowledgeAnyView === true
   }
 
-  async #onPut(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
-    const request = putRequest.decode(bytes)
+  async #onPut(bytes: Uint8Array, call: RpcContext, role: 'member' | 'edge'): Promise<Uint8Array> {
+    const request = asSentBy(role, putRequest.decode(bytes))
     await this.follow(request.view, call)
-    const joined = this.#transfer.merge(request.states)
+    const check = (record: AgentRecord): void => {
+      if (role === 'edge') this.#checkPinned(record, call.peer)
+    }
+    request.large.forEach(check)
+    const joined = this.#transfer.merge(request.states, check)
     for (const record of request.large) {
       // oxlint-disable-next-line no-await-in-loop -- one large transfer at a time.
       const state = await this.#transfer.pull(call.peer, record.id, 'copy')
-      joined.push(...this.#transfer.merge([state]))
+      joined.push(...this.#transfer.merge([state], check))
     }
+    // Whoever keeps the copies complete while the edge peer is away begins with the first of them.
+    if (role === 'edge') joined.forEach(({ held }) => this.#context.consider(held))
     const saves = joined.map(({ held }) => this.#keep(held, request, call.peer))
     const results = joined.map(({ held, equal, changed }): Verdict => {
       if (request.from === 'holder') {
         this.#context.consider(held)
+        if (held.tenure?.durable === false) this.#context.send(held.tenure)
         // The holder may forget its copy only when nothing in it is new to W replicas.
         return !changed && held.tenure?.durable === true ? 'ok' : 'failed'
       }
@@ -183,10 +217,15 @@ export class Replica {
     // Looked at after the write: a view adopted meanwhile may have handed this copy over already.
     return verdicts.encode({
       view: currentView(this.#context).number,
-      incarnation: this.#context.membership.self.incarnation,
+      incarnation: this.#context.self.incarnation,
       fenced: this.fenced(request, call.peer),
       results: stored.results,
       now: Math.max(0, Math.floor(this.#context.clock.now()))
     })
   }
+}
+
+/** Lives of an edge peer are told apart by the number of its seat, whatever else it says. */
+function asSentBy<T extends Sender>(role: 'member' | 'edge', request: T): T {
+  return role === 'edge' ? { ...request, incarnation: edgeIncarnation } : request
 }

@@ -232,7 +232,7 @@ export class Sender {
       }
       const documents = parts.map(({ tenure, items }) => documentOf(tenure, items))
       const request = appendRequest.encode({ ...placeOf(this.#context), documents })
-      return await this.#ask('state.append', request, this.#context.settings.requestTimeoutMs)
+      return await this.#ask('append', request, this.#context.settings.requestTimeoutMs)
     } catch (error) {
       this.#report('append', error)
       return []
@@ -255,7 +255,7 @@ export class Sender {
           large
         })
         const limit = large.length > 0 ? transferTimeoutMs : this.#context.settings.requestTimeoutMs
-        results = await this.#ask('state.put', request, limit)
+        results = await this.#ask('put', request, limit)
       }
     } catch (error) {
       this.#report('put', error)
@@ -312,8 +312,13 @@ export class Sender {
   }
 
   /** The verdicts, or none where they do not count. */
-  async #ask(method: string, request: Uint8Array, timeoutMs: number): Promise<readonly Verdict[]> {
+  async #ask(
+    what: 'append' | 'put',
+    request: Uint8Array,
+    timeoutMs: number
+  ): Promise<readonly Verdict[]> {
     const context = this.#context
+    const method = context.edge === undefined ? `state.${what}` : `state.pinned.${what}`
     const sent = context.clock.monotonic()
     const bytes = await context.rpc.call(this.peer, method, request, {
       timeoutMs,

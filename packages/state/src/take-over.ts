@@ -1,13 +1,13 @@
-import type { RpcContext, View } from '@murmuration/interface'
+import type { AgentRecord, RpcContext, View } from '@murmuration/interface'
 import { currentView, isSamePlace, jittered, pause, placeIn } from './context.ts'
-import type { Context } from './context.ts'
+import type { Context, HeldDocument } from './context.ts'
 import type { Round } from './core/coverage.ts'
-import { memberKey } from './core/homes.ts'
+import { edgeIncarnation, memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
 import { collectReply, collectRequest } from './core/messages.ts'
 import type { CollectReply, IndexEntry, Sender } from './core/messages.ts'
 import { collectConcurrency, indexBytesMax, indexPageMax, retryMs } from './defaults.ts'
-import { homesOf } from './placements.ts'
+import { edgeOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 
 /**
@@ -21,6 +21,10 @@ export class TakeOver {
   readonly #replica: Replica
   readonly #self: MemberKey
   readonly #progress: () => void
+  /** Documents that an edge peer wants to serve. */
+  readonly #wanted = new Map<string, AgentRecord>()
+  /** Whom it has asked in this round. */
+  readonly #asked = new Set<MemberKey>()
   #running = 0
   #queue: (() => Promise<void>)[] = []
 
@@ -35,18 +39,29 @@ export class TakeOver {
   }
 
   register(): void {
-    this.#context.rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call))
+    const { rpc } = this.#context
+    rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call, 'member'))
+    rpc.handle('state.pinned.collect', (bytes, call) => this.#onCollect(bytes, call, 'edge'))
   }
 
   unregister(): void {
     this.#context.rpc.unhandle('state.collect')
+    this.#context.rpc.unhandle('state.pinned.collect')
   }
 
   /** Begins a round, with the unsettled views as they are known now; ends the former one. */
   begin(): void {
-    const { coverage, membership, table } = this.#context
+    const { coverage, edge, membership, table } = this.#context
+    if (edge !== undefined && (edge.number === undefined || !this.#isWanting())) {
+      return
+    }
     const round = coverage.begin(membership.settled, membership.unsettledViews())
     if (round === undefined) {
+      return
+    }
+    if (edge !== undefined) {
+      this.#asked.clear()
+      this.#askHomes(round)
       return
     }
     for (const [key, peer] of coverage.membersOf(round)) {
@@ -58,6 +73,44 @@ export class TakeOver {
     }
     this.#progress()
     this.#work()
+  }
+
+  /**
+   * On an edge peer, which asks only for what it wants to serve, and only those who may have copies of
+   * that: it may be one of thousands, and mostly has nothing to take over.
+   */
+  want(record: AgentRecord): void {
+    const { coverage } = this.#context
+    this.#wanted.set(record.id, record)
+    if (coverage.covers(record)) {
+      return
+    }
+    const { round } = coverage
+    if (round === undefined || round.view !== coverage.view) {
+      this.begin()
+    } else {
+      this.#askHomes(round)
+    }
+  }
+
+  #askHomes(round: Round): void {
+    const { coverage } = this.#context
+    const missing = [...this.#wanted.values()].filter((record) => !coverage.covers(record))
+    const records = missing.length === 0 ? [...this.#wanted.values()] : missing
+    for (const [key, peer] of coverage.membersOf(round, records)) {
+      if (!this.#asked.has(key)) {
+        this.#asked.add(key)
+        this.#queue.push(() => this.#ask(round, key, peer))
+      }
+    }
+    this.#work()
+  }
+
+  /** On an edge peer: whether something that it wants to serve is not covered. */
+  #isWanting(): boolean {
+    const { coverage } = this.#context
+    if (this.#wanted.size > 0 && coverage.isLong) return true
+    return [...this.#wanted.values()].some((record) => !coverage.covers(record))
   }
 
   #work(): void {
@@ -90,6 +143,11 @@ export class TakeOver {
       if (!this.#current(round)) {
         return
       }
+      if (this.#context.edge !== undefined && !this.#isWanting()) {
+        // Enough others have answered.
+        this.#asked.delete(key)
+        return
+      }
       this.#context.log?.('hand-over from %s failed, to be tried again: %e', peer, error)
       const delay = Math.min(retryMs.longest, retryMs.first * 2 ** failures)
       void pause(this.#context, jittered(this.#context, delay)).then(() => {
@@ -100,16 +158,16 @@ export class TakeOver {
   }
 
   async #collect(round: Round, key: MemberKey, peer: string): Promise<void> {
-    const { coverage, membership, rpc, settings, signal, transfer } = this.#context
+    const { coverage, edge, rpc, self, settings, signal, transfer } = this.#context
     const damaged: string[] = []
     let after: string | undefined
     for (;;) {
-      const { boot, incarnation } = membership.self
+      const { boot, incarnation } = self
       const request = { ...placeIn(round.view), incarnation, boot }
       // oxlint-disable-next-line no-await-in-loop -- a page says where the next one begins.
       const bytes = await rpc.call(
         peer,
-        'state.collect',
+        edge === undefined ? 'state.collect' : 'state.pinned.collect',
         collectRequest.encode(after === undefined ? request : { ...request, after }),
         { timeoutMs: settings.requestTimeoutMs, signal }
       )
@@ -155,9 +213,14 @@ export class TakeOver {
       .map(({ id }) => id)
   }
 
-  async #onCollect(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
+  async #onCollect(
+    bytes: Uint8Array,
+    call: RpcContext,
+    role: 'member' | 'edge'
+  ): Promise<Uint8Array> {
     const context = this.#context
-    const request = collectRequest.decode(bytes)
+    const sent = collectRequest.decode(bytes)
+    const request = role === 'edge' ? { ...sent, incarnation: edgeIncarnation } : sent
     if (context.mutants.collectWithoutFence !== true) {
       await this.#replica.follow(request.view, call)
     }
@@ -171,10 +234,10 @@ export class TakeOver {
     const view = currentView(context)
     const page = fenced
       ? { documents: [], more: false }
-      : this.#index(view, call.peer, request.after)
+      : this.#index(view, call.peer, request.after, role)
     return collectReply.encode({
       view: view.number,
-      incarnation: context.membership.self.incarnation,
+      incarnation: context.self.incarnation,
       fenced: fenced || this.#changedMeanwhile(request),
       ...page,
       damaged: [...context.table.damaged]
@@ -191,17 +254,18 @@ export class TakeOver {
   #index(
     view: View,
     asker: string,
-    after: string | undefined
+    after: string | undefined,
+    role: 'member' | 'edge'
   ): { readonly documents: IndexEntry[]; readonly more: boolean } {
-    const homes = homesOf(view)
+    const homes = this.#context.homes(view)
+    const isOwn = (held: HeldDocument): boolean =>
+      role === 'edge'
+        ? edgeOf(view, held.copy.record) === asker
+        : held.locate(view, homes).owner === asker
     const ids: string[] = []
     for (const held of this.#context.table.values()) {
       const { id, copy } = held
-      if (
-        (after === undefined || id > after) &&
-        !copy.empty &&
-        held.locate(view, homes).owner === asker
-      ) {
+      if ((after === undefined || id > after) && !copy.empty && isOwn(held)) {
         ids.push(id)
       }
     }

@@ -31,6 +31,7 @@ import { Replication } from './core/replication.ts'
 import type { Waiter } from './core/tracks.ts'
 import { foldBytesPerEntry, queueMax, updateBytesMax } from './defaults.ts'
 import type { HeldTenure } from './held.ts'
+import { isKeeping } from './keeping.ts'
 import { checkKey } from './settings.ts'
 
 const nothing = new Uint8Array(0)
@@ -68,7 +69,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.held = init.held
     this.#view = init.view
     this.#lease = context.leases?.of(init.held.copy.record.id)
-    this.begun = { view: init.view, boot: context.membership.self.boot, ...init.branch }
+    this.begun = { view: init.view, boot: context.self.boot, ...init.branch }
     this.rebasedAt = context.clock.monotonic()
     this.replication = new Replication({
       copy: init.held.copy,
@@ -206,6 +207,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
     if (this.#ended || (!idle && this.#sinceFold < due)) {
       return
     }
+    if (isKeeping(this.#context, this, idle)) return
     this.#sinceFold = 0
     // With one unsettled home set, "all replicas" are the replicas of this view.
     if (membership.settled !== this.#view) {

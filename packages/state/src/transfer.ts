@@ -1,8 +1,11 @@
 import { MalformedMessageError } from '@murmuration/interface'
+import type { AgentRecord } from '@murmuration/interface'
 import { equalDigests } from './core/digest.ts'
 import { DocumentCopy } from './core/document-copy.ts'
 import { decodeState, encodeState, fetchReply, fetchRequest, pullRequest } from './core/messages.ts'
+import { currentView } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
+import { edgeOf } from './placements.ts'
 import { chunkBytes, documentBytesMax, stateBytesMax, transferTimeoutMs } from './defaults.ts'
 
 /** What came of a state that was received. */
@@ -30,29 +33,37 @@ export class Transfer {
 
   register(): void {
     const { rpc } = this.#context
+    const concurrencyMax = 16
     rpc.handle('state.fetch', (bytes) => this.#onFetch(bytes))
-    rpc.handleStream('state.pull', (bytes) => this.#onPull(bytes), { concurrencyMax: 16 })
+    rpc.handleStream('state.pull', (bytes) => this.#onPull(bytes), { concurrencyMax })
+    // The same for edge peers, which get what is pinned to them and nothing else.
+    rpc.handle('state.pinned.fetch', (bytes, { peer }) => this.#onFetch(bytes, peer))
+    rpc.handleStream('state.pinned.pull', (bytes, { peer }) => this.#onPull(bytes, peer), {
+      concurrencyMax
+    })
   }
 
   unregister(): void {
-    this.#context.rpc.unhandle('state.fetch')
-    this.#context.rpc.unhandle('state.pull')
+    const names = ['state.fetch', 'state.pull', 'state.pinned.fetch', 'state.pinned.pull']
+    for (const name of names) this.#context.rpc.unhandle(name)
   }
 
-  /** Joins the states into the copies here; returns what came of each. */
-  merge(states: readonly Uint8Array[]): Joined[] {
-    // All are decoded before the first one changes anything.
+  /** Joins the states into the copies here; returns what came of each. `check` may throw. */
+  merge(states: readonly Uint8Array[], check?: (record: AgentRecord) => void): Joined[] {
+    // All are decoded and checked before the first one changes anything.
     const copies = states.map((bytes) => this.#decode(bytes))
+    copies.forEach(({ record }) => check?.(record))
     return copies.map((copy) => this.#join(copy))
   }
 
   /** The live document or the whole copy of a peer, however large. */
   async pull(peer: string, id: string, what: 'copy' | 'document'): Promise<Uint8Array> {
-    const { rpc, signal } = this.#context
+    const { edge, rpc, signal } = this.#context
+    const method = edge === undefined || what === 'document' ? 'state.pull' : 'state.pinned.pull'
     const chunks: Uint8Array[] = []
     let total = 0
     const request = pullRequest.encode({ id, what })
-    for await (const chunk of rpc.stream(peer, 'state.pull', request, {
+    for await (const chunk of rpc.stream(peer, method, request, {
       timeoutMs: transferTimeoutMs,
       signal
     })) {
@@ -75,7 +86,8 @@ export class Transfer {
 
   /** Fetches the copies of a peer and joins them. */
   async fetch(peer: string, ids: readonly string[], signal: AbortSignal): Promise<Fetched> {
-    const { rpc, settings } = this.#context
+    const { edge, rpc, settings } = this.#context
+    const method = edge === undefined ? 'state.fetch' : 'state.pinned.fetch'
     const absent: string[] = []
     let changed = false
     const note = (joined: readonly Joined[]): void => {
@@ -85,7 +97,7 @@ export class Transfer {
     while (rest.length > 0) {
       const page = rest.slice(0, fetchMax)
       // oxlint-disable-next-line no-await-in-loop -- each answer says what is left to ask.
-      const bytes = await rpc.call(peer, 'state.fetch', fetchRequest.encode({ ids: page }), {
+      const bytes = await rpc.call(peer, method, fetchRequest.encode({ ids: page }), {
         timeoutMs: settings.requestTimeoutMs,
         signal
       })
@@ -122,7 +134,7 @@ export class Transfer {
     return { held, changed, equal: equalDigests(held.copy.digest, copy.digest) }
   }
 
-  #onFetch(bytes: Uint8Array): Uint8Array {
+  #onFetch(bytes: Uint8Array, edge?: string): Uint8Array {
     const { ids } = fetchRequest.decode(bytes)
     const states: Uint8Array[] = []
     const large: string[] = []
@@ -130,7 +142,7 @@ export class Transfer {
     const absent: string[] = []
     let total = 0
     for (const id of ids) {
-      const held = this.#context.table.get(id)
+      const held = this.#pinnedTo(id, edge)
       if (held === undefined) {
         absent.push(id)
       } else if (total >= stateBytesMax) {
@@ -150,9 +162,16 @@ export class Transfer {
     return fetchReply.encode({ states, large, rest, absent })
   }
 
-  async *#onPull(request: Uint8Array): AsyncIterable<Uint8Array> {
-    const { id, what } = pullRequest.decode(request)
+  /** A document held here; where it is for an edge peer, only one of its own. */
+  #pinnedTo(id: string, edge: string | undefined): HeldDocument | undefined {
     const held = this.#context.table.get(id)
+    if (held === undefined || edge === undefined) return held
+    return edgeOf(currentView(this.#context), held.copy.record) === edge ? held : undefined
+  }
+
+  async *#onPull(request: Uint8Array, edge?: string): AsyncIterable<Uint8Array> {
+    const { id, what } = pullRequest.decode(request)
+    const held = this.#pinnedTo(id, edge)
     if (held === undefined) {
       throw new MalformedMessageError(`no document ${id} here`)
     }

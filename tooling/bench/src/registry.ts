@@ -4,6 +4,7 @@ import { calls } from './benches/calls.ts'
 import { crdt } from './benches/crdt.ts'
 import { failover } from './benches/failover.ts'
 import { local } from './benches/local.ts'
+import { overload } from './benches/overload.ts'
 import { registers } from './benches/registers.ts'
 import { registry } from './benches/registry.ts'
 import { scaling } from './benches/scaling.ts'
@@ -16,6 +17,7 @@ export const benches: readonly Bench[] = [
   crdt,
   failover,
   local,
+  overload,
   registers,
   registry,
   scaling,

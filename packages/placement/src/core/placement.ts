@@ -25,6 +25,22 @@ export interface Placement {
   ownerOf(agent: AgentRecord): Member | undefined
 }
 
+/**
+ * The PeerId that the id of a pinned agent names, whether or not it is in a view: an edge peer owns
+ * what is pinned to it, and is in none. Undefined for agents that are not pinned.
+ */
+export function pinnedPeer(agent: AgentRecord): string | undefined {
+  return agent.placement === 'pinned' ? keyOf(agent.id) : undefined
+}
+
+/**
+ * Who runs an agent: its owner by the view, or else the peer outside the view that it is pinned to,
+ * whether or not there is one now. Undefined where there is no view, or nobody in it.
+ */
+export function serverOf(placement: Placement | undefined, agent: AgentRecord): string | undefined {
+  return placement === undefined ? undefined : (placement.ownerOf(agent)?.peer ?? pinnedPeer(agent))
+}
+
 /** Dropped together with its view. */
 const placements = new WeakMap<View, Placement>()
 
@@ -97,8 +113,9 @@ class Table implements Placement {
   }
 
   ownerOf(agent: AgentRecord): Member | undefined {
-    if (agent.placement === 'pinned') {
-      return this.#byPeer.get(keyOf(agent.id))
+    const pinned = pinnedPeer(agent)
+    if (pinned !== undefined) {
+      return this.#byPeer.get(pinned)
     }
     if (this.#steward?.types.has(typeOf(agent.id)) === true) {
       return this.#steward.member

@@ -103,17 +103,26 @@ export class Coverage {
     return round
   }
 
-  /** Everyone who must be asked in a round, this peer's own disk included. */
-  membersOf(round: Round): Map<MemberKey, string> {
+  /** Everyone who must be asked in a round, this peer's own disk included; or for some documents. */
+  membersOf(round: Round, records?: readonly AgentRecord[]): Map<MemberKey, string> {
     const members = new Map<MemberKey, string>()
     for (const view of round.unsettled) {
-      for (const member of view.members) {
+      const homes = this.#init.homes(view)
+      const asked = records?.flatMap((record) => homes.homeOf(record)) ?? view.members
+      for (const member of asked) {
         if (!isAbandoned(round.view, member)) {
           members.set(memberKey(member), member.peer)
         }
       }
     }
     return members
+  }
+
+  /** Whether there was no round for so many views that their chain has become long. */
+  get isLong(): boolean {
+    const [first] = this.#rounds.slice(-1)
+    const last = this.#views.at(-1)?.number ?? 0
+    return first !== undefined && last - first.view.number >= roundsMax
   }
 
   collected(round: Round, member: MemberKey, damaged: readonly string[]): void {

@@ -36,3 +36,9 @@ export function copiesNeeded(homeSize: number): number {
 export function collectNeeded(homeSize: number): number {
   return homeSize - copiesNeeded(homeSize) + 1
 }
+
+/**
+ * Stands for the incarnation of an edge peer. Its lives are told apart by the number of its seat,
+ * which rises also when its disk was lost, and which takes the place of its boot.
+ */
+export const edgeIncarnation = 'edge'
