@@ -18,7 +18,8 @@ import {
   movedTextMax,
   proposalsMax,
   revokedMax,
-  textMax
+  textMax,
+  weightMax
 } from './defaults.ts'
 import type { Wire } from './wire.ts'
 
@@ -40,6 +41,7 @@ export function checkProposal(
     throw new InvalidParametersError('acknowledgeForced must be the number of a view')
   }
   checkMoves(view, proposal)
+  checkShares(view, proposal)
   checkAbandoned(view, unsettled, proposal)
   const { revoked } = withProposal(view, proposal)
   if (Math.max(revoked?.peers.length ?? 0, revoked?.serials.length ?? 0) > revokedMax) {
@@ -69,6 +71,17 @@ function checkMoves(view: View, proposal: ViewProposal): void {
     throw new OverloadedError(
       `a view holds ${movedMax} moved agents of ${movedTextMax} characters in all: move some back`
     )
+  }
+}
+
+function checkShares(view: View, { share = [] }: ViewProposal): void {
+  for (const { peer, ownerWeight } of share) {
+    if (view.members.every((member) => member.peer !== peer)) {
+      throw new InvalidParametersError(`${peer} is no member of view ${view.number}`)
+    }
+    if (!Number.isSafeInteger(ownerWeight) || ownerWeight < 0 || ownerWeight > 1000 * weightMax) {
+      throw new InvalidParametersError(`ownerWeight is a whole number of 0 to ${1000 * weightMax}`)
+    }
   }
 }
 

@@ -179,10 +179,19 @@ export class MembershipService
     }
     this.#engine.enter((machine, now) => checkTaken(machine.proposals.add(proposal, now)))
     const what = 'a proposal'
-    const isThere = (): View | undefined =>
-      this.view !== undefined && isProposalIn(this.view, proposal) ? this.view : undefined
+    const { after = Number.POSITIVE_INFINITY } = proposal
+    const isThere = (): View | undefined => {
+      const isOver = this.view !== undefined && this.view.number > after
+      return this.view !== undefined && (isOver || isProposalIn(this.view, proposal))
+        ? this.view
+        : undefined
+    }
     try {
-      return await this.#waiters.until(isThere, { what, ...waitOf(what, options) })
+      const found = await this.#waiters.until(isThere, { what, ...waitOf(what, options) })
+      if (!isProposalIn(found, proposal)) {
+        throw new UnavailableError(`another view came first after view ${after}`)
+      }
+      return found
     } finally {
       this.#engine.enter((machine) => machine.proposals.remove(proposal))
     }

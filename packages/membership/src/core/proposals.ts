@@ -29,7 +29,9 @@ export class Proposals {
 
   /** What this view lacks. */
   missingIn(view: View): readonly ViewProposal[] {
-    return [...this.#waiting].filter((proposal) => !isProposalIn(view, proposal))
+    return [...this.#waiting].filter(
+      (proposal) => (proposal.after ?? view.number) === view.number && !isProposalIn(view, proposal)
+    )
   }
 
   /** Members that are out because their certificate was revoked, or their name. */
