@@ -36,7 +36,7 @@ export const defaults = Object.freeze({
   motionPollMs: 100,
   /** Milliseconds after which the next member in order moves agents, if the one before it does not. */
   motionTurnMs: 3_000,
-  /** Milliseconds that a step takes, as long as none was measured. */
+  /** Milliseconds that a step takes, about: so many fit into the time that a peer has to leave. */
   motionStepMs: 1_000,
   /** Milliseconds that a peer is not ready, at most, because owners do not say what will be its own. */
   motionLookMs: 2_000,

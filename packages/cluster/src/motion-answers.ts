@@ -1,11 +1,17 @@
 import type { Agents } from '@murmuration/agent'
 import type { LogSink, Rpc } from '@murmuration/interface'
-import { partsFor } from '@murmuration/placement'
+import {
+  createPlacement,
+  ownerPartOf,
+  partsFor,
+  sharesAt,
+  withShares
+} from '@murmuration/placement'
 import type { State } from '@murmuration/state'
 import type { JoiningMembership } from '@murmuration/membership'
 import { defaults } from './defaults.ts'
 import { AskReply, AskRequest, OffersReply, OffersRequest } from './motion-messages.ts'
-import { ownedAgents } from './owned-agents.ts'
+import { fingerprintOf, ownedAgents } from './owned-agents.ts'
 
 export interface AnswerParts {
   readonly rpc: Rpc
@@ -57,23 +63,22 @@ export class MotionAnswers {
 
   #onOffers(bytes: Uint8Array): Uint8Array {
     const { rpc, membership, state, agents } = this.#parts
-    const { view: number, peers, until, max } = OffersRequest.decode(bytes)
+    const { shares, peers, until, max } = OffersRequest.decode(bytes)
     const { view } = membership
     const rests = this.#parts.rests()
-    if (view?.number !== number) {
-      return OffersReply.encode({ view: view?.number ?? 0, rests, left: 0, agents: [] })
+    const own = view === undefined ? 0 : fingerprintOf(view)
+    if (view === undefined || own !== shares) {
+      return OffersReply.encode({ shares: own, rests, left: 0, agents: [] })
     }
+    const end = createPlacement(withShares(view, sharesAt(view, peers, until / 1_000_000)))
     const partOf = partsFor(view, peers)
-    const parts = new Map<number, number>()
+    const self = view.members.find((member) => member.peer === rpc.peer && peers.includes(rpc.peer))
     const offered = ownedAgents(view, rpc.peer, state, agents)
-      .hashed.map(({ id, key, slot }) => {
-        const at = parts.get(slot) ?? partOf(slot)
-        parts.set(slot, at)
-        return { id, key, at }
-      })
-      .filter(({ at }) => at < until / 1_000_000)
+      .hashed.filter(({ slot }) => end.ownerOfSlot(slot)?.peer !== rpc.peer)
+      // One that rises itself gives something only to those that catch up with it.
+      .map(({ id, key, slot }) => ({ id, key, at: self ? ownerPartOf(self) : partOf(slot) }))
       .toSorted((one, other) => one.at - other.at)
     const first = offered.slice(0, max).map(({ id, key }) => ({ id, key }))
-    return OffersReply.encode({ view: number, rests, left: offered.length, agents: first })
+    return OffersReply.encode({ shares, rests, left: offered.length, agents: first })
   }
 }

@@ -14,18 +14,19 @@ const max = defaults.perViewMax + 1
  * weights, in millionths: those that go first, one more than a step may move.
  */
 export const OffersRequest = message({
-  view: count,
+  shares: count,
   peers: list(peer, { max: membersMax }),
   until: count,
   max: integer({ min: 1, max })
 })
 
 /**
- * `left` counts all of them. Of another view than that of the asker nothing is offered. With `rests`
+ * `left` counts all of them. Where the members and their owner weights are other ones here (`shares`, by
+ * {@link fingerprintOf}) nothing is offered. With `rests`
  * the peer does not want agents itself.
  */
 export const OffersReply = message({
-  view: count,
+  shares: count,
   rests: boolean(),
   left: count,
   agents: list(object({ id, key: id }), { max })

@@ -16,12 +16,14 @@ import type { MotionAnswers } from './motion-answers.ts'
 import type { MotionParts } from './motion.ts'
 import { AskReply, AskRequest, OffersReply, OffersRequest } from './motion-messages.ts'
 import type { Offers } from './motion-messages.ts'
-import { ownedAgents } from './owned-agents.ts'
+import { fingerprintOf, ownedAgents } from './owned-agents.ts'
 import type { OwnedAgent } from './owned-agents.ts'
 
 /** What came of one step. */
 export type Step =
   | { readonly type: 'done' }
+  /** Who leaves has nothing more to give away. */
+  | { readonly type: 'given' }
   /** Nothing may move yet: copies of what moved before are not on enough disks. */
   | { readonly type: 'unsettled'; readonly left: number }
   /** Another member moves them for all. */
@@ -94,6 +96,8 @@ export async function grow(
   return stepOf(left, allowed, refused)
 }
 
+const millionth = 1_000_000
+
 type Offered = Omit<Leg, 'to'>
 
 /** What all owners have for the members that rise next. */
@@ -104,11 +108,13 @@ async function offersFor(
 ): Promise<{ readonly rise: Rise; readonly offered: readonly Offered[]; readonly left: number }> {
   const resting = new Set<string>()
   for (;;) {
-    const rise = riseOf(view, (peer) => !resting.has(peer))
+    const { peers, until } = riseOf(view, (peer) => !resting.has(peer))
+    // As it is told to the owners.
+    const rise = { peers, until: Math.floor(until * millionth) / millionth }
     const request = OffersRequest.encode({
-      view: view.number,
+      shares: fingerprintOf(view),
       peers: [...rise.peers],
-      until: Math.round(rise.until * 1_000_000),
+      until: Math.floor(until * millionth),
       max: agentsMax + 1
     })
     const replies = await Promise.all(
@@ -157,9 +163,8 @@ export async function shrink(
   const left = going.length + (isLeaving ? moved.length : 0)
   if (left === 0) {
     // Who leaves has nothing to give away and need not wait for a view that says so.
-    if (!isLeaving) {
-      await propose(parts, view, { share: [{ peer: rpc.peer, ownerWeight: target }] })
-    }
+    if (isLeaving) return { type: 'given' }
+    await propose(parts, view, { share: [{ peer: rpc.peer, ownerWeight: target }] })
     return { type: 'done' }
   }
   if (!isSettled) return { type: 'unsettled', left }
@@ -213,8 +218,8 @@ async function offersOf(
   const timeoutMs = defaults.motionAskMs
   const bytes = await rpc.call(peer, 'placement.offers', request, { timeoutMs, signal })
   const offers = OffersReply.decode(bytes)
-  if (offers.view !== view.number) {
-    throw new UnavailableError(`${peer} is in view ${offers.view}, this peer in ${view.number}`)
+  if (offers.shares !== fingerprintOf(view)) {
+    throw new UnavailableError(`${peer} is not in view ${view.number}`)
   }
   return offers
 }
@@ -274,11 +279,14 @@ function staying(refused: readonly Leg[]): readonly MovedAgents[] {
   return [...groups].map(([peer, legs]) => ({ peer, keys: legs.map(({ key }) => key) }))
 }
 
-/** In the very next view, or the step would move other agents than were asked and copied. */
+/** While all others are as they were, or the step would move other agents than were asked and copied. */
 async function propose(
   { membership, signal }: StepParts,
-  { number: after }: View,
+  { members }: View,
   change: Pick<ViewProposal, 'share' | 'move'>
 ): Promise<void> {
-  await membership.propose({ ...change, after }, { timeoutMs: defaults.moveTimeoutMs, signal })
+  const among = members.map((member) => {
+    return { peer: member.peer, ownerWeight: ownerWeightOf(member) }
+  })
+  await membership.propose({ ...change, among }, { timeoutMs: defaults.moveTimeoutMs, signal })
 }

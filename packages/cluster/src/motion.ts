@@ -10,6 +10,7 @@ import { MotionAnswers } from './motion-answers.ts'
 import type { AnswerParts } from './motion-answers.ts'
 import { grow, shrink } from './motion-steps.ts'
 import type { Step, StepParts } from './motion-steps.ts'
+import { fingerprintOf } from './owned-agents.ts'
 
 export interface MotionParts extends Omit<AnswerParts, 'rests'> {
   readonly membership: JoiningMembership
@@ -48,9 +49,9 @@ export class ClusterMotion implements Motion {
   /** In the view, this peer has seen whether there are agents for it. */
   #hasLooked = false
   #memberSince: number | undefined
-  /** When the newest view came. */
-  #adoptedAt = 0
-  #stepMs: number = defaults.motionStepMs
+  /** The newest view in which others were members or owned by other weights, and when it came. */
+  #changed = { number: 0, at: 0, fingerprint: -1 }
+
   #progress: MotionProgress = idle
   /** Ends what is under way before a view was proposed. */
   #abort = new AbortController()
@@ -73,6 +74,7 @@ export class ClusterMotion implements Motion {
 
   stop(): void {
     this.#isStopped = true
+    this.#leaving?.done()
     this.#parts.membership.removeEventListener('view', this.#onView)
     this.#interrupt()
     this.answers.stop()
@@ -137,8 +139,12 @@ export class ClusterMotion implements Motion {
   }
 
   readonly #onView = (): void => {
-    const { clock } = this.#parts
-    this.#adoptedAt = clock.monotonic()
+    const { clock, membership } = this.#parts
+    const { view } = membership
+    const fingerprint = view === undefined ? -1 : fingerprintOf(view)
+    if (fingerprint !== this.#changed.fingerprint) {
+      this.#changed = { number: view?.number ?? 0, at: clock.monotonic(), fingerprint }
+    }
     if (this.#self() === undefined) this.#memberSince = undefined
     else this.#memberSince ??= clock.monotonic()
     this.#run()
@@ -169,7 +175,7 @@ export class ClusterMotion implements Motion {
       (member) => member.ownerWeight !== undefined && member.ownerWeight < 1000 * member.weight
     )
     const rank = rising.findIndex(({ peer }) => peer === rpc.peer)
-    return clock.monotonic() - this.#adoptedAt >= rank * defaults.motionTurnMs
+    return clock.monotonic() - this.#changed.at >= rank * defaults.motionTurnMs
   }
 
   #run(): void {
@@ -181,7 +187,7 @@ export class ClusterMotion implements Motion {
 
   /** One step after the other, until there is nothing more to do. */
   async #loop(): Promise<void> {
-    const { clock, log } = this.#parts
+    const { log } = this.#parts
     let failures = 0
     this.#tell({ ...idle, status: 'waiting' })
     for (;;) {
@@ -194,13 +200,13 @@ export class ClusterMotion implements Motion {
         else this.#tell({ status: 'held', reason: undefined })
         return
       }
-      const began = clock.monotonic()
+
       const { signal } = this.#abort
       let delayMs: number
       try {
         const step = await this.#step(way, signal)
         failures = 0
-        delayMs = this.#follow(step, began)
+        delayMs = this.#follow(step)
       } catch (error) {
         if (signal.aborted) continue
         const reason = String(error)
@@ -223,7 +229,7 @@ export class ClusterMotion implements Motion {
     const parts: StepParts = { ...this.#parts, answers: this.answers, signal }
     const { clock, membership } = this.#parts
     // What the former step has moved is on enough disks before the next one moves more.
-    const isSettled = membership.settled >= view.number
+    const isSettled = membership.settled >= this.#changed.number
     if (target > own) {
       const { perView: agentsMax } = this.#settings
       const isTurn = this.#isTurn(view)
@@ -238,7 +244,7 @@ export class ClusterMotion implements Motion {
     const restMs = leaving === undefined ? undefined : leaving.deadline - clock.monotonic()
     // Where there is not time enough for the usual steps, they are larger.
     const stepsLeft =
-      restMs === undefined ? undefined : Math.max(1, Math.floor(restMs / this.#stepMs))
+      restMs === undefined ? undefined : Math.max(1, Math.floor(restMs / defaults.motionStepMs))
     const agentsMax = (left: number): number =>
       Math.min(
         defaults.perViewMax,
@@ -255,13 +261,10 @@ export class ClusterMotion implements Motion {
   }
 
   /** Notes what a step did, and says how long to wait for the next. */
-  #follow(step: Step, began: number): number {
-    const { clock } = this.#parts
+  #follow(step: Step): number {
     this.#hasLooked = true
-    if (step.type === 'done') {
-      this.#leaving?.done()
-      return 0
-    }
+    if (step.type === 'given') this.#leaving?.done()
+    if (step.type === 'done' || step.type === 'given') return 0
     if (step.type !== 'moved') {
       const reason = step.type === 'turn' ? 'another member moves them' : 'copies are being made'
       this.#tell({ status: 'waiting', reason, left: step.left })
@@ -270,8 +273,8 @@ export class ClusterMotion implements Motion {
     const { moved, left, refused } = step
     const total = this.#progress.moved + moved
     this.#tell({ status: 'moving', reason: undefined, moved: total, left, refused })
-    this.#stepMs = clock.monotonic() - began + this.#settings.pauseMs + defaults.motionStepMs
-    return this.#settings.pauseMs
+
+    return left === 0 ? 0 : this.#settings.pauseMs
   }
 
   #tell(change: Partial<MotionProgress>): void {

@@ -1,6 +1,6 @@
 import type { Agents } from '@murmuration/agent'
 import type { AgentRecord, View } from '@murmuration/interface'
-import { createPlacement } from '@murmuration/placement'
+import { createPlacement, ownerWeightOf, slotOf } from '@murmuration/placement'
 
 /** An agent of this peer that another one could have. */
 export interface OwnedAgent {
@@ -8,6 +8,12 @@ export interface OwnedAgent {
   /** What a view moves it by: its shard key, or its id. */
   readonly key: string
   readonly slot: number
+}
+
+/** Tells views apart in which members own agents by other weights. */
+export function fingerprintOf({ members }: View): number {
+  const shares = members.map((member) => `${member.peer} ${ownerWeightOf(member)}`)
+  return slotOf(shares.join('\n'), 1 << 20)
 }
 
 export interface OwnedAgents {

@@ -68,18 +68,18 @@ export class Placing implements ClusterPlacement {
       const since = view.number + 1
       return { peer: `joins-${at + 1}`, incarnation: '', addresses: [], labels, weight, since }
     })
-    const { moved: _, ...rest } = view
-    // Where it ends, and not on the way.
-    const arrived = [...stay, ...joined].map(({ ownerWeight: __, ...member }): Member => member)
-    const isSame = leave.length === 0 && join.length === 0
-    const after: View = {
-      // Without a change of members: what it takes to have everything where hashing puts it.
-      ...(isSame ? rest : view),
-      number: view.number + 1,
-      members: arrived.toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
-    }
     const records = agents?.map((agent) => this.#recordOf(agent)) ?? this.#parts.state.records()
-    return planRebalance(view, after, records)
+    const number = view.number + 1
+    if (leave.length === 0 && join.length === 0) {
+      // Without a change of members: what it takes to have everything where hashing puts it.
+      const { moved: _, ...rest } = view
+      return planRebalance(view, { ...rest, number }, records)
+    }
+    const members = [...stay, ...joined]
+      // Where it ends, and not on the way.
+      .map(({ ownerWeight: _, ...member }): Member => member)
+      .toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
+    return planRebalance(view, { ...view, number, members }, records)
   }
 
   async move(

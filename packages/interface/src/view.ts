@@ -197,11 +197,11 @@ export interface ViewProposal {
   /** Gives these members more or fewer agents. */
   readonly share?: readonly OwnerShare[]
   /**
-   * All of it in the view right after this one or not at all, so that it changes exactly what its
-   * maker has looked at; where another view comes first, `propose` rejects with `UnavailableError`.
-   * @default in whatever view
+   * All of it while all members own agents by exactly these weights, or not at all, so that it
+   * changes exactly what its maker has looked at; where another share, a join or a leave comes first,
+   * `propose` rejects with `UnavailableError`. @default in whatever view
    */
-  readonly after?: number
+  readonly among?: readonly OwnerShare[]
 }
 
 /** Where a majority of replicas is lost, their last known data would be waited for, for ever. */

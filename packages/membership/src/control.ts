@@ -7,7 +7,8 @@ import {
 import type { ForcedView, View, ViewProposal } from '@murmuration/interface'
 import { isMajority } from './core/quorum.ts'
 import { placesOf, withMoves } from './core/moves.ts'
-import { withProposal } from './core/view-change.ts'
+import { isAmong } from './core/shares.ts'
+import { isProposalIn, withProposal } from './core/view-change.ts'
 import type { Machine } from './core/machine.ts'
 import {
   abandonedMax,
@@ -115,6 +116,21 @@ function checkAbandoned(view: View, unsettled: readonly View[], { abandon }: Vie
       `at most ${abandonedMax} disks can be given up, and ${forcedMax} marks wait to be acknowledged`
     )
   }
+}
+
+/** The view that has a proposal, or in which it cannot come any more. */
+export function overIn(view: View | undefined, proposal: ViewProposal): View | undefined {
+  return view !== undefined && (isProposalIn(view, proposal) || !isAmong(view, proposal.among))
+    ? view
+    : undefined
+}
+
+/** Throws where another view came first. */
+export function checkIn(view: View, proposal: ViewProposal): View {
+  if (!isProposalIn(view, proposal)) {
+    throw new UnavailableError(`view ${view.number} came first, with other shares`)
+  }
+  return view
 }
 
 export function checkTaken(isTaken: boolean): void {

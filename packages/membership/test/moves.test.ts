@@ -131,13 +131,13 @@ describe('shares of agents', () => {
     cluster.assertSound()
   })
 
-  it('change in the view that they were made for, or not at all', async () => {
+  it('change while all others are what they were made for, or not at all', async () => {
     const cluster = new Cluster({ seed: 7 })
     await cluster.form(3)
     const { simulation } = cluster
-    const after = cluster.of('a').view?.number ?? 0
-    const one = cluster.of('a').propose({ share: [{ peer: 'a', ownerWeight: 1 }], after })
-    const other = cluster.of('b').propose({ share: [{ peer: 'b', ownerWeight: 1 }], after })
+    const among = ['a', 'b', 'c'].map((peer) => ({ peer, ownerWeight: 100_000 }))
+    const one = cluster.of('a').propose({ share: [{ peer: 'a', ownerWeight: 1 }], among })
+    const other = cluster.of('b').propose({ share: [{ peer: 'b', ownerWeight: 1 }], among })
     const settled = await simulation.wait(Promise.allSettled([one, other]))
     expect(settled.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
     const refused = settled.find((outcome) => outcome.status === 'rejected')
@@ -145,6 +145,14 @@ describe('shares of agents', () => {
     await simulation.run(2_000)
     const shares = ['a', 'b'].map((peer) => of(cluster.of('c').view, peer))
     expect(shares.filter((share) => share === 1)).toHaveLength(1)
+    // Agents that are moved meanwhile do not matter.
+    const now = ['a', 'b', 'c'].map((peer) => {
+      return { peer, ownerWeight: of(cluster.of('c').view, peer) ?? 100_000 }
+    })
+    const late = cluster.of('c').propose({ share: [{ peer: 'c', ownerWeight: 2 }], among: now })
+    await simulation.wait(cluster.of('a').propose({ move: [to('b', 'x')] }))
+    await simulation.wait(late)
+    expect(of(cluster.of('c').view, 'c')).toBe(2)
     cluster.assertSound()
   })
 })

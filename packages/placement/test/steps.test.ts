@@ -13,7 +13,7 @@ import {
 } from '../src/index.ts'
 import { agents, member, peers, view } from './views.ts'
 
-const slots = Array.from({ length: 256 }, (_, slot) => slot)
+const slots = Array.from({ length: 128 }, (_, slot) => slot)
 const small = (members: Parameters<typeof view>[0]): View => view(members, slots.length)
 const joining = (peer: string, weight = 100): View['members'][number] => {
   return { ...member(peer, { weight }), ownerWeight: 0 }
@@ -125,7 +125,7 @@ describe('members that join', () => {
       fc.property(
         fc.integer({ min: 1, max: 5 }),
         fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1, maxLength: 3 }),
-        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 4, max: 40 }),
         (count, weights, agentsMax) => {
           const joiners = weights.map((weight, at) => joining(`joiner-${at}`, weight))
           const start = small([...old(count), ...joiners])
@@ -144,7 +144,7 @@ describe('members that join', () => {
           expect(ownersOf(views.at(-1) ?? start)).toEqual(ownersOf(end))
         }
       ),
-      { numRuns: 15 }
+      { numRuns: 10 }
     )
   }, 120_000)
 
@@ -184,7 +184,7 @@ describe('a member that gives its agents away', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 2, max: 6 }),
-        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 4, max: 40 }),
         (count, agentsMax) => {
           const start = small(old(count))
           const views = down(start, 'peer-1', agentsMax)
@@ -197,7 +197,7 @@ describe('a member that gives its agents away', () => {
           expect(changes(views.at(-1) ?? start, end)).toEqual([])
         }
       ),
-      { numRuns: 15 }
+      { numRuns: 10 }
     )
   }, 120_000)
 

@@ -3,6 +3,7 @@ import type { Mutants as RegistryMutants } from '../../registry/src/core/mutants
 import { runAllLayers } from './all-layers.ts'
 import { runClaims } from './claims.ts'
 import type { ClaimsMutants } from './claims.ts'
+import { runJoins } from './joins.ts'
 import { runMoves } from './moves.ts'
 import { runSplits } from './splits.ts'
 
@@ -28,7 +29,8 @@ export const workloads: readonly Workload[] = [
     run: async (simulation) => {
       await runSplits(simulation)
     }
-  }
+  },
+  { name: 'simulated-cluster/joins', share: 1, run: runJoins }
 ]
 
 export const mutants: readonly Mutant[] = [

@@ -1,6 +1,7 @@
 import type { View, ViewProposal } from '@murmuration/interface'
 import { proposalsMax } from '../defaults.ts'
 import type { Context } from './context.ts'
+import { isAmong } from './shares.ts'
 import { isProposalIn } from './view-change.ts'
 
 /** What people asked this peer to change in the view, until a view has it. */
@@ -30,7 +31,7 @@ export class Proposals {
   /** What this view lacks. */
   missingIn(view: View): readonly ViewProposal[] {
     return [...this.#waiting].filter(
-      (proposal) => (proposal.after ?? view.number) === view.number && !isProposalIn(view, proposal)
+      (proposal) => isAmong(view, proposal.among) && !isProposalIn(view, proposal)
     )
   }
 

@@ -37,6 +37,18 @@ export function withShares(view: View, shares: readonly OwnerShare[] = []): View
   return { ...view, members }
 }
 
+/** Whether exactly these members own agents, by exactly these weights. */
+export function isAmong(view: View, shares: readonly OwnerShare[] | undefined): boolean {
+  if (shares === undefined) {
+    return true
+  }
+  const wanted = new Map(shares.map(({ peer, ownerWeight }) => [peer, ownerWeight]))
+  return (
+    wanted.size === view.members.length &&
+    view.members.every((member) => wanted.get(member.peer) === ownerWeightOf(member))
+  )
+}
+
 function ownerWeightOf({ ownerWeight, weight }: Member): number {
   return ownerWeight ?? unit * weight
 }

@@ -14,6 +14,11 @@ export function ownerWeightOf({ ownerWeight, weight }: Member): number {
   return ownerWeight ?? unit * weight
 }
 
+/** The same as a part of its weight: 1 where it is not on its way. */
+export function ownerPartOf(member: Member): number {
+  return ownerWeightOf(member) / (unit * member.weight)
+}
+
 /** Ranks members by the weights by which they own agents; who has none is left out. */
 export class OwnerRanking {
   readonly #members: readonly Member[]

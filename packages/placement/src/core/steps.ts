@@ -1,5 +1,5 @@
 import type { Member, OwnerShare, View } from '@murmuration/interface'
-import { ownerWeightOf, rankingOf, unit } from './owners.ts'
+import { ownerPartOf, ownerWeightOf, rankingOf, unit } from './owners.ts'
 
 /**
  * How near, as a part of its weight, a member on its way up must be to the last one to go on with it.
@@ -17,12 +17,12 @@ export interface Rise {
 /** Of those that own less than their weight says, and may rise, the last ones. */
 export function riseOf(view: View, mayRise: (peer: string) => boolean): Rise {
   const rising = view.members
-    .filter((member) => partOf(member) < 1 && mayRise(member.peer))
-    .toSorted((a, b) => partOf(a) - partOf(b))
-  const least = rising[0] === undefined ? 1 : partOf(rising[0])
-  const isNear = (member: Member): boolean => partOf(member) <= least + nearness
+    .filter((member) => ownerPartOf(member) < 1 && mayRise(member.peer))
+    .toSorted((a, b) => ownerPartOf(a) - ownerPartOf(b))
+  const least = rising[0] === undefined ? 1 : ownerPartOf(rising[0])
+  const isNear = (member: Member): boolean => ownerPartOf(member) <= least + nearness
   const further = rising.find((member) => !isNear(member))
-  const until = further === undefined ? 1 : partOf(further)
+  const until = further === undefined ? 1 : ownerPartOf(further)
   return { peers: rising.filter(isNear).map(({ peer }) => peer), until }
 }
 
@@ -120,8 +120,4 @@ function lastStep(
     last = at
   }
   return undefined
-}
-
-function partOf(member: Member): number {
-  return ownerWeightOf(member) / (unit * member.weight)
 }
