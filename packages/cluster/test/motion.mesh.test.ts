@@ -25,7 +25,7 @@ describe('agents that are called all the time', () => {
     const bootstrap = first.addresses
     const [second, third] = await Promise.all([peer({ bootstrap }), peer({ bootstrap })])
     const callers = new Callers()
-    callers.start([first, third], keys)
+    callers.startFew([first, third], keys, 6)
     await until(() => keys.every((key) => (callers.counts.get(key) ?? 0) > 0))
     const stubbornly = first.placement.ownerOf(station.id('stubborn'))
 

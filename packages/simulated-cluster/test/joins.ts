@@ -61,12 +61,6 @@ function drain(cluster: SimulatedCluster, name: string): { isOver(): boolean } {
   const end = (): void => {
     isOver = true
   }
-  const { life } = cluster.simulation.node(name)
   cluster.peer(name).drain().then(end, end)
-  return {
-    isOver: () => {
-      const node = cluster.simulation.node(name)
-      return isOver || node.life !== life || !cluster.isRunning(name)
-    }
-  }
+  return { isOver: () => isOver || !cluster.isRunning(name) }
 }
