@@ -9,7 +9,7 @@ import {
 } from '@murmuration/placement'
 import type { State } from '@murmuration/state'
 import type { JoiningMembership } from '@murmuration/membership'
-import { defaults } from './defaults.ts'
+
 import { AskReply, AskRequest, OffersReply, OffersRequest } from './motion-messages.ts'
 import { fingerprintOf, ownedAgents } from './owned-agents.ts'
 

@@ -69,7 +69,6 @@ export async function grow(
     readonly isTurn: boolean
   }
 ): Promise<Step> {
-  const { rpc } = parts
   if (view.members.every((member) => ownerWeightOf(member) === 0)) {
     // Those that had agents are gone, and everybody owns by weight already.
     const all = view.members.map(({ peer }) => peer)

@@ -9,7 +9,7 @@ import type {
   View,
   ViewControl
 } from '@murmuration/interface'
-import { planRebalance } from '@murmuration/placement'
+import { arrived, planRebalance } from '@murmuration/placement'
 import type { Placement, RebalancePlan } from '@murmuration/placement'
 import type { State } from '@murmuration/state'
 import { defaults } from './defaults.ts'
@@ -77,7 +77,7 @@ export class Placing implements ClusterPlacement {
     }
     const members = [...stay, ...joined]
       // Where it ends, and not on the way.
-      .map(({ ownerWeight: _, ...member }): Member => member)
+      .map(arrived)
       .toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
     return planRebalance(view, { ...view, number, members }, records)
   }

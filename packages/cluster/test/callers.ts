@@ -44,8 +44,9 @@ export class Callers {
   }
 
   async #call(peer: Cluster, ...keys: readonly string[]): Promise<void> {
-    for (let at = 0; this.#isCalling; at = (at + 1) % keys.length) {
-      const key = keys[at] ?? ''
+    let turn = 0
+    while (this.#isCalling) {
+      const key = keys[turn++ % keys.length] ?? ''
       const agent = peer.agent(station, key)
       try {
         await agent.call('add', 1)

@@ -80,7 +80,7 @@ export class MotionWorld {
   }
 
   share(peer: string): number | undefined {
-    return this.view.members.find((member) => member.peer === peer)?.ownerWeight
+    return this.view.members.find((one) => one.peer === peer)?.ownerWeight
   }
 
   /** Decides a view. */

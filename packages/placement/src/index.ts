@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { createPlacement } from './core/placement.ts'
-export { ownerPartOf, ownerWeightOf } from './core/owners.ts'
+export { arrived, ownerPartOf, ownerWeightOf } from './core/owners.ts'
 export type { Placement } from './core/placement.ts'
 export { planRebalance } from './core/rebalance.ts'
 export type { AgentMove, RebalancePlan } from './core/rebalance.ts'

@@ -19,6 +19,12 @@ export function ownerPartOf(member: Member): number {
   return ownerWeightOf(member) / (unit * member.weight)
 }
 
+/** The member as it is at the end of its way. */
+export function arrived(member: Member): Member {
+  const { ownerWeight: _, ...record } = member
+  return record
+}
+
 /** Ranks members by the weights by which they own agents; who has none is left out. */
 export class OwnerRanking {
   readonly #members: readonly Member[]

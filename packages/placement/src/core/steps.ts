@@ -1,5 +1,5 @@
 import type { Member, OwnerShare, View } from '@murmuration/interface'
-import { ownerPartOf, ownerWeightOf, rankingOf, unit } from './owners.ts'
+import { arrived, ownerPartOf, ownerWeightOf, rankingOf, unit } from './owners.ts'
 
 /**
  * How near, as a part of its weight, a member on its way up must be to the last one to go on with it.
@@ -35,7 +35,8 @@ export function partsFor(view: View, peers: readonly string[]): (slot: number) =
   const others = view.members.filter(
     (member) => !peers.includes(member.peer) && ownerWeightOf(member) > 0
   )
-  const full = rising.map(({ ownerWeight: _, ...member }): Member => member)
+  const full = rising.map(arrived)
+
   const ranking = rankingOf([...full, ...others])
   return (slot) => {
     const { first, second } = ranking.leads(slot, full.length)
