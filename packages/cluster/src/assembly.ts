@@ -33,11 +33,7 @@ export async function assemble(
   const membership = openMembership(platform, settings)
   const fields = (): Record<string, number> => ({ view: membership.view?.number ?? 0 })
   const sink = (component: string): LogSink => logSink(logger, component, fields)
-  await start(closers, membership)
-  if (platform.identity !== undefined) {
-    platform.identity.follow(membership)
-    await start(closers, platform.identity)
-  }
+  await startMembership(platform, membership, closers)
   // Who only follows the view asks the owners; it is no replica of anything.
   const registers =
     settings.role === 'member' ? createRegisters({ ...shared, membership, store }) : undefined
@@ -75,8 +71,7 @@ export async function assemble(
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
   const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
-  const upwards = [...lower, hints, reports, recovery, motion]
-  for (const service of upwards) {
+  for (const service of [...lower, hints, reports, recovery, motion]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -97,6 +92,18 @@ export async function assemble(
     motion,
     log: sink('cluster')
   }
+}
+
+/** With its certificates, which follow what the view revokes. */
+async function startMembership(
+  { identity }: Platform,
+  membership: JoiningMembership,
+  closers: Closers
+): Promise<void> {
+  await start(closers, membership)
+  if (identity === undefined) return
+  identity.follow(membership)
+  await start(closers, identity)
 }
 
 /** Only members own agents; alone there is nobody to have them from. */
