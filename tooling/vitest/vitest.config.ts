@@ -1,9 +1,7 @@
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { root } from './programs.ts'
 import { TallyReporter } from './tally.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
 
 // Tests start hundreds of processes from the same sources: each takes half as much processor time
 // to start where Node keeps what it has compiled.
@@ -47,6 +45,8 @@ export default defineConfig({
           name: 'mesh',
           include: ['{packages,examples,tooling}/*/test/**/*.mesh.test.ts'],
           exclude: ['**/node_modules/**'],
+          globalSetup: ['tooling/vitest/bundles.ts'],
+          setupFiles: ['tooling/vitest/start-bundled.ts'],
           // With two at a time, sixteen peers that start beside another file found no room.
           fileParallelism: false,
           sequence: { groupOrder: 2 },

@@ -1,0 +1,3 @@
+import { startBundled } from './programs.ts'
+
+startBundled()
