@@ -24,6 +24,8 @@ const alone = [
  */
 const longest = [
   'examples/peer-mesh/test/split.mesh.test.ts',
+  'packages/cluster/test/steward.mesh.test.ts',
+  'packages/cluster/test/edges.mesh.test.ts',
   'packages/cluster/test/lease.mesh.test.ts',
   'packages/registry/test/dht.mesh.test.ts',
   'packages/cluster/test/identity.mesh.test.ts',
