@@ -52,8 +52,8 @@ export const mutants: readonly Mutant[] = [
     2
   ),
   owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
-  split('merge-twice', 'the claim of a side is merged once', { mergeTwice: true }),
-  split('merge-on-both-sides', 'a merge is told by one side', { mergeOnBothSides: true }),
+  split('merge-twice', 'the claim of a side is merged once', { mergeTwice: true }, 2),
+  split('merge-on-both-sides', 'a merge is told by one side', { mergeOnBothSides: true }, 2),
   split('forget-side', 'what both sides registered is there after the heal', { forgetSide: true }),
   edgeOwner('serve-without-merge', 'an edge peer merges before it serves', {
     serveWithoutMerge: true
@@ -62,11 +62,14 @@ export const mutants: readonly Mutant[] = [
     'counts-itself',
     'what only an edge peer and one member have is not acknowledged',
     { countOutsideHome: true },
-    78
+    64
   ),
-  edgeOwner('own-boots', 'lives of an edge peer are told apart by what members agree on', {
-    boots: true
-  }),
+  edgeOwner(
+    'own-boots',
+    'lives of an edge peer are told apart by what members agree on',
+    { boots: true },
+    10
+  ),
   {
     name: 'simulated-cluster/repeats-without-key',
     rule: 'a call of unknown outcome is repeated with its key',

@@ -74,7 +74,7 @@ export const mutants: readonly Mutant[] = [
   }),
   random('collect-without-fence', 'whoever hands over has adopted the view', {
     mutants: { collectWithoutFence: true },
-    killingSeed: 6
+    killingSeed: 13
   }),
   scripted('acknowledge-any-view', 'replicas acknowledge under their own view only', {
     mutants: { acknowledgeAnyView: true },
