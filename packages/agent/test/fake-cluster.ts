@@ -494,9 +494,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   stats(): never {
     throw new Error('not used')
   }
-  async prepare(): Promise<boolean> {
-    return true
-  }
+  async prepare(): Promise<void> {}
   movingFrom(): undefined {}
   placement(): ReturnType<State['placement']> {
     return createPlacement(this.#self.view)

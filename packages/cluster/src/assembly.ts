@@ -11,8 +11,6 @@ import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { mayPinOf, openEdges } from './edges.ts'
-import { ClusterMotion } from './motion.ts'
-import type { MotionParts } from './motion.ts'
 import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
@@ -66,12 +64,11 @@ export async function assemble(
     sink
   })
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
-  const motion = openMotion(platform, settings, { membership, state, agents, log: sink('motion') })
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
   const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
-  for (const service of [...lower, hints, reports, recovery, motion]) {
+  for (const service of [...lower, hints, reports, recovery]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -89,7 +86,6 @@ export async function assemble(
     agents,
     registry,
     recovery,
-    motion,
     log: sink('cluster')
   }
 }
@@ -104,16 +100,6 @@ async function startMembership(
   if (identity === undefined) return
   identity.follow(membership)
   await start(closers, identity)
-}
-
-/** Only members own agents; alone there is nobody to have them from. */
-function openMotion(
-  { rpc, clock, random }: Platform,
-  { role, distributed, motion }: Settings,
-  parts: Pick<MotionParts, 'membership' | 'state' | 'agents' | 'log'>
-): ClusterMotion | undefined {
-  if (role !== 'member' || !distributed) return undefined
-  return new ClusterMotion({ ...parts, rpc, clock, random }, motion)
 }
 
 /** Documents on the disk of this peer. */
@@ -176,7 +162,6 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     cluster: settings.name,
     labels: settings.labels,
     weight: settings.weight,
-    gradual: true,
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
     // A view is settled when the data of both is where it belongs.

@@ -62,8 +62,7 @@ function profileOf(init: MembershipInit, first: Pick<Profile, 'labels' | 'weight
     } catch {
       // There is nobody to throw it to; the former values are still right ones.
     }
-    const way = init.gradual === true ? { gradual: true } : {}
-    return { ...last, ...way, addresses: addressesOf(init) }
+    return { ...last, addresses: addressesOf(init) }
   }
 }
 

@@ -19,7 +19,6 @@ export interface Profile {
   readonly addresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
-  readonly gradual?: boolean
 }
 
 /** What the state machine is told once. */
