@@ -102,8 +102,11 @@ it('a side of real processes goes on under one steward, which has all agents unt
   const isTaken = (): boolean => told.some(({ id }) => id === desk.id('k0'))
   await expect.poll(isTaken, { timeout: 30_000 }).toBe(true)
   for (const key of keys) {
+    // The three never heard of the branch: its copies come to them when copies are compared next.
+    const names = async (): Promise<readonly string[]> =>
+      (await other.agent(desk, key).state()).value.names.toSorted()
+    await expect.poll(names, { timeout: 10_000 }).toEqual(['before', 'here'])
     const { value, epoch } = await other.agent(desk, key).state()
-    expect(value.names.toSorted()).toEqual(['before', 'here'])
     expect(value.count).toBe(2)
     expect(epoch?.branch).toBeUndefined()
   }
