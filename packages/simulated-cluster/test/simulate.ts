@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     'counts-itself',
     'what only an edge peer and one member have is not acknowledged',
     { countOutsideHome: true },
-    64
+    116
   ),
   edgeOwner(
     'own-boots',
