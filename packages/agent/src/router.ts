@@ -183,11 +183,12 @@ export class Router {
     const { timeoutMs, deadline, signal, onRetry } = options
     const parts = { clock, random, guard }
     const persistence = new Persistence({ id: agent.id, timeoutMs, deadline, ...parts, ...kind })
-    const leftMs = (): number => Math.max(0, persistence.remainingMs())
+    // Time goes by between the look below and a step: no step takes a time that is none.
+    const leftMs = (): number => Math.max(1, persistence.remainingMs())
     for (;;) {
       if (!this.#isRunning) throw persistence.stopped(new NotStartedError('agents do not run'))
       if (signal?.aborted === true) throw persistence.aborted()
-      if (leftMs() <= 0) throw persistence.tooLate()
+      if (persistence.remainingMs() <= 0) throw persistence.tooLate()
       if (persistence.attempts > 0) onRetry?.(persistence.last)
       const view = membership.view?.number
       try {
