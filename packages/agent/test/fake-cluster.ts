@@ -5,6 +5,7 @@ import {
   AbortedError,
   ConnectionLostError,
   DeadlineExceededError,
+  InvalidParametersError,
   MurmurationError,
   NotOwnerError,
   OutcomeUnknownError,
@@ -53,11 +54,14 @@ export const settle = (): Promise<void> => new Promise((resolve) => setImmediate
 export class VirtualClock implements Clock {
   #now = 0
   #last = 0
+  /** Milliseconds that go by with each look, as between two lines of a program. */
+  perLookMs = 0
   readonly #timers = new Map<number, { at: number; task: () => void }>()
   now(): number {
     return 1_700_000_000_000 + Math.floor(this.#now)
   }
   monotonic(): number {
+    this.#now += this.perLookMs
     return this.#now
   }
   schedule(delayMs: number, task: () => void): () => void {
@@ -368,10 +372,11 @@ class FakeRpc implements Rpc {
     options: { timeoutMs?: number; signal?: AbortSignal } = {}
   ): Promise<Uint8Array> {
     const { clock, killed, sent } = this.#cluster
+    const timeoutMs = options.timeoutMs ?? 5_000
+    if (timeoutMs <= 0) throw new InvalidParametersError('timeoutMs must be above 0')
     sent.push(`${this.peer}>${to} ${method}`)
     if (killed.has(to)) throw new PeerUnavailableError(`${to} is dead`)
     const target = this.#cluster.on(to)
-    const timeoutMs = options.timeoutMs ?? 5_000
     const server = new AbortController()
     return new Promise((resolve, reject) => {
       const end = (error: Error): void => {

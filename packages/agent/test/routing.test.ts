@@ -142,6 +142,16 @@ describe('calls while the cluster changes', () => {
     expect(cluster.sent.filter((line) => line.endsWith('agent.work'))).toHaveLength(2)
   })
 
+  it('never give a step of theirs a time that is none, however late it begins', async () => {
+    cluster.kill(owner.name)
+    cluster.clock.perLookMs = 3
+    const calls = Array.from({ length: 40 }, (_, at) =>
+      outcomeOf(ref.call('add', 1, { timeoutMs: 10 + at / 7 }))
+    )
+    await cluster.clock.advance(500)
+    expect(new Set(calls.map(({ error }) => error?.name))).toEqual(new Set(['UnavailableError']))
+  })
+
   it('end at their deadline: outcome unknown if anything was sent, else not available', async () => {
     await first()
     cluster.freeze(owner.name)
