@@ -157,11 +157,12 @@ export class BranchClaims {
       const here = sideOf(this.#components.rpc.peer, claim)
       const reason = `branch ${branch}`
       this.#init.report({ type: 'merged', id, peer: owner, reason, sides: [here, other] })
-      this.#remember(nameOf(branch, id))
     } else {
       const reason = `claimed in branch ${branch}`
       this.#init.report({ type: 'registered', id, peer: owner, reason })
     }
+    // What becomes of the claim is told once, whether its state is merged before or after.
+    this.#remember(nameOf(branch, id))
   }
 
   #remember(name: string): void {

@@ -260,12 +260,11 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
     const { membership, tenure } = this.#components
     const view = membership.view?.number ?? 0
     if (tenure.running(id) !== undefined) return { status: 'local', freshness: 'fresh' }
-    const agent = this.#recordOf(id)
     // On a side that goes on by itself, where an agent is does not follow from the agreed view.
-    const mayCache = this.#splits.ruleFor(agent) === 'register'
+    const mayCache = !this.#splits.isApart
     const known = mayCache ? this.#cache.get(id, view) : undefined
     if (known !== undefined) return known
-    const { location } = await this.#locate(agent, options)
+    const { location } = await this.#locate(this.#recordOf(id), options)
     if (mayCache && location.status === 'remote' && location.freshness === 'fresh') {
       this.#cache.set(id, view, { ...location, freshness: 'cached' })
     }

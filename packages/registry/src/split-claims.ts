@@ -84,6 +84,11 @@ export class SplitClaims {
     return owner?.peer === rpc.peer ? 'register' : 'neither'
   }
 
+  /** Whether this side goes on by itself. */
+  get isApart(): boolean {
+    return this.#branch !== undefined
+  }
+
   get isFull(): boolean {
     return this.#branched.isFull
   }

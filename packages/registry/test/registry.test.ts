@@ -98,6 +98,20 @@ describe('registry', () => {
     expect(network.questions).toBe(before)
   })
 
+  it('takes no more for a find from its cache than a look at it', async () => {
+    let records = 0
+    const counted = await startRegistry(network, third, new Agents(), (id) => {
+      records++
+      return { ...agent, id }
+    })
+    await on(owner).register(agent)
+    await counted.find(agent.id)
+    const before = records
+    expect(await counted.find(agent.id)).toMatchObject({ freshness: 'cached' })
+    // Taking an id apart costs fifteen times as much as all the rest.
+    expect(records).toBe(before)
+  })
+
   it('does not say not-found when the owner is silent', async () => {
     network.silent.add(owner)
     expect(await on(other).find(agent.id)).toEqual({

@@ -127,7 +127,7 @@ async function answer(peer: Cluster, subject: Subject, ask: Ask): Promise<string
     }
   }
   // Nobody was asked who could know, or nobody answered.
-  const isSilence = ['UnavailableError', 'OutcomeUnknownError', 'CallTimeoutError'].includes(
+  const isSilence = ['UnavailableError', 'OutcomeUnknownError', 'DeadlineExceededError'].includes(
     failure
   )
   return isSilence ? 'unavailable' : failure

@@ -349,7 +349,10 @@ export class DocumentCopy {
     this.#live = undefined
   }
 
-  /** Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`. */
+  /**
+   * Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`, and
+   * `InvalidSignatureError` where dots are under another writer's name.
+   */
   verify(): void {
     this.#live ??= this.#deriving.live()
   }
