@@ -349,10 +349,7 @@ export class DocumentCopy {
     this.#live = undefined
   }
 
-  /**
-   * Decodes everything, so that later use cannot fail. Throws `MalformedMessageError`, and
-   * `InvalidSignatureError` where dots are under another writer's name.
-   */
+  /** Decodes all, so that later use cannot fail. @throws MalformedMessageError, InvalidSignatureError */
   verify(): void {
     this.#live ??= this.#deriving.live()
   }
