@@ -12,10 +12,14 @@ export interface MeshRun {
 const RUN_MAX_MS = 120_000
 
 /** Starts the mesh as a user would, as a process of its own. */
-export function runMesh(args: readonly string[], input?: string): Promise<MeshRun> {
+export function runMesh(
+  args: readonly string[],
+  input?: string,
+  env: NodeJS.ProcessEnv = process.env
+): Promise<MeshRun> {
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
   return new Promise((resolve) => {
-    const mesh = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+    const mesh = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] })
     // A test that ran out of time leaves no mesh that slows down the next one; its peers end with it.
     onTestFinished(() => void mesh.kill('SIGKILL'))
     let stdout = ''
