@@ -143,7 +143,7 @@ export const DNS_LOOKUPS_MAX = 512
 /** DNS: names that a `dnsaddr` record may lead to, one after the other. */
 export const DNSADDR_DEPTH_MAX = 4
 
-/** Kademlia: time between walks, in ms, once a walk finds nobody new. */
+/** Kademlia: longest time between walks, in ms; each walk that finds nobody new doubles it up to here. */
 export const KADEMLIA_INTERVAL_MS = 60_000
 
 /** Kademlia: time between walks while they still find somebody, in ms. */

@@ -280,4 +280,26 @@ describe('kademlia', () => {
     await strategy.stop()
     expect(host.clock.timers).toBe(0)
   })
+
+  it('walks again soon after a walk that found nobody, and ever more rarely', async () => {
+    const host = createHost()
+    const at: number[] = []
+    const strategy = kademlia({
+      dht: {
+        // The one that is connected has not got the others in its table yet.
+        async *getClosestPeers() {
+          at.push(host.clock.monotonic())
+        }
+      }
+    })(host.components)
+    host.state.connected = [b]
+    await host.start(strategy)
+    await host.clock.advance(10_000)
+    expect(at.length).toBeGreaterThanOrEqual(3)
+    await host.clock.advance(590_000)
+    expect(at.length).toBeLessThan(25)
+    const last = at.slice(-3)
+    expect((last[2] ?? 0) - (last[0] ?? 0)).toBeGreaterThan(60_000)
+    await strategy.stop()
+  })
 })

@@ -15,7 +15,7 @@ import { number } from '../settings.ts'
 export interface KademliaInit {
   /** The service of the node, see `kademliaNode`; a function where it is made later. */
   readonly dht: Walkable | (() => Walkable)
-  /** Time between walks once they find nobody new, in ms. @default 60000 */
+  /** Longest time between walks, reached when they find nobody new, in ms. @default 60000 */
   readonly intervalMs?: number
 }
 
@@ -24,8 +24,9 @@ export type Walkable = Pick<KadDHT, 'getClosestPeers'>
 
 /**
  * Walks towards random points of the key space and reports the peers that the others name. One
- * connection to any peer of the DHT is enough to begin with; while walks find somebody they follow
- * each other each second.
+ * connection to any peer of the DHT is enough to begin with. While walks find somebody they follow
+ * each other each second; each that finds nobody new doubles the time to the next, because the
+ * tables of the others may still be filling: a peer enters them some time after it is connected.
  *
  * What a walk brings is a hint that anybody in the DHT can forge: at most 256 peers of one walk are
  * taken, and whether they are admitted is decided when they are dialled.
@@ -49,6 +50,7 @@ class Kademlia implements DiscoveryStrategy {
   readonly #log: Logger
   readonly #walkable: () => Walkable
   readonly #intervalMs: number
+  #delayMs = KADEMLIA_EAGER_MS
   #running: AbortController | undefined
   #cancel: (() => void) | undefined
 
@@ -61,6 +63,7 @@ class Kademlia implements DiscoveryStrategy {
 
   start(found: (peer: FoundPeer) => void): void {
     this.#running = new AbortController()
+    this.#delayMs = KADEMLIA_EAGER_MS
     this.#plan(0, found, this.#running.signal)
   }
 
@@ -93,8 +96,8 @@ class Kademlia implements DiscoveryStrategy {
       this.#log('a walk failed: %e', error)
     }
     if (!signal.aborted) {
-      const delay = isNews ? KADEMLIA_EAGER_MS : this.#intervalMs
-      this.#plan(delay * (0.5 + random.next()), found, signal)
+      this.#delayMs = isNews ? KADEMLIA_EAGER_MS : Math.min(this.#intervalMs, this.#delayMs * 2)
+      this.#plan(this.#delayMs * (0.5 + random.next()), found, signal)
     }
   }
 
