@@ -29,12 +29,14 @@ const define = (type: string, onPartition: 'pause-minority' | 'continue-all') =>
           return null
         }
       },
+      /** Tells whether the name was there: where it was not seen, nothing is removed. */
       remove: {
         input: named,
-        output: z.null(),
+        output: z.boolean(),
         run: ({ input, state: s }) => {
+          const had = s.names.has(input.name)
           s.names.remove(input.name)
-          return null
+          return had
         }
       },
       size: {

@@ -54,6 +54,8 @@ export interface Operation {
   readonly list?: readonly string[]
   readonly versions?: Readonly<Record<string, number>>
   readonly epoch?: Epoch
+  /** Of a removal: whether the name was there. */
+  readonly had?: boolean
 }
 
 /** What an owner does to the world outside of the cluster. */

@@ -5,7 +5,7 @@ const TELL_MS = 50
 const STALL_MS = 50
 
 type What = Pick<Operation, 'kind' | 'key' | 'action' | 'name'>
-type Seen = Pick<Operation, 'list' | 'versions' | 'epoch'>
+type Seen = Pick<Operation, 'list' | 'versions' | 'epoch' | 'had'>
 
 /** Tells the launcher what clients of this peer do, before and after, so that it outlives them. */
 export class Recorder {

@@ -25,7 +25,7 @@ interface Expected {
 
 function expectedOf(operations: readonly Operation[]): Map<string, Expected> {
   const expected = new Map<string, Expected>()
-  for (const { kind, key, action, name, outcome } of operations) {
+  for (const { kind, key, action, name, outcome, had } of operations) {
     if (kind !== 'ledger' && kind !== 'board') continue
     const id = `${kind}/${key}`
     let of = expected.get(id)
@@ -41,7 +41,10 @@ function expectedOf(operations: readonly Operation[]): Map<string, Expected> {
       expected.set(id, of)
     }
     if (action === 'add') (outcome === 'ok' ? of.added : of.maybeAdded).add(name)
-    if (action === 'remove') (outcome === 'ok' ? of.removed : of.maybeRemoved).add(name)
+    // Its client knows that the name was added. A side of a split that goes on alone may not have seen
+    // that, removes nothing, and says so; where a majority is needed it has been seen.
+    const isSeen = had !== false || kind === 'ledger'
+    if (action === 'remove') (outcome === 'ok' && isSeen ? of.removed : of.maybeRemoved).add(name)
   }
   return expected
 }

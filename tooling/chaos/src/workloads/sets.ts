@@ -28,8 +28,7 @@ function begin(
       const name = last
       last = undefined
       await recorder.do({ kind, key, action: 'remove', name }, true, async () => {
-        await agent.call('remove', { name }, limits)
-        return undefined
+        return { had: await agent.call('remove', { name }, limits) }
       })
     } else {
       const name = uniqueName(client)
