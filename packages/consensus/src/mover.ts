@@ -69,6 +69,8 @@ export class Mover {
   #isRunning = false
   #isErasing = false
   #mayErase = false
+  /** Views or what is settled have changed since the last step began. */
+  #isDue = false
 
   constructor(init: MoverInit) {
     this.#init = init
@@ -81,6 +83,7 @@ export class Mover {
   /** Views or what is settled have changed. */
   adopt(): void {
     this.#mayErase = true
+    this.#isDue = true
     void this.#run()
   }
 
@@ -95,7 +98,8 @@ export class Mover {
     }
     this.#isRunning = true
     try {
-      while (!this.#controller.signal.aborted && (await this.#step())) {
+      // What came while a step was under way found that one is, and began nothing.
+      while (!this.#controller.signal.aborted && ((await this.#step()) || this.#isDue)) {
         await this.#pause()
       }
     } finally {
@@ -106,9 +110,15 @@ export class Mover {
   /** True while there is something left to do. */
   async #step(): Promise<boolean> {
     const { log, situation } = this.#init
-    const { chain } = situation()
+    this.#isDue = false
     try {
       await this.#erase()
+    } catch (error) {
+      // The store; it is tried again with the next view.
+      log?.error('erasing registers that are settled elsewhere failed: %e', error)
+    }
+    const { chain } = situation()
+    try {
       if (chain.settled >= chain.number) {
         this.#movedIn = chain.number
         return false
