@@ -202,6 +202,8 @@ export interface ForcedView {
 
 /** Changes of the view by people. */
 export interface ViewControl {
+  /** Who holds up that the newest view is settled, as far as is known here. */
+  readonly unreported: Unreported
   /**
    * Proposes a change until a view has it, and resolves with that view. Rejects with
    * `InvalidParametersError` for too many revocations, `UnavailableError` after `timeoutMs` (it may
@@ -219,6 +221,14 @@ export interface ViewControl {
    * this view, and with `UnavailableError` where one of the listed members does not answer.
    */
   forceView(forced: ForcedView, options?: AbortOptions): Promise<View>
+}
+
+/** Who has not said yet that all data of the newest view is on enough of its replicas. */
+export interface Unreported {
+  /** PeerIds of members. Empty where the view is settled, or there is none. */
+  readonly members: readonly string[]
+  /** Layers of this peer. */
+  readonly layers: readonly string[]
 }
 
 /** How long a wait may last. */

@@ -6,6 +6,7 @@ import type {
   PeerLease,
   Reachability,
   SelfIdentity,
+  Unreported,
   View
 } from '@murmuration/interface'
 import type { AbortOptions, Logger } from '@libp2p/interface'
@@ -66,6 +67,10 @@ export class ViewFollower extends TypedEventEmitter<MembershipEvents> implements
 
   get settled(): number {
     return this.#history.settled
+  }
+
+  get unreported(): Unreported {
+    return { members: [], layers: [] }
   }
 
   unsettledViews(): readonly View[] {

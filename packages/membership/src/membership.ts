@@ -13,6 +13,7 @@ import type {
   PeerLease,
   Reachability,
   SelfIdentity,
+  Unreported,
   View,
   ViewProposal
 } from '@murmuration/interface'
@@ -103,6 +104,10 @@ export class MembershipService
 
   unsettledViews(): readonly View[] {
     return this.#shown?.views ?? []
+  }
+
+  get unreported(): Unreported {
+    return this.#reports.missing(this.#engine.machine?.history)
   }
 
   async start(): Promise<void> {

@@ -220,7 +220,7 @@ export class Herd {
       if (Date.now() > late) {
         const seen = this.up.map(
           ({ index, status, isReady }) =>
-            `${index}${isReady ? '' : ' (not ready)'}: view ${status?.view} of ${status?.members}, settled ${status?.settled} (${status?.unsettled} documents wait), ${status?.standing}`
+            `${index}${isReady ? '' : ' (not ready)'}: view ${status?.view} of ${status?.members}, settled ${status?.settled} (waits for: ${status?.unreported}; ${status?.unsettled} documents), ${status?.standing}`
         )
         throw new Error(`not whole within ${withinMs} ms: ${seen.join('; ')}`)
       }

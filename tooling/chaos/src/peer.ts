@@ -48,6 +48,7 @@ async function main(): Promise<void> {
       view: view?.number ?? 0,
       members: view?.members.length ?? 0,
       settled: cluster.membership.settled,
+      unreported: unreportedOf(cluster),
       unsettled: cluster.state.stats().unsettled,
       standing: cluster.partition.status,
       links: cluster.partition.kind,
@@ -59,6 +60,14 @@ async function main(): Promise<void> {
   load.begin()
   // Without load nothing is heard either.
   if (init.keys > 0) await listen(cluster)
+}
+
+/** Whom and what the view waits for: numbers of peers, and layers of this one. */
+function unreportedOf({ view, membership }: Cluster): string {
+  const { members, layers } = membership.unreported
+  const indexOf = (peer: string): string =>
+    view?.members.find((member) => member.peer === peer)?.labels['index'] ?? peer
+  return [...members.map(indexOf), ...layers].join(' ')
 }
 
 /** What is heard is told in batches, and counts as handled when it is told: a kill may come before. */

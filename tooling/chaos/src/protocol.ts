@@ -89,6 +89,8 @@ export type FromPeer =
       readonly view: number
       readonly members: number
       readonly settled: number
+      /** Indexes of members that have not reported the view, and layers of this peer. */
+      readonly unreported: string
       /** Documents for which its state waits before it reports the view. */
       readonly unsettled: number
       readonly standing: string

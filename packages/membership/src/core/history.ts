@@ -137,13 +137,16 @@ export class History {
     }
   }
 
+  /** The members of the newest view that have not reported it, as far as is known here. */
+  get unreported(): readonly string[] {
+    return (this.view?.members ?? []).flatMap(({ peer }, index) =>
+      ((this.#reports[index >> 3] ?? 0) & (1 << (index & 7))) === 0 ? peer : []
+    )
+  }
+
   /** Whether all members of the newest view have reported it. */
   get isReported(): boolean {
-    const members = this.view?.members ?? []
-    return (
-      members.length > 0 &&
-      members.every((_, index) => ((this.#reports[index >> 3] ?? 0) & (1 << (index & 7))) !== 0)
-    )
+    return this.view !== undefined && this.unreported.length === 0
   }
 
   /** Whether a kept view had this peer in another life of its store than the newest one has. */
