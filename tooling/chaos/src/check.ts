@@ -58,5 +58,8 @@ async function signalsOf(herd: Looked, withinMs: number): Promise<string[]> {
 function lateOf(operations: readonly Operation[]): string[] {
   return operations
     .filter(({ ms, stalledMs }) => ms - stalledMs > DEADLINE_MS + LATE_MS)
-    .map(({ kind, key, action, ms }) => `${action} of ${kind}/${key} took ${Math.round(ms)} ms`)
+    .map(
+      ({ client, kind, key, action, ms, stalledMs, outcome, error = outcome }) =>
+        `${action} of ${kind}/${key} by ${client} took ${Math.round(ms)} ms, ${Math.round(stalledMs)} stalled (${error})`
+    )
 }
