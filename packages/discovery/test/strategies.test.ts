@@ -289,6 +289,7 @@ describe('kademlia', () => {
         // The one that is connected has not got the others in its table yet.
         async *getClosestPeers() {
           at.push(host.clock.monotonic())
+          yield* []
         }
       }
     })(host.components)
