@@ -56,7 +56,8 @@ export class Coverage {
    */
   adopt(view: View, between: readonly View[]): boolean {
     const former = this.view
-    const isBranched = former?.branch?.id !== view.branch?.id
+    const isBranched =
+      this.#mutants.keepAcrossBranches !== true && former?.branch?.id !== view.branch?.id
     if (
       former !== undefined &&
       view.number <= former.number &&
@@ -207,7 +208,7 @@ export class Coverage {
   #collectedEnough(round: Round, record: AgentRecord): boolean {
     return round.unsettled.every((view) => {
       // A branch is accepted by all its members, and each may have the only copy on this side.
-      if (view.branch !== undefined) {
+      if (view.branch !== undefined && this.#mutants.partOfBranch !== true) {
         return view.members.every((member) => round.collected.has(memberKey(member)))
       }
       const home = this.#init.homes(view).homeOf(record)
