@@ -89,8 +89,13 @@ function tellMerge({ began, ended, members, agents }: MergeReport): void {
     examples: agents
       .toSorted((a, b) => Number(b.sides === 'both') - Number(a.sides === 'both'))
       .slice(0, MERGE_EXAMPLES)
-      .map(({ epoch: _, diverged, ...agent }) => ({
-        ...agent,
+      .map(({ id, updates, elsewhere, sides, conflicts, owner, diverged }) => ({
+        id,
+        updates,
+        elsewhere,
+        sides,
+        conflicts,
+        owner,
         diverged: diverged.map(({ field, here, there }) => ({
           field,
           here: textsOf(here),

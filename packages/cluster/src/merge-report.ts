@@ -7,8 +7,7 @@ import type {
   Partition,
   PartitionEvents
 } from '@murmuration/interface'
-import type { Conflict } from '@murmuration/crdt'
-import type { BranchedDocument, State, StateEvents } from '@murmuration/state'
+import type { BranchedDocument, DocumentReading, State, StateEvents } from '@murmuration/state'
 import { defaults } from './defaults.ts'
 
 export interface MergeReportComponents {
@@ -17,6 +16,8 @@ export interface MergeReportComponents {
   readonly clock: Clock
   readonly log: LogSink
 }
+
+type Conflict = ReturnType<DocumentReading['document']['conflicts']>[number]
 
 interface Ended {
   readonly branch: string
