@@ -46,10 +46,10 @@ export function makeRoom(context: Context, tenure: Tenure): void {
 
 /** W of the agreed view, in a branch: a side that goes on by itself promises no less. */
 export function neededInBranch(
-  { membership, mutants }: Context,
+  { membership }: Context,
   { replicas }: AgentRecord
 ): number | undefined {
   const branch = membership.view?.branch
-  if (branch === undefined || mutants.copiesOfSide === true) return undefined
+  if (branch === undefined) return undefined
   return Math.min(copiesNeeded(branch.agreed.members.length), replicas)
 }

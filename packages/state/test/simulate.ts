@@ -56,16 +56,6 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
-  branch('any-branch', 'replicas act for the very branch in which they are', { anyBranch: true }),
-  branch('copies-of-side', 'a side that goes on by itself promises no less', {
-    copiesOfSide: true
-  }),
-  branch('keep-across-branches', 'what one side served is collected afresh on the next', {
-    keepAcrossBranches: true
-  }),
-  branch('part-of-branch', 'in a branch all members hand over before an owner serves', {
-    partOfBranch: true
-  }),
   strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
@@ -145,18 +135,6 @@ function strong(name: string, rule: string, broken: Mutants, killingSeed = 1): M
     killingSeed,
     budget: 20,
     run: (simulation) => runStrong(simulation, { mutants: broken })
-  }
-}
-
-function branch(name: string, rule: string, broken: Mutants, killingSeed = 1): Mutant {
-  return {
-    name: `state/${name}`,
-    rule,
-    killingSeed,
-    budget: 100,
-    run: async (simulation) => {
-      await runBranches(simulation, broken)
-    }
   }
 }
 

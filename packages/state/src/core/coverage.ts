@@ -56,8 +56,7 @@ export class Coverage {
    */
   adopt(view: View, between: readonly View[]): boolean {
     const former = this.view
-    const isBranched =
-      this.#mutants.keepAcrossBranches !== true && former?.branch?.id !== view.branch?.id
+    const isBranched = former?.branch?.id !== view.branch?.id
     if (
       former !== undefined &&
       view.number <= former.number &&
@@ -208,7 +207,7 @@ export class Coverage {
   #collectedEnough(round: Round, record: AgentRecord): boolean {
     return round.unsettled.every((view) => {
       // A branch is accepted by all its members, and each may have the only copy on this side.
-      if (view.branch !== undefined && this.#mutants.partOfBranch !== true) {
+      if (view.branch !== undefined) {
         return view.members.every((member) => round.collected.has(memberKey(member)))
       }
       const home = this.#init.homes(view).homeOf(record)

@@ -35,14 +35,6 @@ export interface Mutants {
   readonly takeClosed?: boolean
   /** Of two bases the one stands that went through more collections, whoever folded last. */
   readonly moreCollectedStands?: boolean
-  /** Replicas confirm and hand over for whoever is in a view of that number, in whatever branch. */
-  readonly anyBranch?: boolean
-  /** A side that goes on by itself acknowledges with as many copies as it has peers. */
-  readonly copiesOfSide?: boolean
-  /** Tenures and copies of one side count on the next one. */
-  readonly keepAcrossBranches?: boolean
-  /** In a branch an owner serves when replicas have handed over, and not all members. */
-  readonly partOfBranch?: boolean
   /** An owner whose clock is wrong goes on. */
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */
