@@ -29,6 +29,10 @@ export const defaults = Object.freeze({
   mergedTimeoutMs: 60_000,
   /** Agents in one report of a merge. */
   mergedAgentsMax: 10_000,
+  /** Fields of one agent in such a report of which the values are shown. More makes reports larger. */
+  divergedFieldsMax: 16,
+  /** Reports that this peer remembers, for who asks what became of an agent. Splits are rare. */
+  mergeReportsKept: 16,
   /** Milliseconds that a member may take to have given disks up, a view included. */
   recoveryTimeoutMs: 15_000,
   /** Agents that wait for lost disks, of those that are shown. */

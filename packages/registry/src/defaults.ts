@@ -25,6 +25,11 @@ export const defaults = Object.freeze({
   labelsMax: 32,
   /** Merges of claims that the register of an agent remembers, so that none is done twice. */
   mergesKept: 16,
+  /**
+   * Of these, the latest ones with what had been claimed before: a split has rarely more sides, and each
+   * may take as much room as the registration itself.
+   */
+  othersKept: 4,
   /** Claims that one peer may grant for its side of a split: each is on its disk until it is merged. */
   branchClaimsMax: 10_000,
   /** Milliseconds between two attempts to merge them, once the split is over. */
