@@ -3,7 +3,10 @@ import { keyOf, memberKey } from './core/homes.ts'
 import { lifeOf } from './core/writers.ts'
 import type { Tenure } from './tenure.ts'
 
-/** Takes writers out that are done with: what they did is folded, so that all replicas have it. */
+/**
+ * Takes writers out that are done with: what they did is folded, so that all replicas have it; and
+ * forgets sessions where there are too many.
+ */
 export class Collecting {
   readonly #context: Context
   readonly #tenure: Tenure
@@ -20,14 +23,15 @@ export class Collecting {
     const { membership, settings } = this.#context
     const { epoch, held, replication } = this.#tenure
     const { copy } = held
-    if (!replication.allSynced || copy.names < this.#from) {
-      return
-    }
+    if (!replication.allSynced) return
+    const sessions = this.#close()
+    if (sessions.length === 0 && copy.names < this.#from) return
     const members = [memberKey(membership.self), ...replication.home.map((one) => keyOf(one))]
     const lives = new Set(members.map((member) => lifeOf(member)))
     const step = copy.planCollection({
       by: epoch,
       isWhole: (life) => lives.has(life),
+      sessions,
       least: settings.collectNames / 2
     })
     if (step !== undefined && copy.collect(step)) {
@@ -37,5 +41,25 @@ export class Collecting {
     // Those that are left may stay for long: it is tried again when there are as many more.
     copy.verify()
     this.#from = copy.names + settings.collectNames
+  }
+
+  /** Folds all that the sessions have that are to be forgotten. */
+  #close(): readonly string[] {
+    const { sessionsMax } = this.#context.settings
+    const { epoch, held, replication } = this.#tenure
+    const { copy } = held
+    // Who lacks what others acknowledged must not take it for what nobody was told.
+    if (epoch.branch !== undefined || epoch.partial === true) return []
+    if (copy.sessionCount <= sessionsMax) return []
+    const sessions = copy.sessionsToForget(sessionsMax, (entry) => replication.isConfirmed(entry))
+    const leaving = new Set(sessions)
+    const steps = [...copy.openSessions()]
+      .filter(([name]) => leaving.has(name))
+      .map(([name, , entries]) => copy.planFold(name, Math.max(...entries.keys()) + 1, epoch))
+    if (steps.length > 0) {
+      if (!copy.fold(steps)) return []
+      replication.folded(steps)
+    }
+    return sessions
   }
 }

@@ -7,6 +7,8 @@ import { combine, digestBytes, digestText, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
+import { never as neverForgotten } from './sessions.ts'
+import type { Since } from './sessions.ts'
 
 const emptyBase: Uint8Array = createDocument().encode()
 
@@ -24,13 +26,16 @@ export interface BaseState {
   readonly folded: Epoch
   readonly lineage: Lineage
   readonly closed: readonly Closing[]
+  /** When sessions were forgotten last: those that are not known may be among them. */
+  readonly forgotten: Since
 }
 
-/** Takes writers out of a base, where that is exactly this one. */
+/** Takes writers out of a base, where that is exactly this one, and forgets sessions. */
 export interface CollectStep {
   readonly from: Digest
   readonly by: Epoch
   readonly closings: readonly Closing[]
+  readonly sessions: readonly string[]
 }
 
 const never: Epoch = { view: 0, boot: 0 }
@@ -49,6 +54,7 @@ export class Base {
   #folded: Epoch = never
   #lineage: Lineage = noLineage
   #closings = noClosings
+  #forgotten = neverForgotten
   #digest: Digest | undefined
 
   constructor(mutants: Mutants) {
@@ -61,6 +67,7 @@ export class Base {
     base.#folded = state.folded
     base.#lineage = state.lineage
     base.#closings = state.closed.length === 0 ? noClosings : new Closings(state.closed)
+    base.#forgotten = state.forgotten
     return base
   }
 
@@ -75,6 +82,10 @@ export class Base {
 
   get folded(): Epoch {
     return this.#folded
+  }
+
+  get forgotten(): Since {
+    return this.#forgotten
   }
 
   /** Whether writers were taken out. */
@@ -92,8 +103,13 @@ export class Base {
   }
 
   get state(): BaseState {
-    const { list } = this.#closings
-    return { base: this.#bytes, folded: this.#folded, lineage: this.#lineage, closed: list }
+    return {
+      base: this.#bytes,
+      folded: this.#folded,
+      lineage: this.#lineage,
+      closed: this.#closings.list,
+      forgotten: this.#forgotten
+    }
   }
 
   get digest(): Digest {
@@ -148,6 +164,7 @@ export class Base {
     this.#folded = other.#folded
     this.#lineage = other.#lineage
     this.#closings = other.#closings
+    this.#forgotten = other.#forgotten
     this.#digest = undefined
   }
 
@@ -160,6 +177,9 @@ export class Base {
     this.#bytes = document.encode()
     this.#closings = closings
     this.#lineage = { ...step.by, count: this.#lineage.count + 1 }
+    if (step.sessions.length > 0) {
+      this.#forgotten = [step.by.view, step.by.boot, this.#lineage.count]
+    }
     this.#advance(step.by)
     return true
   }

@@ -18,6 +18,8 @@ export interface CollectInit {
   readonly writer: string | undefined
   /** Whether all that a life of a disk ever made is here: it is a replica that holds the same. */
   readonly isWhole: (life: string) => boolean
+  /** To be forgotten; they have no entries. */
+  readonly sessions: readonly string[]
   /** Names that must become free: fewer are not worth it. */
   readonly least: number
 }
@@ -60,7 +62,10 @@ export function planCollection(
   const after = known.with(closings)
   const gone = collectFrom(document, after).length
   const floors = ownWriters(entries).filter((name) => after.hasLater(name)).length
-  return gone + floors < init.least ? undefined : { from: base.digest, by: init.by, closings }
+  const { sessions } = init
+  return gone + floors < init.least && sessions.length === 0
+    ? undefined
+    : { from: base.digest, by: init.by, closings, sessions }
 }
 
 /** Who made the updates without a key, of which floors are kept. */

@@ -1,10 +1,15 @@
 import type { Dot } from '@murmuration/crdt'
+import type { Floor } from './copy-state.ts'
 import { combine, digestText, emptyDigest } from './digest.ts'
 import type { Digest } from './digest.ts'
 import type { Entry, EntryKey, Void } from './entry.ts'
+import { compareSince, never } from './sessions.ts'
+import type { Since } from './sessions.ts'
 
 interface Session {
   floor: number
+  /** When it was opened, and no earlier than any of its entries says. */
+  since: Since
   /** Undefined where there are none: of most sessions only the floor is left. */
   entries: Map<number, Entry> | undefined
 }
@@ -46,28 +51,57 @@ export class EntrySet {
     return this.#sessions.get(session)?.floor ?? 0
   }
 
-  setFloor(session: string, floor: number): void {
+  setFloor(session: string, floor: number, since?: Since): void {
     this.#session(session).floor = floor
+    if (since !== undefined) this.openSince(session, since)
+  }
+
+  /** The session was opened then, or later. True if that is news. */
+  openSince(name: string, since: Since): boolean {
+    const session = this.#session(name)
+    if (compareSince(session.since, since) >= 0) return false
+    session.since = since
+    return true
+  }
+
+  /** Undefined where nothing is known of the session. */
+  sinceOf(name: string): Since | undefined {
+    const session = this.#sessions.get(name)
+    return session === undefined || isEmpty(session) ? undefined : session.since
+  }
+
+  /** Names of sessions, and how many there are at most. */
+  sessions(): IterableIterator<string> {
+    return this.#sessions.keys()
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size
   }
 
   /** Instead of all floors that were there. */
-  replaceFloors(floors: readonly (readonly [session: string, floor: number])[]): void {
-    for (const [name] of this.floors()) this.dropFloor(name)
-    for (const [name, floor] of floors) this.setFloor(name, floor)
+  replaceFloors(floors: readonly Floor[]): void {
+    for (const name of this.sessions()) this.dropFloor(name)
+    for (const [name, floor, since] of floors) this.setFloor(name, floor, since)
   }
 
+  /** Only its entries stay, if there are any. */
   dropFloor(name: string): void {
     const session = this.#sessions.get(name)
     if (session === undefined) return
     session.floor = 0
+    session.since = sinceOfEntries(session)
     if (session.entries === undefined) this.#sessions.delete(name)
   }
 
-  floors(): [session: string, floor: number][] {
-    const floors: [string, number][] = []
-    for (const [name, { floor }] of this.#sessions) {
-      if (floor > 0) {
-        floors.push([name, floor])
+  floors(): Floor[] {
+    const floors: Floor[] = []
+    for (const [name, session] of this.#sessions) {
+      const { floor, since } = session
+      if (since.length === 0) {
+        if (floor > 0) floors.push([name, floor])
+      } else if (floor > 0 || compareSince(since, sinceOfEntries(session)) > 0) {
+        floors.push([name, floor, since])
       }
     }
     return floors
@@ -75,10 +109,9 @@ export class EntrySet {
 
   get floorsDigest(): Digest {
     let digest = emptyDigest
-    for (const [name, { floor }] of this.#sessions) {
-      if (floor > 0) {
-        digest = combine(digest, digestText(floor + '|' + name))
-      }
+    for (const [name, floor, since] of this.floors()) {
+      const opened = since === undefined ? '' : since.join('.') + '|'
+      digest = combine(digest, digestText(opened + floor + '|' + name))
     }
     return digest
   }
@@ -123,6 +156,7 @@ export class EntrySet {
     }
     session.entries ??= new Map()
     session.entries.set(entry.sequence, entry)
+    this.openSince(entry.session, entry.since)
     this.#count++
     this.#bytes += entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
@@ -197,7 +231,7 @@ export class EntrySet {
   #session(name: string): Session {
     let session = this.#sessions.get(name)
     if (session === undefined) {
-      session = { floor: 0, entries: undefined }
+      session = { floor: 0, since: never, entries: undefined }
       this.#sessions.set(name, session)
     }
     return session
@@ -217,4 +251,16 @@ export class EntrySet {
       byCounter.set(entry.first + at, entry)
     }
   }
+}
+
+function isEmpty({ floor, since, entries }: Session): boolean {
+  return floor === 0 && since.length === 0 && entries === undefined
+}
+
+function sinceOfEntries({ entries }: Session): Since {
+  let latest = never
+  for (const { since } of (entries ?? noEntries).values()) {
+    if (compareSince(since, latest) > 0) latest = since
+  }
+  return latest
 }

@@ -39,6 +39,10 @@ export interface Mutants {
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */
   readonly ignoreToken?: boolean
+  /** A key of a session that is not known counts, whatever was forgotten. */
+  readonly executeUnknown?: boolean
+  /** A copy takes updates of sessions that were forgotten. */
+  readonly takeForgotten?: boolean
   /** A strong update is taken from an owner that was replaced. */
   readonly noFence?: boolean
   /** A strong update counts as often as it comes. */
