@@ -303,4 +303,25 @@ describe('kademlia', () => {
     expect((last[2] ?? 0) - (last[0] ?? 0)).toBeGreaterThan(60_000)
     await strategy.stop()
   })
+
+  it('walks again soon when somebody was connected since the last walk', async () => {
+    const host = createHost()
+    const at: number[] = []
+    const strategy = kademlia({
+      dht: {
+        async *getClosestPeers() {
+          at.push(host.clock.monotonic())
+        }
+      }
+    })(host.components)
+    host.state.connected = [b]
+    await host.start(strategy)
+    await host.clock.advance(300_000)
+    const before = at.length
+    host.state.connected = [b, c]
+    await host.clock.advance(100_000)
+    // The walk that was due, and those that follow: after 1 s, 2 s, 4 s, and so on, each by half more or less.
+    expect(at.length - before).toBeGreaterThanOrEqual(4)
+    await strategy.stop()
+  })
 })

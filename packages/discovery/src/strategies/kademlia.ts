@@ -24,9 +24,10 @@ export type Walkable = Pick<KadDHT, 'getClosestPeers'>
 
 /**
  * Walks towards random points of the key space and reports the peers that the others name. One
- * connection to any peer of the DHT is enough to begin with. While walks find somebody they follow
- * each other each second; each that finds nobody new doubles the time to the next, because the
- * tables of the others may still be filling: a peer enters them some time after it is connected.
+ * connection to any peer of the DHT is enough to begin with. While walks find somebody, or somebody was
+ * connected since the last one, they follow each other each second; each that brings nothing new doubles
+ * the time to the next, because the tables of the others may still be filling: a peer enters them some
+ * time after it is connected.
  *
  * What a walk brings is a hint that anybody in the DHT can forge: at most 256 peers of one walk are
  * taken, and whether they are admitted is decided when they are dialled.
@@ -51,6 +52,8 @@ class Kademlia implements DiscoveryStrategy {
   readonly #walkable: () => Walkable
   readonly #intervalMs: number
   #delayMs = KADEMLIA_EAGER_MS
+  /** Who was connected when the last walk began. */
+  #before: ReadonlySet<string> = new Set()
   #running: AbortController | undefined
   #cancel: (() => void) | undefined
 
@@ -64,6 +67,7 @@ class Kademlia implements DiscoveryStrategy {
   start(found: (peer: FoundPeer) => void): void {
     this.#running = new AbortController()
     this.#delayMs = KADEMLIA_EAGER_MS
+    this.#before = new Set()
     this.#plan(0, found, this.#running.signal)
   }
 
@@ -81,7 +85,9 @@ class Kademlia implements DiscoveryStrategy {
   async #round(found: (peer: FoundPeer) => void, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#components
     const before = new Set(this.#components.connected())
-    let isNews = before.size === 0
+    // Who was connected a moment ago may know others, which no walk has asked for yet.
+    let isNews = before.size === 0 || !before.isSubsetOf(this.#before)
+    this.#before = before
     try {
       await withDeadline(clock, KADEMLIA_WALK_MS, signal, async (inner) => {
         for (const { id, multiaddrs } of await this.#walk(inner)) {
