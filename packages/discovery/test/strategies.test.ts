@@ -311,6 +311,7 @@ describe('kademlia', () => {
       dht: {
         async *getClosestPeers() {
           at.push(host.clock.monotonic())
+          yield* []
         }
       }
     })(host.components)

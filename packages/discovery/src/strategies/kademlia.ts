@@ -86,7 +86,7 @@ class Kademlia implements DiscoveryStrategy {
     const { clock, random } = this.#components
     const before = new Set(this.#components.connected())
     // Who was connected a moment ago may know others, which no walk has asked for yet.
-    let isNews = before.size === 0 || !before.isSubsetOf(this.#before)
+    let isNews = before.size === 0 || [...before].some((peer) => !this.#before.has(peer))
     this.#before = before
     try {
       await withDeadline(clock, KADEMLIA_WALK_MS, signal, async (inner) => {
