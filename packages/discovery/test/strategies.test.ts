@@ -325,4 +325,23 @@ describe('kademlia', () => {
     expect(at.length - before).toBeGreaterThanOrEqual(4)
     await strategy.stop()
   })
+
+  it('tells of a peer when it is named, and not when the walk is over', async () => {
+    const host = createHost()
+    const strategy = kademlia({
+      dht: {
+        async *getClosestPeers() {
+          const closer = [{ id: peerIdFromString(c), multiaddrs: [multiaddr(second)] }]
+          // Only what the strategy reads of an event is there.
+          yield { name: 'PEER_RESPONSE', closer } as unknown as QueryEvent
+          await new Promise(() => {})
+        }
+      }
+    })(host.components)
+    host.state.connected = [b]
+    await host.start(strategy)
+    await host.clock.advance(100)
+    expect(host.found).toEqual([{ peer: c, addresses: [second] }])
+    await strategy.stop()
+  })
 })

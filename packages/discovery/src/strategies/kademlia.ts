@@ -90,13 +90,14 @@ class Kademlia implements DiscoveryStrategy {
     this.#before = before
     try {
       await withDeadline(clock, KADEMLIA_WALK_MS, signal, async (inner) => {
-        for (const { id, multiaddrs } of await this.#walk(inner)) {
+        // Each as it is named: the rest of a walk can take seconds, and its time can be up.
+        await this.#walk(inner, ({ id, multiaddrs }) => {
           const peer = id.toString()
-          if (peer !== this.#components.peer && multiaddrs.length > 0) {
+          if (peer !== this.#components.peer) {
             isNews ||= !before.has(peer)
             found({ peer, addresses: multiaddrs.map(String) })
           }
-        }
+        })
       })
     } catch (error) {
       this.#log('a walk failed: %e', error)
@@ -107,8 +108,8 @@ class Kademlia implements DiscoveryStrategy {
     }
   }
 
-  async #walk(signal: AbortSignal): Promise<readonly PeerInfo[]> {
-    const peers = new Map<string, PeerInfo>()
+  async #walk(signal: AbortSignal, tell: (peer: PeerInfo) => void): Promise<void> {
+    const peers = new Set<string>()
     const key = this.#components.random.bytes(32)
     for await (const event of this.#walkable().getClosestPeers(key, { signal })) {
       const named =
@@ -118,14 +119,14 @@ class Kademlia implements DiscoveryStrategy {
             ? [event.peer]
             : []
       for (const peer of named) {
-        if (peers.size >= KADEMLIA_FOUND_MAX) {
-          return [...peers.values()]
+        if (signal.aborted || peers.size >= KADEMLIA_FOUND_MAX) {
+          return
         }
         if (peer.multiaddrs.length > 0) {
-          peers.set(peer.id.toString(), peer)
+          peers.add(peer.id.toString())
+          tell(peer)
         }
       }
     }
-    return [...peers.values()]
   }
 }
