@@ -23,6 +23,8 @@ export class MurmurationError extends Error {
   readonly outcomeUnknown: boolean
   /** The peer on which the error arose, where that was not this one. */
   peer?: string
+  /** That peer itself answered with it, so it is there. Else this one came to it, or another between. */
+  answered?: boolean
 
   constructor(name: string, message: string, facts: ErrorFacts) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })

@@ -39,5 +39,7 @@ export function errorFromFrame(frame: FailureFrame, peer: string): MurmurationEr
     outcomeUnknown: frame.outcomeUnknown
   })
   error.peer = frame.peer === '' ? peer : frame.peer
+  // An error that arose elsewhere says nothing of the peer that handed it on, nor of where it arose.
+  if (frame.peer === '') error.answered = true
   return error
 }
