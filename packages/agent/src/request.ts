@@ -1,4 +1,4 @@
-import { AbortedError, OverloadedError, SchemaError } from '@murmuration/interface'
+import { AbortedError, OverloadedError, SchemaError, stackless } from '@murmuration/interface'
 import type { Epoch, IdempotencyKey, VersionVector } from '@murmuration/interface'
 import type { Commit } from '@murmuration/state'
 import type { AgentType } from './define.ts'
@@ -60,7 +60,8 @@ export class Request implements Turn {
     if (this.#patientUntilMs === undefined) return undefined
     if (this.interest.lost) return new AbortedError('the caller went away before its turn')
     if (isLast || now() <= this.#patientUntilMs) return undefined
-    return new OverloadedError('the request waited for half of its time and was not begun')
+    const why = 'the request waited for half of its time and was not begun'
+    return stackless(() => new OverloadedError(why))
   }
 
   take(): void | Promise<void> {

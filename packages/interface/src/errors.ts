@@ -54,6 +54,20 @@ export function isFactual(error: unknown): error is MurmurationError {
   )
 }
 
+/**
+ * Makes an error without a stack, which costs more than all else of a refusal: for those of which there
+ * may be thousands a second, and that say where they arose by what they are.
+ */
+export function stackless<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** What a caller may add to an error. */
 export interface ErrorDetail {
   readonly cause?: unknown

@@ -1,4 +1,4 @@
-import { isFactual, OverloadedError } from '@murmuration/interface'
+import { isFactual, OverloadedError, stackless } from '@murmuration/interface'
 import type { CallGuard, Clock, MurmurationError } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'
 import type { BulkheadPolicy } from 'cockatiel'
@@ -110,8 +110,8 @@ class Lane {
   /** @throws OverloadedError for calls that the far side would only shed */
   throttle(name: string): void {
     if (this.#throttles.size === 0 || this.#throttles.get(name)?.passes() !== false) return
-    const { kind } = this.#init
-    throw new OverloadedError(`${kind} ${name} sheds most of its calls; nothing was sent`)
+    const why = `${this.#init.kind} ${name} sheds most of its calls; nothing was sent`
+    throw stackless(() => new OverloadedError(why))
   }
 
   async run<T>(name: string, call: () => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import {
   NotPermittedError,
   OverloadedError,
   RemoteHandlerError,
+  stackless,
   UnknownMethodError
 } from '@murmuration/interface'
 import { fixed } from '../defaults.ts'
@@ -234,13 +235,13 @@ export class Serving {
       return new UnknownMethodError(`There is no ${kind} ${name}`)
     }
     if (method.running >= method.concurrencyMax) {
-      return new OverloadedError(`${name} runs ${method.running} times already`)
+      return overloaded(`${name} runs ${method.running} times already`)
     }
     if (load.running >= limits.requestsPerPeerMax) {
-      return new OverloadedError(`${load.running} requests of this peer run already`)
+      return overloaded(`${load.running} requests of this peer run already`)
     }
     if (outbox.queued > limits.outgoingBytesMax) {
-      return new OverloadedError(`${outbox.queued} bytes of answers wait to be read`)
+      return overloaded(`${outbox.queued} bytes of answers wait to be read`)
     }
     return undefined
   }
@@ -356,6 +357,10 @@ export class Serving {
     outbox.append(frame)
     this.#init.wake()
   }
+}
+
+function overloaded(why: string): OverloadedError {
+  return stackless(() => new OverloadedError(why))
 }
 
 /** Milliseconds that a request may wait: the other half is for the work, and for both ways. */
