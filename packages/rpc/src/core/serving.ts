@@ -18,7 +18,7 @@ import type { Method, Methods } from './methods.ts'
 import type { Outbox } from './outbox.ts'
 import { failureFrame } from './remote-error.ts'
 import { Request, StreamRequest } from './request.ts'
-import type { Run, RunQueue } from './run-queue.ts'
+import type { RunQueue } from './run-queue.ts'
 
 /** One for all: making an error costs more than many a handler, and there may be thousands a second. */
 const tooLate = new OverloadedError('the request waited for half of its time and was not begun')
@@ -192,7 +192,7 @@ export class Serving {
     const arrivedMs = deadlines.now()
     const patienceMs = patienceOf(frame)
     const shed = (): void => this.#fail(request, method, tooLate)
-    const leave = runs.add(peer, {
+    const takeOut = runs.add(peer, {
       patienceMs,
       begin: () => {
         deadlines.remove(request)
@@ -208,13 +208,13 @@ export class Serving {
     })
     // What was cancelled while it waited will never run; its place is free at once.
     request.onCancel(() => {
-      leave()
+      takeOut()
       method.running--
       load.running--
     })
     // Its caller learns in time to ask again, also behind others that can wait for longer.
     request.onExpire = () => {
-      leave()
+      takeOut()
       shed()
     }
     if (frame.remainingMs < fixed.timeoutMsMax) deadlines.add(request, patienceMs)
