@@ -89,7 +89,8 @@ export class CopyPuller {
           yield pulled
         }
       } catch (error) {
-        if (mutants.coverBrokenStream === true) return
+        // Everything is here, and only the end of the stream was lost.
+        if (cursor >= ids.length || mutants.coverBrokenStream === true) return
         failures++
         if (failures > resumesMax || signal.aborted || pull.signal.aborted) throw error
         pull.resumes++
