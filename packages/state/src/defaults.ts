@@ -102,6 +102,9 @@ export const queueMax = 4096
 /** Full states of one message. Unit: bytes; more of them, or larger ones, are pulled as a stream. */
 export const stateBytesMax = 786_432
 
+/** Full states that are sent unasked. Unit: bytes; of more a replica is told the digests first. */
+export const offerBytes = 65_536
+
 /** One item of a stream of copies: several documents, or a piece of a large one. Unit: bytes. */
 export const chunkBytes = 262_144
 

@@ -11,6 +11,7 @@ import {
   batchDocumentsMax,
   batchEntriesMax,
   batchesInFlightMax,
+  offerBytes,
   retryMs
 } from './defaults.ts'
 import { documentOf, estimate, recordBytes, sizeOf } from './due.ts'
@@ -159,7 +160,9 @@ export class Sender {
     if (full.length === 0) return
     const { messageBytes } = this.#context.streams
     const bytes = this.#self ? 0 : full.reduce((sum, tenure) => sum + estimate(tenure), 0)
-    if (bytes <= messageBytes) {
+    // A replica mostly has what a new owner begins with: digests are less. While it pulls, whatever fits
+    // a message does not wait for that.
+    if (bytes <= (this.#isOffering ? messageBytes : Math.min(messageBytes, offerBytes))) {
       this.#track(this.#put(this.#putBatch(full)))
     } else if (this.#isOffering) {
       full.forEach((tenure) => this.#later.add(tenure))

@@ -42,7 +42,11 @@ export async function startState(
   const disk = { incarnation, boot: 1, view: number, settled: 1, settledHeard: 1 }
   const membership = new FakeMembership({ peer: rpc.peer, views, clock, disk })
   const components = { rpc, membership, store: createMemoryStore(), clock, random }
-  const state = new StateService(components, { compareMs: 1000, ownTimeoutMs: 60_000, commitTimeoutMs: 60_000 }, {})
+  const state = new StateService(
+    components,
+    { compareMs: 1000, ownTimeoutMs: 60_000, commitTimeoutMs: 60_000 },
+    {}
+  )
   await state.start()
   return { state, membership }
 }
