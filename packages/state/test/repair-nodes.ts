@@ -5,9 +5,9 @@ import { createMemoryStore } from '@murmuration/storage'
 import { StateService } from '../src/state.ts'
 import { FakeMembership, Views } from './fake-membership.ts'
 
-export const schema = { texts: map(lww<string>()) }
+const schema = { texts: map(lww<string>()) }
 
-export const clock: Clock = {
+const clock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule: (delayMs, task) => {
@@ -15,7 +15,7 @@ export const clock: Clock = {
     return () => clearTimeout(timer)
   }
 }
-export const random: Random = {
+const random: Random = {
   next: () => Math.random(),
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length))
 }
