@@ -237,9 +237,7 @@ export class Reader {
 
   async #answer(peer: string, record: AgentRecord, reply: ReadReply): Promise<Answer> {
     const bytes =
-      reply.status === 'large'
-        ? await this.#context.transfer.pull(peer, record.id, 'document')
-        : reply.document
+      reply.status === 'large' ? await this.#context.transfer.pull(peer, record.id) : reply.document
     if (bytes === undefined) {
       throw new UnavailableError(`${peer} has no answer for ${record.id}`)
     }
