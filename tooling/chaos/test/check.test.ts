@@ -112,6 +112,20 @@ describe('the checks of sets', () => {
     expect(resurrected).toEqual(['ledger/k a on its owner'])
   })
 
+  it('believe a removal that saw nothing only where a side may go on alone', async () => {
+    for (const kind of ['ledger', 'board'] as const) {
+      const of = { kind }
+      const added = operation('add', 'a', 'ok', of)
+      const held = [reading(1, ['a'])]
+      const unseen = operation('remove', 'a', 'ok', { ...of, had: false })
+      const { resurrected } = await judge({ operations: [added, unseen], held })
+      expect(resurrected).toHaveLength(kind === 'ledger' ? 1 : 0)
+      const seen = operation('remove', 'a', 'ok', { ...of, had: true })
+      const back = await judge({ operations: [added, seen], held })
+      expect(back.resurrected).toEqual([`${kind}/k a on its owner`])
+    }
+  })
+
   it('find copies that differ, and operations beyond their deadline', async () => {
     const { unequal, late } = await judge({
       operations: [operation('add', 'a', 'ok', { ms: 20_000 })],
