@@ -24,7 +24,7 @@ export class Collecting {
     const { epoch, held, replication } = this.#tenure
     const { copy } = held
     if (!replication.allSynced) return
-    const sessions = this.#close()
+    const sessions = this.#leaving()
     if (sessions.length === 0 && copy.names < this.#from) return
     const members = [memberKey(membership.self), ...replication.home.map((one) => keyOf(one))]
     const lives = new Set(members.map((member) => lifeOf(member)))
@@ -43,23 +43,13 @@ export class Collecting {
     this.#from = copy.names + settings.collectNames
   }
 
-  /** Folds all that the sessions have that are to be forgotten. */
-  #close(): readonly string[] {
+  /** Sessions that are to be forgotten. */
+  #leaving(): readonly string[] {
     const { sessionsMax } = this.#context.settings
     const { epoch, held, replication } = this.#tenure
-    const { copy } = held
     // Who lacks what others acknowledged must not take it for what nobody was told.
     if (epoch.branch !== undefined || epoch.partial === true) return []
-    if (copy.sessionCount <= sessionsMax) return []
-    const sessions = copy.sessionsToForget(sessionsMax, (entry) => replication.isConfirmed(entry))
-    const leaving = new Set(sessions)
-    const steps = [...copy.openSessions()]
-      .filter(([name]) => leaving.has(name))
-      .map(([name, , entries]) => copy.planFold(name, Math.max(...entries.keys()) + 1, epoch))
-    if (steps.length > 0) {
-      if (!copy.fold(steps)) return []
-      replication.folded(steps)
-    }
-    return sessions
+    if (held.copy.sessionCount <= sessionsMax) return []
+    return held.copy.sessionsToForget(sessionsMax, (entry) => replication.isConfirmed(entry))
   }
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { OwnedDocument } from '../src/index.ts'
 import { run } from './run.ts'
 import { recordOf, schema, World } from './world.ts'
+import type { Peer } from './world.ts'
 
 const ID = 'test/doc/a'
 const MAX = 8
@@ -85,6 +86,31 @@ test('a session that was opened again does not know what it did before', async (
   await world.simulation.wait(document.commit([], { key: again }))
   expect(document.lookup(key('c0')).status).toBe('unknown')
   expect(document.lookup(again).status).toBe('known')
+})
+
+test('what is on its way to a replica while others are forgotten is not lost', async () => {
+  const world = await World.of(4, { members: 4, sessionsMax: MAX })
+  const { simulation } = world
+  for (let at = 0; at < MAX; at++) await once(world, `c${at}`)
+  await simulation.run(1_000)
+  const owner = world.ownerOf(ID)!
+  const home = world.homeOf(ID, 1)
+  const [first, second] = world.peers.filter(
+    (peer) => peer !== owner && home.includes(peer.disk.incarnation)
+  ) as [Peer, Peer]
+  simulation.block(owner.name, first.name)
+  await once(world, 'open')
+  simulation.block(owner.name, second.name)
+  simulation.unblock(owner.name, first.name)
+  const forgotten = (peer: Peer) => peer.state!.held(ID)!.copy.forgotten
+  expect(await simulation.until(() => forgotten(first).length > 0, 2_000)).toBe(true)
+  expect(forgotten(second)).toEqual([])
+  world.crash(owner, { wipe: false })
+  world.newView(world.peers.filter((peer) => peer !== owner))
+  await simulation.run(2_000)
+  const document = await owned(world)
+  expect(document.forgotten).not.toEqual([])
+  expect(document.document.value(schema).total).toBe(MAX + 1)
 })
 
 test('the sessions of the program itself are never forgotten', async () => {

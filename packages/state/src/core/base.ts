@@ -30,8 +30,9 @@ export interface BaseState {
   readonly forgotten: Since
 }
 
-/** Takes writers out of a base, where that is exactly this one, and forgets sessions. */
+/** Takes writers out of a base, and forgets sessions, with all that they have folded. */
 export interface CollectStep {
+  /** Of this very base, and of what {@link EntrySet.digestOfRest} tells: who differs must not follow it. */
   readonly from: Digest
   readonly by: Epoch
   readonly closings: readonly Closing[]
@@ -168,9 +169,8 @@ export class Base {
     this.#digest = undefined
   }
 
-  /** Takes the writers out; false, and nothing is done, where this is another base. */
-  collect(step: CollectStep): boolean {
-    if (!equalDigests(step.from, this.digest)) return false
+  /** Takes the writers out. The caller has compared. */
+  collect(step: CollectStep): void {
     const document = this.decode()
     const closings = this.#closings.with(step.closings)
     collectFrom(document, closings)
@@ -181,7 +181,6 @@ export class Base {
       this.#forgotten = [step.by.view, step.by.boot, this.#lineage.count]
     }
     this.#advance(step.by)
-    return true
   }
 
   #advance(by: Epoch): void {

@@ -253,11 +253,15 @@ export class DocumentCopy extends CopyView {
     return planCollection(this.#base, this.#entries, plan, this.#mutants)
   }
 
-  /** False, and nothing is done, where the base here is another one. */
+  /** False, and nothing is done, where the base here, or what is known of sessions, is another. */
   collect(step: CollectStep): boolean {
-    const isOpen = step.sessions.some((name) => this.#entries.below(name, Infinity).length > 0)
-    if (isOpen || !this.#base.collect(step)) return false
-    for (const name of step.sessions) this.#entries.dropFloor(name)
+    const { by, from, sessions } = step
+    const here = combine(this.#base.digest, this.#entries.digestOfRest(sessions))
+    if (!equalDigests(from, here)) return false
+    const leaving = sessions.flatMap((name) => this.#entries.below(name, Infinity))
+    if (leaving.length > 0) this.#foldEntries(leaving, by)
+    this.#base.collect(step)
+    for (const name of sessions) this.#entries.dropFloor(name)
     for (const [session] of this.#entries.floors()) {
       const isOwn = session.startsWith(ownSessionPrefix)
       if (isOwn && this.#base.isCovered(session.slice(ownSessionPrefix.length))) {

@@ -3,7 +3,7 @@ import type { Floor } from './copy-state.ts'
 import { combine, digestText, emptyDigest } from './digest.ts'
 import type { Digest } from './digest.ts'
 import type { Entry, EntryKey, Void } from './entry.ts'
-import { compareSince, never } from './sessions.ts'
+import { compareSince, isForgettable, never } from './sessions.ts'
 import type { Since } from './sessions.ts'
 
 interface Session {
@@ -112,6 +112,24 @@ export class EntrySet {
     for (const [name, floor, since] of this.floors()) {
       const opened = since === undefined ? '' : since.join('.') + '|'
       digest = combine(digest, digestText(opened + floor + '|' + name))
+    }
+    return digest
+  }
+
+  /**
+   * What these sessions have, and which others of clients there are: a copy that forgets them without
+   * having heard of another one would take that one for forgotten too. Empty where none of them goes.
+   */
+  digestOfRest(leaving: readonly string[]): Digest {
+    if (leaving.length === 0) return emptyDigest
+    const names = new Set(leaving)
+    let digest = emptyDigest
+    for (const [name, { entries, since }] of this.#sessions) {
+      if (names.has(name)) {
+        for (const entry of entries?.values() ?? []) digest = combine(digest, entry.digest)
+      } else if (isForgettable(name)) {
+        digest = combine(digest, digestText(`${since.join('.')}|${name}`))
+      }
     }
     return digest
   }

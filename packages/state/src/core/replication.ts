@@ -307,6 +307,7 @@ export class Replication {
     for (const target of this.#targets.values()) {
       this.#enqueue(target, { kind: 'collect', step })
     }
+    for (const name of step.sessions) this.#passed.folded(name, Number.POSITIVE_INFINITY)
   }
 
   folded(steps: readonly FoldStep[]): void {

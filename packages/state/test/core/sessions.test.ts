@@ -1,7 +1,9 @@
 import { counter } from '@murmuration/crdt'
 import type { Epoch } from '@murmuration/interface'
 import { expect, test } from 'vitest'
+import type { CollectStep } from '../../src/core/base.ts'
 import { DocumentCopy } from '../../src/core/document-copy.ts'
+import type { Entry } from '../../src/core/entry.ts'
 import { decodeState, encodeState } from '../../src/core/messages.ts'
 
 const record = { id: 'test/doc/a', placement: 'hash', replicas: 3 } as const
@@ -10,21 +12,28 @@ const early: Epoch = { view: 1, boot: 1 }
 const forgetting: Epoch = { view: 2, boot: 1 }
 const later: Epoch = { view: 3, boot: 1 }
 
-function add(copy: DocumentCopy, writer: string, epoch: Epoch, sequence: number): void {
+function add(
+  copy: DocumentCopy,
+  writer: string,
+  epoch: Epoch,
+  sequence: number,
+  session = 's'
+): Entry {
   const { draft, operations } = copy.live.draft(schema)
   draft.total.increment()
   const time = { time: epoch.view, tick: sequence }
-  const key = { session: 's', sequence }
+  const key = { session, sequence }
   const result = new Uint8Array(0)
-  copy.execute({ operations, writer, time, epoch, key, result, deltaBytesMax: 1_000 })
+  return copy.execute({ operations, writer, time, epoch, key, result, deltaBytesMax: 1_000 })
 }
 
-function forget(copy: DocumentCopy): void {
-  expect(copy.fold([copy.planFold('s', 2, forgetting)])).toBe(true)
+function forget(copy: DocumentCopy): CollectStep {
   const init = { by: forgetting, sessions: ['s'], isWhole: () => true, least: 100 }
   const step = copy.planCollection(init)
-  expect(step !== undefined && copy.collect(step)).toBe(true)
+  if (step === undefined) throw new Error('there is nothing to forget')
+  expect(copy.collect(step)).toBe(true)
   expect(copy.forgotten).toEqual([2, 1, 1])
+  return step
 }
 
 /** Both ways around, and after both have travelled. */
@@ -52,6 +61,29 @@ test('nor where the session was opened again since', () => {
   forget(copy)
   add(copy, 'b', forgetting, 5)
   expect(totals(old, copy)).toEqual([2, 2])
+})
+
+test('a replica that has not heard of an open session does not forget others', () => {
+  const [copy, replica] = [new DocumentCopy(record), new DocumentCopy(record)]
+  replica.add(add(copy, 'b', forgetting, 1))
+  const late = add(copy, 'b', forgetting, 1, 'open')
+  const step = forget(copy)
+  const before = replica.digestAsText
+  expect(replica.collect(step)).toBe(false)
+  // Nor half of it: below a floor it would refuse what later owners execute.
+  expect([replica.digestAsText, replica.floorOf('s')]).toEqual([before, 0])
+  expect(replica.add(late)).toBe(late)
+  expect(replica.collect(step)).toBe(true)
+  expect(replica.digestAsText).toBe(copy.digestAsText)
+  expect(replica.live.value(schema).total).toBe(2)
+})
+
+test('nor does one that has more of those that are forgotten', () => {
+  const [copy, replica] = [new DocumentCopy(record), new DocumentCopy(record)]
+  replica.add(add(copy, 'b', forgetting, 1))
+  add(replica, 'a', later, 2)
+  expect(replica.collect(forget(copy))).toBe(false)
+  expect(totals(copy, replica)).toEqual([2, 2])
 })
 
 test('what a later owner answered for counts, and what a side of a split did', () => {
