@@ -41,8 +41,12 @@ export class CopyView {
 
   /** Since when the session is open here; where it is not known, since when it can be. */
   sinceOf(session: string): Since {
-    if (!isForgettable(session)) return never
-    return this.#entries.sinceOf(session) ?? this.#base.forgotten
+    return this.#entries.sinceOf(session) ?? this.opening(session)
+  }
+
+  /** Since when a session is open that is not known yet. */
+  opening(session: string): Since {
+    return isForgettable(session) ? this.#base.forgotten : never
   }
 
   get forgotten(): Since {

@@ -17,7 +17,7 @@ import type { Entry } from './entry.ts'
 import { EntrySet } from './entry-set.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
-import { isForgettable, isLate, latestSince, never } from './sessions.ts'
+import { isLate, latestSince, never } from './sessions.ts'
 import type { Since } from './sessions.ts'
 import { Unsaved } from './unsaved.ts'
 import { includesVersion } from './versions.ts'
@@ -182,8 +182,13 @@ export class DocumentCopy extends CopyView {
 
   #addOpened(entry: Entry, since: Since | undefined): Entry | undefined {
     if (this.#isBelow(entry, since)) return undefined
+    const { session } = entry
+    const isNew = this.#entries.sinceOf(session) === undefined
     const standing = this.#take(entry)
-    if (since === undefined) this.#reopen(entry)
+    // Another base may have forgotten more or less than its owner had: it is opened anew here.
+    const opened = since ?? this.opening(session)
+    const entries = this.#entries
+    if (isNew ? entries.open(session, opened) : entries.raise(session, opened)) this.#baseChange()
     return standing
   }
 
@@ -233,10 +238,9 @@ export class DocumentCopy extends CopyView {
     const [first] = due
     if (followed && first !== undefined) {
       const folded = due.flatMap((step) => this.#entries.below(step.session, step.to))
+      const opened = due.map((step) => this.sinceOf(step.session))
       this.#foldEntries(folded, first.by)
-      for (const step of due) {
-        this.#entries.setFloor(step.session, step.to)
-      }
+      due.forEach(({ session, to }, at) => this.#entries.setFloor(session, to, opened[at] ?? never))
       this.#baseChange()
     }
     return followed
@@ -308,7 +312,7 @@ export class DocumentCopy extends CopyView {
       if (floor > this.floorOf(name)) {
         isAnew = this.#raiseFloor(name, floor) || isAnew
       }
-      if (this.#entries.openSince(name, since)) this.#baseChange()
+      if (this.#entries.raise(name, since)) this.#baseChange()
     }
     if (this.#base.join(other.#base)) {
       this.#baseChange()
@@ -320,12 +324,12 @@ export class DocumentCopy extends CopyView {
   /** Drops the entries on which another base has its verdict. */
   #dropLate(others: EntrySet): void {
     for (const entry of this.#entries.list()) {
-      const since = others.sinceOf(entry.session)
+      const { session } = entry
+      const since = others.sinceOf(session)
       const isBelow = this.#isBelow(entry, since)
       if (isBelow) this.#drop(entry)
-      if (since !== undefined) continue
-      if (isBelow) this.#entries.dropFloor(entry.session)
-      else this.#reopen(entry)
+      if (isBelow && since === undefined) this.#entries.dropFloor(session)
+      else this.#entries.open(session, since ?? this.opening(session))
     }
     this.#baseChange()
   }
@@ -335,13 +339,6 @@ export class DocumentCopy extends CopyView {
     if (entry.sequence < this.floorOf(entry.session)) return true
     if (this.#base.closings.refuses(entry)) return true
     return this.#mutants.takeForgotten !== true && isLate(entry, since)
-  }
-
-  /** A session that may have been forgotten: what was below this entry is not known any more. */
-  #reopen({ session }: Entry): void {
-    if (isForgettable(session) && this.#entries.openSince(session, this.#base.forgotten)) {
-      this.#baseChange()
-    }
   }
 
   /** Gives the decoded document up, until somebody looks at it again. */
@@ -364,11 +361,12 @@ export class DocumentCopy extends CopyView {
 
   /** A floor learnt from another copy: its base carries the verdict on what is dropped here. */
   #raiseFloor(name: string, floor: number): boolean {
+    const since = this.#entries.sinceOf(name) ?? never
     const dropped = this.#entries.below(name, floor)
     for (const entry of dropped) {
       this.#drop(entry)
     }
-    this.#entries.setFloor(name, floor)
+    this.#entries.setFloor(name, floor, since)
     this.#baseChange()
     return dropped.length > 0
   }
@@ -388,13 +386,13 @@ export class DocumentCopy extends CopyView {
   }
 
   #place(entry: Entry): void {
-    this.#entries.place(entry)
+    if (this.#entries.place(entry)) this.#baseChange()
     this.#unsaved.entry(entry.key, entry)
     this.#time = laterOf(this.#time, entry.time)
   }
 
   #drop(entry: Entry): void {
-    this.#entries.displace(entry)
+    if (this.#entries.displace(entry)) this.#baseChange()
     this.#unsaved.entry(entry.key, undefined)
   }
 }

@@ -8,10 +8,12 @@ import type { Since } from './sessions.ts'
 
 interface Session {
   floor: number
-  /** When it was opened, and no earlier than any of its entries says. */
-  since: Since
+  /** When it was opened, as far as the base here has forgotten; undefined until the first entry tells. */
+  since: Since | undefined
   /** Undefined where there are none: of most sessions only the floor is left. */
   entries: Map<number, Entry> | undefined
+  /** Entries that tell of another opening. */
+  others: number
 }
 
 const noEntries: ReadonlyMap<number, Entry> = new Map()
@@ -51,17 +53,26 @@ export class EntrySet {
     return this.#sessions.get(session)?.floor ?? 0
   }
 
-  setFloor(session: string, floor: number, since?: Since): void {
-    this.#session(session).floor = floor
-    if (since !== undefined) this.openSince(session, since)
+  setFloor(name: string, floor: number, since: Since): void {
+    this.#session(name).floor = floor
+    this.open(name, since)
   }
 
-  /** The session was opened then, or later. True if that is news. */
-  openSince(name: string, since: Since): boolean {
+  /** The session was opened then. True if {@link floors} changed by that. */
+  open(name: string, since: Since): boolean {
+    if (compareSince(this.sinceOf(name) ?? never, since) === 0) return false
     const session = this.#session(name)
-    if (compareSince(session.since, since) >= 0) return false
+    const wasListed = isListed(session)
     session.since = since
-    return true
+    session.others = 0
+    for (const entry of session.entries?.values() ?? [])
+      session.others += tellsOther(session, entry)
+    return wasListed || isListed(session)
+  }
+
+  /** The same, where it was not opened later. */
+  raise(name: string, since: Since): boolean {
+    return compareSince(this.sinceOf(name) ?? never, since) < 0 && this.open(name, since)
   }
 
   /** Undefined where nothing is known of the session. */
@@ -82,7 +93,7 @@ export class EntrySet {
   /** Instead of all floors that were there. */
   replaceFloors(floors: readonly Floor[]): void {
     for (const name of this.sessions()) this.dropFloor(name)
-    for (const [name, floor, since] of floors) this.setFloor(name, floor, since)
+    for (const [name, floor, since = never] of floors) this.setFloor(name, floor, since)
   }
 
   /** Only its entries stay, if there are any. */
@@ -90,19 +101,14 @@ export class EntrySet {
     const session = this.#sessions.get(name)
     if (session === undefined) return
     session.floor = 0
-    session.since = sinceOfEntries(session)
     if (session.entries === undefined) this.#sessions.delete(name)
   }
 
   floors(): Floor[] {
     const floors: Floor[] = []
     for (const [name, session] of this.#sessions) {
-      const { floor, since } = session
-      if (since.length === 0) {
-        if (floor > 0) floors.push([name, floor])
-      } else if (floor > 0 || compareSince(since, sinceOfEntries(session)) > 0) {
-        floors.push([name, floor, since])
-      }
+      const { floor, since = never } = session
+      if (isListed(session)) floors.push(since.length > 0 ? [name, floor, since] : [name, floor])
     }
     return floors
   }
@@ -124,7 +130,7 @@ export class EntrySet {
     if (leaving.length === 0) return emptyDigest
     const names = new Set(leaving)
     let digest = emptyDigest
-    for (const [name, { entries, since }] of this.#sessions) {
+    for (const [name, { entries, since = never }] of this.#sessions) {
       if (names.has(name)) {
         for (const entry of entries?.values() ?? []) digest = combine(digest, entry.digest)
       } else if (isForgettable(name)) {
@@ -165,16 +171,16 @@ export class EntrySet {
     return found
   }
 
-  /** Puts an entry in its place, instead of the one that stood there. */
-  place(entry: Entry): void {
+  /** Puts an entry in its place, instead of the one there. True if {@link floors} changed by that. */
+  place(entry: Entry): boolean {
     const session = this.#session(entry.session)
+    const wasListed = isListed(session)
     const present = session.entries?.get(entry.sequence)
-    if (present !== undefined) {
-      this.displace(present)
-    }
+    if (present !== undefined) this.#remove(session, present)
+    session.since ??= entry.since
     session.entries ??= new Map()
     session.entries.set(entry.sequence, entry)
-    this.openSince(entry.session, entry.since)
+    session.others += tellsOther(session, entry)
     this.#count++
     this.#bytes += entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
@@ -188,14 +194,22 @@ export class EntrySet {
       }
     }
     this.#indexDots(entry)
+    return wasListed !== isListed(session)
   }
 
-  displace(entry: Entry): void {
-    const session = this.#sessions.get(entry.session)
-    session?.entries?.delete(entry.sequence)
-    if (session?.entries?.size === 0) {
-      session.entries = undefined
-    }
+  /** True if {@link floors} changed by that. */
+  displace(entry: Entry): boolean {
+    const session = this.#session(entry.session)
+    const wasListed = isListed(session)
+    this.#remove(session, entry)
+    if (session.entries?.size === 0) session.entries = undefined
+    if (isEmpty(session)) this.#sessions.delete(entry.session)
+    return wasListed !== isListed(session)
+  }
+
+  #remove(session: Session, entry: Entry): void {
+    session.entries?.delete(entry.sequence)
+    session.others -= tellsOther(session, entry)
     this.#count--
     this.#bytes -= entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
@@ -249,7 +263,7 @@ export class EntrySet {
   #session(name: string): Session {
     let session = this.#sessions.get(name)
     if (session === undefined) {
-      session = { floor: 0, since: never, entries: undefined }
+      session = { floor: 0, since: undefined, entries: undefined, others: 0 }
       this.#sessions.set(name, session)
     }
     return session
@@ -271,14 +285,15 @@ export class EntrySet {
   }
 }
 
-function isEmpty({ floor, since, entries }: Session): boolean {
+function isEmpty({ floor, since = never, entries }: Session): boolean {
   return floor === 0 && since.length === 0 && entries === undefined
 }
 
-function sinceOfEntries({ entries }: Session): Since {
-  let latest = never
-  for (const { since } of (entries ?? noEntries).values()) {
-    if (compareSince(since, latest) > 0) latest = since
-  }
-  return latest
+/** Whether its entries alone do not tell all of it. */
+function isListed({ floor, since = never, entries, others }: Session): boolean {
+  return floor > 0 || (entries === undefined ? since.length > 0 : others > 0)
+}
+
+function tellsOther({ since = never }: Session, entry: Entry): number {
+  return compareSince(since, entry.since) === 0 ? 0 : 1
 }

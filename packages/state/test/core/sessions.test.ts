@@ -86,6 +86,19 @@ test('nor does one that has more of those that are forgotten', () => {
   expect(totals(copy, replica)).toEqual([2, 2])
 })
 
+test('a copy that has not forgotten a session loses nothing of it when it is opened again', () => {
+  const [copy, replica] = [new DocumentCopy(record), new DocumentCopy(record)]
+  replica.add(add(copy, 'b', forgetting, 1))
+  const step = forget(copy)
+  const again = add(copy, 'b', forgetting, 2)
+  expect(replica.add(again)).toBe(again)
+  const next = new DocumentCopy(record)
+  next.merge(replica)
+  expect(totals(next, replica)).toEqual([2, 2])
+  expect(totals(next, copy)).toEqual([2, 2])
+  expect(next.collect(step)).toBe(false)
+})
+
 test('what a later owner answered for counts, and what a side of a split did', () => {
   for (const epoch of [later, { ...early, branch: 'side' }]) {
     const [other, copy] = [new DocumentCopy(record), new DocumentCopy(record)]
