@@ -86,6 +86,7 @@ class Run {
     this.#pace = { betweenMs: [60, 900], thinkMs: 400, allMs: 3500 }
     this.world.collectNames = 4
     this.world.sessionsMax = 1
+    this.world.isOnce = true
   }
 
   /** Documents that have forgotten sessions. */
@@ -260,7 +261,11 @@ class Run {
         update: history.update,
         since
       }
-      if (this.#isForgetting && this.#chance(0.3)) void this.#late(request)
+      if (this.#isForgetting && this.#chance(0.3)) {
+        // It may count whenever it comes, whatever is answered to this attempt.
+        mayHaveCounted = true
+        void this.#late(request)
+      }
       const reply = await this.#ask(history.id, (peer) => world.request(session, peer, request))
       if (reply?.status === 'unknown' && !mayHaveCounted && history.acknowledged === undefined) {
         since = reply.since

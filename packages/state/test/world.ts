@@ -36,6 +36,8 @@ export interface Request {
   readonly since?: readonly number[]
   /** Without a key, and sent only once. */
   readonly isKeyless?: boolean
+  /** Tells what a client has sent from what the network brings twice. */
+  readonly attempt?: number
 }
 
 export type Reply =
@@ -106,6 +108,10 @@ export class World {
   readonly #mutants: Mutants
   #executions = 0
   readonly #keyless = new Set<string>()
+  #attempts = 0
+  readonly #served = new Set<number>()
+  /** The network brings a request once, as a stream does: what was refused is not done later. */
+  isOnce = false
   /** Names of owners that a document may keep. */
   collectNames = 16
   /** Sessions that a document remembers. */
@@ -299,7 +305,8 @@ export class World {
   async request(client: string, peer: string, request: Request): Promise<Reply> {
     this.note(request)
     const { rpc } = this.simulation.node(client)
-    const bytes = await rpc.call(peer, 'test.update', utf8.encode(JSON.stringify(request)), {
+    const sent: Request = { ...request, attempt: ++this.#attempts }
+    const bytes = await rpc.call(peer, 'test.update', utf8.encode(JSON.stringify(sent)), {
       timeoutMs: 250
     })
     // Made by `#serve`.
@@ -307,8 +314,10 @@ export class World {
   }
 
   async #serve(peer: string, state: State, request: Request): Promise<Reply> {
-    const { id, session, sequence, update } = request
+    const { id, session, sequence, update, attempt = 0 } = request
     try {
+      if (this.isOnce && this.#served.has(attempt)) throw new Error('it came before')
+      this.#served.add(attempt)
       const owned = await state.own(recordOf(id))
       const key = keyOf(request)
       if (request.isKeyless === true) {
