@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'state/take-forgotten',
     rule: 'updates of sessions that were forgotten do not count once more',
-    killingSeed: 27,
+    killingSeed: 70,
     budget: 400,
     run: async (simulation) => {
       await run(simulation, { takeForgotten: true }, { forgetting: true })

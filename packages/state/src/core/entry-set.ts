@@ -8,7 +8,7 @@ import type { Since } from './sessions.ts'
 
 interface Session {
   floor: number
-  /** When it was opened, as far as the base here has forgotten; undefined until the first entry tells. */
+  /** When it was opened, for the base here; undefined until something tells. */
   since: Since | undefined
   /** Undefined where there are none: of most sessions only the floor is left. */
   entries: Map<number, Entry> | undefined
@@ -54,7 +54,9 @@ export class EntrySet {
   }
 
   setFloor(name: string, floor: number, since: Since): void {
-    this.#session(name).floor = floor
+    const session = this.#session(name)
+    session.floor = floor
+    session.since ??= since
     this.open(name, since)
   }
 
@@ -65,8 +67,9 @@ export class EntrySet {
     const wasListed = isListed(session)
     session.since = since
     session.others = 0
-    for (const entry of session.entries?.values() ?? [])
+    for (const entry of session.entries?.values() ?? []) {
       session.others += tellsOther(session, entry)
+    }
     return wasListed || isListed(session)
   }
 

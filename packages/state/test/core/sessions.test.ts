@@ -36,9 +36,12 @@ function forget(copy: DocumentCopy): CollectStep {
   return step
 }
 
+function copyOf(copy: DocumentCopy): DocumentCopy {
+  return DocumentCopy.from(decodeState(encodeState(copy.state())))
+}
+
 /** Both ways around, and after both have travelled. */
 function totals(a: DocumentCopy, b: DocumentCopy): (number | undefined)[] {
-  const copyOf = (copy: DocumentCopy) => DocumentCopy.from(decodeState(encodeState(copy.state())))
   const [one, other] = [copyOf(a), copyOf(b)]
   one.merge(b)
   other.merge(a)
@@ -97,6 +100,11 @@ test('a copy that has not forgotten a session loses nothing of it when it is ope
   expect(totals(next, replica)).toEqual([2, 2])
   expect(totals(next, copy)).toEqual([2, 2])
   expect(next.collect(step)).toBe(false)
+  for (const to of [1, 2]) {
+    // Also where only its floor is left, and what opened it again.
+    expect(replica.fold([replica.planFold('s', to, forgetting)])).toBe(true)
+    expect(copyOf(replica).sinceOf('s')).toEqual([])
+  }
 })
 
 test('what a later owner answered for counts, and what a side of a split did', () => {
