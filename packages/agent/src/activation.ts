@@ -1,9 +1,4 @@
-import {
-  FencedError,
-  isFactual,
-  NotOwnerError,
-  UnknownAgentError
-} from '@murmuration/interface'
+import { FencedError, isFactual, NotOwnerError, UnknownAgentError } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
 import type { Operation, Signal, SignalInput } from '@murmuration/interface'
 import { refuseForgotten } from '@murmuration/state'
