@@ -125,9 +125,9 @@ class Mesh {
     const replies = await this.#all('received')
     return replies.map((reply, index) => {
       // `peer.ts` writes it.
-      const report = JSON.parse(new TextDecoder().decode(reply)) as Report
+      const heard = JSON.parse(new TextDecoder().decode(reply)) as Report
       // What a peer publishes it hears itself without a network, if at all.
-      return { ...report, latencies: { ...report.latencies, [index]: [] } }
+      return { ...heard, latencies: { ...heard.latencies, [index]: [] } }
     })
   }
 
@@ -182,15 +182,15 @@ const threeAndLoud: Publishers = [
  * One publisher, three, and three beside a fourth one that is ten times as loud: in turns, so that what
  * else goes on in a machine meets all of them alike.
  */
-async function latencies(
+async function inTurns(
   context: BenchContext,
   mesh: Mesh
 ): Promise<{ readonly calm: Quantiles; readonly beside: Beside }> {
   const loads = [one, three, threeAndLoud]
   const reports = loads.map((): Report[] => [])
   let last: readonly Report[] = []
-  for (let round = 0; round < rounds; round++) {
-    context.progress(`signals: round ${round + 1}: one publisher, three, and one ten times as loud`)
+  for (let turn = 1; turn <= rounds; turn++) {
+    context.progress(`signals: round ${turn}: one publisher, three, and one ten times as loud`)
     for (const [index, load] of loads.entries()) {
       last = await mesh.run(load)
       reports[index]?.push(...last)
@@ -229,7 +229,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
     await plainMesh.stop()
     await context.endChildren()
     const [deliveries, mesh] = await burst(context, 'signals', folder)
-    const { beside, calm } = await latencies(context, mesh)
+    const { beside, calm } = await inTurns(context, mesh)
     await mesh.stop()
     return report(
       { deliveriesPerSecond: plainDeliveries, calm: quantiles(plainCalm, [0]) },
