@@ -46,6 +46,9 @@ async function main(): Promise<void> {
   send({ kind: 'listening', index: init.index, peer: cluster.peerId, addresses: cluster.addresses })
   await cluster.ready()
   send({ kind: 'ready', index: init.index })
+  // At once, and not at the next interval: the launcher begins when all have told that they see all.
+  cluster.membership.addEventListener('view', () => report(cluster))
+  report(cluster)
   setInterval(() => {
     announcements.tellAgents()
     report(cluster)

@@ -27,6 +27,8 @@ export const defaults = Object.freeze({
   mergedAskMs: 1_000,
   /** Milliseconds after which an agent is reported without what became of it. */
   mergedTimeoutMs: 60_000,
+  /** Agents that are asked for at once. */
+  mergedAsksMax: 8,
   /** Agents in one report of a merge. */
   mergedAgentsMax: 10_000,
   /** Fields of one agent in such a report of which the values are shown. More makes reports larger. */

@@ -102,13 +102,7 @@ export class MergeReports {
     const { partition, log } = this.#components
     const { branch } = ended
     const documents = this.#documents.get(branch) ?? []
-    const agents: MergedAgent[] = []
-    // One after the other: a heal has enough to do.
-    for (const document of byAgent(documents)) {
-      const agent = await this.#mergedOf(document)
-      agents.push(agent)
-      this.#keep(branch, agent)
-    }
+    const agents = await this.#mergedAll(branch, byAgent(documents))
     this.#documents.delete(branch)
     this.#open.delete(branch)
     if (this.#isStopped || agents.length === 0) return
@@ -118,6 +112,24 @@ export class MergeReports {
     const durationMs = ended.ended - ended.began
     log(`branch ${ended.branch} is merged`, { agents: agents.length, both, conflicts, durationMs })
     partition.safeDispatchEvent('merged', { detail: report })
+  }
+
+  /** A few at a time: a heal has enough to do, and one whose owner cannot answer yet holds up no others. */
+  async #mergedAll(
+    branch: string,
+    documents: readonly BranchedDocument[]
+  ): Promise<readonly MergedAgent[]> {
+    const agents: MergedAgent[] = []
+    const left = documents.values()
+    const work = async (): Promise<void> => {
+      for (const document of left) {
+        const agent = await this.#mergedOf(document)
+        agents.push(agent)
+        this.#keep(branch, agent)
+      }
+    }
+    await Promise.all(Array.from({ length: defaults.mergedAsksMax }, work))
+    return agents
   }
 
   /** Asks until the owner in an agreed view has what the branch made of the document. */

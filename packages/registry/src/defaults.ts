@@ -7,6 +7,9 @@ export const defaults = Object.freeze({
   locationsMax: 100_000,
   /** Milliseconds that one question to another peer may take. */
   questionTimeoutMs: 2_000,
+  /** How often one start of an edge peer takes its seat again; two that run with one key must not go on for ever. */
+  seatRetakesMax: 3,
+
   /** Milliseconds after which an edge peer asks for its seat again; doubled with each failure, to 2000. */
   seatRetryMs: 200,
   /** Milliseconds that a ballot on an agent's register may take, and the view that brings it here. */

@@ -182,7 +182,7 @@ export type { SeatKeeperComponents } from './seats/seat-keeper.ts'
 
 /** The place of an edge peer, under whose number and lease it owns what is pinned to it. */
 export interface Seat extends Service {
-  /** Greater in each later life of the peer; undefined before it is taken. */
+  /** Greater in each later life of the peer; undefined before it is taken, and before the lease of a former life with another disk has ended. */
   readonly number: number | undefined
   /** Fires when it is over, until the next start. */
   readonly lost: AbortSignal

@@ -61,7 +61,7 @@ export class Preparing {
     const { log, rpc, transfer } = this.#context
     if (owner === rpc.peer) return true
     try {
-      await transfer.fetch(owner, ids, signal)
+      await transfer.fetch(owner, ids, { signal })
       return true
     } catch (error) {
       // An owner that is silent must not keep its agents: they are merged from their replicas then.
