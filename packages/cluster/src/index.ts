@@ -33,6 +33,7 @@ import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
 export type { Platform } from './platform.ts'
+export { isClusterName } from './settings.ts'
 
 /** Membership by certificate: the root key stays offline. */
 export interface CertificateIdentity {

@@ -1,5 +1,5 @@
 import type { LostDisk, LostDisks } from '@murmuration/cluster'
-import { required, UsageError } from '../arguments.ts'
+import { operand, required, UsageError } from '../arguments.ts'
 import type { Arguments } from '../arguments.ts'
 import { visit } from '../entry.ts'
 import { table } from '../output.ts'
@@ -63,7 +63,7 @@ export async function giveUp(args: Arguments, output: Output): Promise<boolean> 
 
 /** Takes the marks away, once somebody has looked after the data. */
 export async function acknowledge(args: Arguments, output: Output): Promise<void> {
-  const view = viewIn(required(args.operands[0], 'VIEW'), 'VIEW')
+  const view = viewIn(operand(args, 0, 'VIEW'), 'VIEW')
   await visit(
     args,
     'edge',
