@@ -103,6 +103,10 @@ export class Capabilities {
     this.#components.rpc().unhandle(OFFERS_METHOD)
   }
 
+  get own(): PeerOffer {
+    return this.#own
+  }
+
   /** Replaces the own offer; `InvalidParametersError` names what is wrong and changes nothing. */
   offer(actions: readonly OfferedAction[], labels: Readonly<Record<string, string>>): void {
     const tag = this.#nextTag()

@@ -3,6 +3,7 @@ import { DeadlineExceededError, PeerUnavailableError } from '@murmuration/interf
 import type { Discovery, OfferedAction } from '@murmuration/interface'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createDiscovery } from '../src/index.ts'
+import { SELECT_PATIENCE_MS } from '../src/defaults.ts'
 import { createPeers, FakeNode, FakeRpc } from './fake-node.ts'
 import { createSeededRandom, createVirtualClock } from './virtual-time.ts'
 
@@ -303,6 +304,67 @@ describe('selectPeer', () => {
       first.discovery.selectPeer({ actions: ['station.add'], among: [c] })
     ).rejects.toMatchObject(nobody)
     await expect(first.discovery.selectPeer({ actions: ['no.such'] })).rejects.toMatchObject(nobody)
+  })
+
+  it('loses little time to a frozen peer, asks it once a second, and takes it again', async () => {
+    const { clock, first, members } = await setUp()
+    for (const { discovery } of members.slice(1)) discovery.offer([add])
+    await clock.advance(2_000)
+    let asked = 0
+    first.rpc.before = async (peer) => {
+      if (peer === c) {
+        asked++
+        await new Promise(() => {})
+      }
+    }
+    const pick = async (): Promise<{ peer: string; ms: number }> => {
+      const from = clock.monotonic()
+      const chosen = first.discovery.selectPeer({ actions: ['station.add'] })
+      const done = chosen.then(() => clock.monotonic() - from)
+      await clock.advance(150)
+      return { peer: await chosen, ms: await done }
+    }
+    const picks: { peer: string; ms: number }[] = []
+    for (let at = 0; at < 100; at++) picks.push(await pick())
+    expect(picks.every(({ peer }) => peer !== c)).toBe(true)
+    expect(Math.max(...picks.map(({ ms }) => ms))).toBe(SELECT_PATIENCE_MS)
+    // In fifteen seconds; each costs one choice the patience.
+    expect(asked).toBeGreaterThan(5)
+    expect(asked).toBeLessThanOrEqual(15)
+    expect(picks.filter(({ ms }) => ms > 0).length).toBeLessThanOrEqual(asked)
+    first.rpc.before = undefined
+    const later: string[] = []
+    for (let at = 0; at < 100; at++) later.push((await pick()).peer)
+    expect(later).toContain(c)
+  })
+
+  it('asks who was silent where nobody else is left', async () => {
+    const { clock, first, second } = await setUp()
+    second.discovery.offer([add])
+    await clock.advance(1_000)
+    first.rpc.before = async () => {
+      throw new PeerUnavailableError('gone')
+    }
+    const only = { actions: ['station.add'], among: [b] }
+    await expect(first.discovery.selectPeer(only)).rejects.toThrow()
+    first.rpc.before = undefined
+    expect(await first.discovery.selectPeer(only)).toBe(b)
+  })
+
+  it('does not wait for the offer of a frozen peer where others are known to be capable', async () => {
+    const { clock, first, second, network } = await setUp()
+    network.get(c)?.handle('discovery.offers', async () => new Promise(() => {}))
+    second.discovery.offer([add])
+    await clock.advance(1_000)
+    const from = clock.monotonic()
+    expect(await first.discovery.selectPeer({ actions: ['station.add'] })).toBe(b)
+    expect(clock.monotonic()).toBe(from)
+    // Nobody else is known to be capable but this peer itself: the frozen one has a short time to say so.
+    first.discovery.offer([{ name: 'a.b', version: '1' }])
+    const chosen = first.discovery.selectPeer({ actions: ['a.b'] })
+    await clock.advance(SELECT_PATIENCE_MS)
+    expect(await chosen).toBe(a)
+    expect(clock.monotonic() - from).toBe(SELECT_PATIENCE_MS)
   })
 
   it('refuses a load that is none', async () => {
