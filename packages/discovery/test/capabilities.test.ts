@@ -251,10 +251,39 @@ describe('the event capabilities', () => {
       connection.abort(new Error('gone'))
     }
     await clock.advance(10)
+    const same = { peer: b, changed: [], relabelled: false }
     expect(changes).toEqual([
-      { peer: b, added: ['station.add'], removed: [] },
-      { peer: b, added: ['a.c'], removed: ['station.add'] },
-      { peer: b, added: [], removed: ['a.c'] }
+      { ...same, added: ['station.add'], removed: [] },
+      { ...same, added: ['a.c'], removed: ['station.add'] },
+      { ...same, added: [], removed: ['a.c'] }
+    ])
+  })
+
+  it('tells that an offer has another schema, cost, description or labels only', async () => {
+    const { clock, first, second } = await setUp()
+    const changes: unknown[] = []
+    first.discovery.addEventListener('capabilities', ({ detail }) => changes.push(detail))
+    const none = { peer: b, added: [], removed: [], changed: [], relabelled: false }
+    const other = { name: 'a.b', version: '1' }
+    const tell = async (action: OfferedAction, labels = {}): Promise<unknown> => {
+      second.discovery.offer([action, other], labels)
+      await clock.advance(1_000)
+      return changes.splice(0)
+    }
+    const changed = [{ ...none, changed: ['station.add'] }]
+    expect(await tell(add)).toEqual([{ ...none, added: ['a.b', 'station.add'] }])
+    const typed = { ...add, inputSchema: schema }
+    expect(await tell(typed)).toEqual(changed)
+    // In another order it is the same schema.
+    const { properties, type } = schema
+    expect(await tell({ ...add, inputSchema: { properties, type } })).toEqual([])
+    expect(await tell({ ...typed, cost: 4 })).toEqual(changed)
+    expect(await tell({ ...typed, cost: 4, labels: { gpu: 'a' } })).toEqual(changed)
+    expect(await tell({ ...typed, cost: 4 }, { zone: 'north' })).toEqual([
+      { ...none, changed: ['station.add'], relabelled: true }
+    ])
+    expect(await tell({ ...typed, cost: 4 }, { zone: 'south' })).toEqual([
+      { ...none, relabelled: true }
     ])
   })
 

@@ -417,7 +417,7 @@ describe('strategies', () => {
     const count = node.dials.length
     await clock.advance(600_000)
     expect(node.dials).toHaveLength(count)
-    for (const connection of [...node.open]) connection.abort(new Error('gone'))
+    for (const connection of node.open) connection.abort(new Error('gone'))
     await clock.advance(5_000)
     expect(discovery.connected().toSorted()).toEqual([b, c])
     await discovery.stop()

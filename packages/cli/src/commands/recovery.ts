@@ -37,7 +37,7 @@ export async function giveUp(args: Arguments, output: Output): Promise<boolean> 
     [],
     async ({ recovery }) => {
       const survey = await recovery.survey()
-      const disks = operands.flatMap((operand) => disksOf(operand, survey))
+      const disks = operands.flatMap((name) => disksOf(name, survey))
       const present = disks.filter(({ isAnswering }) => isAnswering)
       warn(survey, disks, output)
       if (present.length > 0) {
@@ -107,10 +107,10 @@ function warn({ agents, examples }: LostDisks, disks: readonly LostDisk[], outpu
 }
 
 /** The disks that an operand names, all that are lost of a peer if it names no incarnation. */
-function disksOf(operand: string, { disks }: LostDisks): readonly LostDisk[] {
-  const found = disks.filter((disk) => disk.peer === operand || idOf(disk) === operand)
+function disksOf(name: string, { disks }: LostDisks): readonly LostDisk[] {
+  const found = disks.filter((disk) => disk.peer === name || idOf(disk) === name)
   if (found.length === 0) {
-    throw new UsageError(`nobody waits for a disk of ${operand}: look with murmuration lost`)
+    throw new UsageError(`nobody waits for a disk of ${name}: look with murmuration lost`)
   }
   return found
 }

@@ -8,14 +8,15 @@ import { LIST_CHECK_MS, LIST_REFRESH_MS } from '../defaults.ts'
  * each second while nobody is connected, and once a minute else; between the dials is back-off.
  */
 export function fixed(peers: readonly FoundPeer[]): StrategyFactory {
-  return ({ clock, random, connected }) => {
+  return (components) => {
+    const { clock, random } = components
     let cancel = (): void => {}
     return {
       name: 'fixed',
       start: (found) => {
         let refreshAt = Number.NEGATIVE_INFINITY
         const turn = (): void => {
-          const present = new Set(connected())
+          const present = new Set(components.connected())
           if (present.size === 0 || clock.monotonic() >= refreshAt) {
             refreshAt = clock.monotonic() + LIST_REFRESH_MS * (0.5 + random.next())
             for (const peer of peers.filter((one) => !present.has(one.peer))) {

@@ -151,16 +151,17 @@ export class ListedAddresses implements DiscoveryStrategy {
 
   /** In back-off without a connection, else until there is none or the list is due to be read again. */
   #wait(found: (peer: FoundPeer) => void, signal: AbortSignal): void {
-    const { clock, random, connected } = this.#components
+    const { clock, random } = this.#components
+    const isAlone = (): boolean => this.#components.connected().length === 0
     let delay = LIST_CHECK_MS
-    if (connected().length > 0) {
-      this.#failures = 0
-    } else {
+    if (isAlone()) {
       const range = { baseMs: BACKOFF_BASE_MS, maxMs: this.#times.backoffMaxMs }
       delay = backoffMs(this.#failures++, range, random)
+    } else {
+      this.#failures = 0
     }
     this.#cancel = clock.schedule(delay, () => {
-      if (connected().length === 0 || clock.monotonic() >= this.#refreshAt) {
+      if (isAlone() || clock.monotonic() >= this.#refreshAt) {
         void this.#round(found, signal)
       } else {
         this.#wait(found, signal)
