@@ -228,6 +228,17 @@ describe('schemas and labels', () => {
     expect(answers.find(({ name }) => name === 'station.add')).toMatchObject({ cost: 4 })
   })
 
+  it('with a schema that is no JSON are refused here, and of others taken without it', async () => {
+    const { first, network } = await setUp()
+    for (const maximum of [5n, Uint8Array.of(1)]) {
+      const action = { ...add, inputSchema: { properties: { n: { maximum } } } }
+      expect(() => first.discovery.offer([action])).toThrow(/schema/)
+      const offer = { tag: 't', unchanged: false, labels: {}, actions: [action] }
+      network.get(b)?.handle('discovery.offers', () => encode(offer))
+      expect((await first.discovery.actions()).answers).toEqual([{ ...add, peers: [b] }])
+    }
+  })
+
   it('of a cost that is none refuse the offer here, and are left out of what others say', async () => {
     const { first, network } = await setUp()
     expect(() => first.discovery.offer([{ ...add, cost: 0 }])).toThrow(/cost/)
