@@ -47,6 +47,8 @@ export class Identity implements ClusterIdentity {
   readonly #parts: IdentityParts
   readonly #service: CertificateService
   readonly #issuer: Issuer | undefined
+  /** Peers whose accusation is under way. */
+  readonly #accused = new Set<string>()
   #membership: JoiningMembership | undefined
   #roots: readonly string[]
 
@@ -80,17 +82,46 @@ export class Identity implements ClusterIdentity {
     if (membership.view !== undefined) agree(membership.view)
   }
 
+  /** Whether a peer is in the view or was admitted here; all others are strangers. */
+  knows(peer: string): boolean {
+    const isMember = (): boolean =>
+      this.#membership?.view?.members.some((member) => member.peer === peer) === true
+    return this.#parts.admitted.rolesOf(peer) !== undefined || isMember()
+  }
+
   /**
    * Two signed contents under one number: kept as evidence, and with a root key reason enough to shut
-   * the peer out, because no honest one does that.
+   * the peer out, because no honest one does that. Of a stranger it is nothing: anybody can make keys,
+   * and each that was revoked would take a place in the view.
    */
-  async accuse({ signer, stream, sequence, one, other }: Equivocation): Promise<void> {
-    const { store, log, credentials } = this.#parts
-    log('a peer has signed two contents under one number', { peer: signer, stream, sequence })
-    const value = Evidence.encode({ signer, stream, sequence, one, other })
-    // One for each peer, so that a single one cannot fill the disk with its lies.
-    await store.write([{ key: `evidence/${signer}`, value }], { sync: true })
-    if (credentials.mode === 'root-key') await this.revoke(signer)
+  async accuse(proof: Equivocation): Promise<void> {
+    const { signer, stream, sequence } = proof
+    if (!this.knows(signer) || this.#accused.has(signer)) return
+    this.#accused.add(signer)
+    try {
+      const { log, credentials } = this.#parts
+      log('a peer has signed two contents under one number', { peer: signer, stream, sequence })
+      await this.#keep(proof)
+      if (credentials.mode === 'root-key') await this.revoke(signer)
+    } finally {
+      this.#accused.delete(signer)
+    }
+  }
+
+  /** The first lie of each peer, of so many peers: so nobody fills the disk with lies. */
+  async #keep(proof: Equivocation): Promise<void> {
+    const { store, log } = this.#parts
+    const key = `evidence/${proof.signer}`
+    let count = 0
+    for await (const [kept] of store.entries({ prefix: 'evidence/' })) {
+      if (kept === key) return
+      count++
+    }
+    if (count >= defaults.evidenceMax) {
+      log('there is no room for more evidence', { peer: proof.signer, kept: count })
+      return
+    }
+    await store.write([{ key, value: Evidence.encode(proof) }], { sync: true })
   }
 
   async evidence(): Promise<readonly Equivocation[]> {

@@ -96,9 +96,12 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
       pubsub: node.pubsub,
       connections: (other) => libp2p.getConnections(other)
     }),
-    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), (proof) => {
-      // What fails here is in the log, and the peer is refused by this one in any case.
-      identity.accuse(proof).catch(() => {})
+    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), {
+      knows: (other) => identity.knows(other),
+      accuse: (proof) => {
+        // What fails here is in the log, and the peer is refused by this one in any case.
+        identity.accuse(proof).catch(() => {})
+      }
     }),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
