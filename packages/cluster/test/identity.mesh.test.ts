@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Cluster } from '@murmuration/cluster'
-import { createIssuer } from '@murmuration/identity'
+import { createIssuer, readInvitation } from '@murmuration/identity'
 import { describe, expect, it } from 'vitest'
 import { outsider } from './outsider.ts'
 import {
@@ -88,6 +88,29 @@ describe('a cluster with a root key', () => {
       dataDir: join(folder, 'i3')
     }
     await expect(start(damaged)).rejects.toThrow()
+  })
+
+  it('lets who has a used invitation ask to redeem it, in vain, and nothing else', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    const line = await founder?.identity?.invite()
+    if (founder === undefined || line === undefined) throw new Error('no invitation')
+    const init = { invitation: line, bootstrap: founder.addresses }
+    await start({ ...init, dataDir: join(folder, 'used') })
+    const { bearerKey, pass } = await readInvitation(line)
+    const issuer = createIssuer({ cluster: name, privateKey: rootKey })
+    const bearer = { cluster: name, issuer, key: bearerKey, certificate: pass }
+    const node = await outsider({ ...bearer, rootKey })
+    await node.dial(founder.addresses)
+    const call = (method: string): Promise<Uint8Array> =>
+      node.rpc.call(founder.peerId, method, new Uint8Array(), { timeoutMs: 2_000 })
+    const forbidden = { name: 'NotPermittedError', code: 'ERR_NOT_PERMITTED' }
+    const calls = ['agent.work', 'state.read', 'registry.where', 'membership.view', 'discovery.ask']
+    for (const method of [...calls, 'identity.renew', 'identity.show', 'signals.deliver']) {
+      await expect(call(method)).rejects.toMatchObject(forbidden)
+    }
+    await expect(call('identity.redeem')).rejects.not.toMatchObject(forbidden)
+    await node.stop()
   })
 
   it('invites for a role, and a peer may not claim another one', async () => {

@@ -21,7 +21,7 @@ import {
   sweepMsMax,
   sweepMsMin
 } from './defaults.ts'
-import { openGrant, passPrefix } from './invitation.ts'
+import { isPass, openGrant } from './invitation.ts'
 import type { Issuer } from './issuer.ts'
 import { createSigner, createVerifier } from './signing.ts'
 
@@ -264,7 +264,7 @@ class CertificateKeeper implements CertificateService {
     const { admitted, issuer } = this.#components
     const certificate = admitted.certificateOf(peer)
     // Who was invited only exchanges its pass, and who is not connected any more asks in vain.
-    if (issuer === undefined || certificate?.serial.startsWith(passPrefix) !== false) {
+    if (issuer === undefined || certificate === undefined || isPass(certificate)) {
       throw new NotAdmittedError('not admitted (stranger): there is nothing to renew')
     }
     return Issued.encode({ certificate: await issuer.issue(peer, certificate.roles) })

@@ -19,7 +19,7 @@ export { readCertificate } from './core/certificate.ts'
 export type { Certificate, CertificateInit, VerifiedCertificate } from './core/certificate.ts'
 export { createIssuer } from './issuer.ts'
 export type { Issuer, IssuerInit } from './issuer.ts'
-export { createInvitation, readInvitation } from './invitation.ts'
+export { createInvitation, isPass, readInvitation } from './invitation.ts'
 export type { Invitation, InviteInit } from './invitation.ts'
 export {
   certificateMethods,

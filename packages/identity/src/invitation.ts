@@ -8,6 +8,7 @@ import { toString } from 'uint8arrays/to-string'
 import { peerOf } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
 import { canonicalRoles } from './core/certificate.ts'
+import type { Certificate } from './core/certificate.ts'
 import { publicKeyOfPeer } from './core/peer-name.ts'
 import {
   certificateBytesMax,
@@ -28,7 +29,15 @@ const prefix = 'murmuration-invite-1.'
 const domain = 'murmuration-invitation-1'
 
 /** Serials of passes begin so: they open the door for redeeming, and are never renewed. */
-export const passPrefix = 'pass.'
+const passPrefix = 'pass.'
+
+/**
+ * Whether a certificate is the pass of an invitation. It holds until it expires, also when the
+ * invitation was used: let its bearer redeem and do nothing else.
+ */
+export function isPass({ serial }: Pick<Certificate, 'serial'>): boolean {
+  return serial.startsWith(passPrefix)
+}
 
 const Line = message(
   {
