@@ -3,6 +3,7 @@ import { bytes, integer, message, text } from '@murmuration/codec'
 import { createCertificateService, createInvitation, createIssuer } from '@murmuration/identity'
 import type {
   Admitted,
+  CertificateCredentials,
   CertificateService,
   Credentials,
   Equivocation,
@@ -13,6 +14,7 @@ import { InvalidParametersError, UnsupportedInSecretModeError } from '@murmurati
 import type { Clock, LogSink, Random, Role, Rpc, Store, View } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import { rootsOf } from './credentials.ts'
+import { keepRoots } from './roots.ts'
 import { defaults } from './defaults.ts'
 import type { CertificateIdentity, ClusterIdentity } from './index.ts'
 import type { Settings } from './settings.ts'
@@ -46,25 +48,34 @@ export interface IdentityParts {
 export class Identity implements ClusterIdentity {
   readonly #parts: IdentityParts
   readonly #service: CertificateService
-  readonly #issuer: Issuer | undefined
+  #issuer: Issuer | undefined
   /** Peers whose accusation is under way. */
   readonly #accused = new Set<string>()
   #membership: JoiningMembership | undefined
-  #roots: readonly string[]
 
   constructor(parts: IdentityParts) {
     this.#parts = parts
-    const { identity, name } = parts.settings
-    const { clock } = parts
-    this.#issuer =
-      identity?.issuer === undefined
-        ? undefined
-        : createIssuer({ cluster: name, clock, ...identity.issuer })
-    this.#roots = identity === undefined ? [] : rootsOf(identity.rootPublicKey)
+    const init = parts.settings.identity?.issuer
+    this.#issuer = init === undefined ? undefined : this.#issuerOf(init)
     this.#service = createCertificateService({ ...parts, issuer: this.#issuer })
   }
 
+  #issuerOf(init: NonNullable<CertificateIdentity['issuer']>): Issuer {
+    const { settings, clock } = this.#parts
+    return createIssuer({ cluster: settings.name, clock, ...init })
+  }
+
   async start(): Promise<void> {
+    const { credentials, log } = this.#parts
+    if (
+      isRootKey(credentials) &&
+      this.#issuer !== undefined &&
+      !isNewest(this.#issuer, credentials)
+    ) {
+      log('the issuer is not of the newest root key: it renews no certificate of a newer one', {
+        root: this.#issuer.root
+      })
+    }
     await this.#service.start()
   }
 
@@ -154,23 +165,30 @@ export class Identity implements ClusterIdentity {
     )
   }
 
-  async trust(rootPublicKey: CertificateIdentity['rootPublicKey']): Promise<void> {
-    const { credentials } = this.#parts
-    if (!('trust' in credentials)) throw this.#wrongMode('root keys')
+  async trust(
+    rootPublicKey: CertificateIdentity['rootPublicKey'],
+    options: Pick<CertificateIdentity, 'issuer'> = {}
+  ): Promise<void> {
+    const { credentials, store } = this.#parts
+    if (!isRootKey(credentials)) throw this.#wrongMode('root keys')
     const roots = rootsOf(rootPublicKey)
-    rootCredentials(credentials).trust(roots)
-    this.#roots = roots
+    const issuer = options.issuer === undefined ? undefined : this.#issuerOf(options.issuer)
+    if (issuer !== undefined && issuer.root !== roots.at(-1)) {
+      throw new InvalidParametersError('the issuer must be of the newest root key, the last one')
+    }
+    await checkOwn(credentials, roots)
+    credentials.trust(roots)
+    await keepRoots(store, roots)
+    if (issuer === undefined) return
+    this.#issuer = issuer
+    this.#service.use(issuer)
   }
 
   async renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void> {
     const { credentials } = this.#parts
     if (credentials.mode !== 'root-key') throw this.#wrongMode('certificates')
-    if (certificate === undefined) {
-      if (await this.#service.renew()) return
-      throw new InvalidParametersError('no peer that can be reached renews certificates')
-    }
-    await rootCredentials(credentials).renew(certificate)
-    await this.#service.show()
+    if (await this.#service.renew(certificate)) return
+    throw new InvalidParametersError('no peer that can be reached renews certificates')
   }
 
   async rotateSecret(
@@ -199,9 +217,15 @@ export class Identity implements ClusterIdentity {
       }
       throw new InvalidParametersError('this peer has no issuer: give it one, or ask one that has')
     }
+    if (!isRootKey(credentials)) throw this.#wrongMode('root keys')
+    if (!isNewest(this.#issuer, credentials)) {
+      throw new InvalidParametersError(
+        'the issuer is of a root key that is being replaced: give `trust` the one of the next'
+      )
+    }
     return await createInvitation({
       issuer: this.#issuer,
-      roots: this.#roots,
+      roots: credentials.roots(),
       at: rpc.peer,
       addresses: addresses().slice(0, 8),
       ...options
@@ -217,11 +241,31 @@ function isSecret(credentials: Credentials): credentials is SecretCredentials {
   return credentials.mode === 'secret'
 }
 
-/** The caller has looked at the mode. */
-function rootCredentials(credentials: Credentials): {
-  trust(roots: readonly string[]): void
-  renew(certificate: Uint8Array | readonly Uint8Array[]): Promise<void>
-} {
-  // Only those of this mode are made by `credentialsFromCertificate`.
-  return credentials as ReturnType<typeof rootCredentials> & Credentials
+function isRootKey(credentials: Credentials): credentials is CertificateCredentials {
+  return credentials.mode === 'root-key'
+}
+
+function isNewest({ root }: Issuer, credentials: CertificateCredentials): boolean {
+  return root === credentials.roots().at(-1)
+}
+
+/** Who drops the root key of the certificate that it shows would be cut off, and could not start again. */
+async function checkOwn(
+  credentials: CertificateCredentials,
+  roots: readonly string[]
+): Promise<void> {
+  const shown = await credentials.certificates()
+  const found = shown.map((one) =>
+    credentials.verify([one], credentials.peer).then(
+      ({ root }) => [root],
+      // It has expired: with which key it was signed does not matter any more.
+      () => []
+    )
+  )
+  const held = (await Promise.all(found)).flat()
+  if (held.length > 0 && !held.some((root) => roots.includes(root))) {
+    throw new InvalidParametersError(
+      'the certificate of this peer is of none of these root keys: trust both, and renew it first'
+    )
+  }
 }

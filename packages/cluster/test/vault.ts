@@ -112,8 +112,14 @@ export function traffic(
   }
 }
 
+/** Connections between these peers that ended. */
 export function disconnects(peers: readonly Cluster[]): () => number {
   let count = 0
-  for (const peer of peers) peer.discovery?.addEventListener('disconnected', () => count++)
+  const ids = peers.map(({ peerId }) => peerId)
+  for (const peer of peers) {
+    peer.discovery?.addEventListener('disconnected', ({ detail }) => {
+      if (ids.includes(detail.peer)) count++
+    })
+  }
   return () => count
 }

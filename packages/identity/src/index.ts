@@ -21,14 +21,14 @@ export { createIssuer } from './issuer.ts'
 export type { Issuer, IssuerInit } from './issuer.ts'
 export { createInvitation, isPass, readInvitation } from './invitation.ts'
 export type { Invitation, InviteInit } from './invitation.ts'
+export { certificateMethods } from './certificate-messages.ts'
 export {
-  certificateMethods,
   createCertificateService,
-  redeemInvitation,
-  storeCertificate,
-  storedCertificate
+  storeCertificates,
+  storedCertificates
 } from './certificate-service.ts'
 export type { CertificateService, CertificateServiceComponents } from './certificate-service.ts'
+export { redeemInvitation } from './redemption.ts'
 export { createEquivocationWatch } from './equivocation.ts'
 export type { Equivocation, EquivocationWatch, Statement } from './equivocation.ts'
 export { createOpener, createSealer } from './sealing.ts'

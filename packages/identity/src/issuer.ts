@@ -5,7 +5,7 @@ import { systemClock } from '@murmuration/system'
 import { toString } from 'uint8arrays/to-string'
 import { issueCertificate } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
-import { checkClusterName } from './core/certificate.ts'
+import { checkClusterName, readDelegate } from './core/certificate.ts'
 import { clockSkewMs, issuedTtlMs, issuedTtlMsMax, issuedTtlMsMin } from './defaults.ts'
 import { createSigner } from './signing.ts'
 
@@ -27,6 +27,8 @@ export interface Issuer {
   readonly cluster: string
   /** PeerId (text) of the signing key. */
   readonly name: string
+  /** PeerId (text) of the root key under which its certificates hold. */
+  readonly root: string
   readonly privateKey: PrivateKey
   readonly ttlMs: number
   readonly clock: Pick<Clock, 'now'>
@@ -45,9 +47,12 @@ export function createIssuer(init: IssuerInit): Issuer {
   if (!(ttlMs >= issuedTtlMsMin && ttlMs <= issuedTtlMsMax)) {
     throw new InvalidParametersError(`ttlMs must be ${issuedTtlMsMin} to ${issuedTtlMsMax}`)
   }
+  const name = createSigner(privateKey).peer
+  const parent = delegate === undefined ? undefined : readDelegate(delegate)
   return {
     cluster,
-    name: createSigner(privateKey).peer,
+    name,
+    root: parent?.root ?? name,
     privateKey,
     ttlMs,
     clock,

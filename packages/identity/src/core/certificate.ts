@@ -119,7 +119,7 @@ export async function signPeerCertificate(
   if (delegate === undefined) {
     return Shown.encode({ certificate: await signBody(signer, body) })
   }
-  const parent = readDelegateForIssuing(delegate)
+  const parent = readDelegate(delegate)
   if (parent.peer !== signer.peer || parent.cluster !== body.cluster) {
     throw new InvalidParametersError('the delegate certificate is for another key or cluster')
   }
@@ -256,10 +256,14 @@ function readBody(signed: Uint8Array, kind: Body['kind']): Body {
   return body
 }
 
-/** A delegate's certificate is checked in full by those who trust the root; here only its form. */
-function readDelegateForIssuing(delegate: Uint8Array): Body {
+/**
+ * What the certificate of a delegate says, and the root key (PeerId as text) that has signed it. It is
+ * checked in full by those who trust the root; here only its form. Throws `InvalidParametersError`.
+ */
+export function readDelegate(delegate: Uint8Array): Certificate & { readonly root: string } {
   try {
-    return readBody(delegate, 'delegate')
+    const body = readBody(delegate, 'delegate')
+    return { ...describe(body), root: peerOfPublicKey(body.issuer) }
   } catch (cause) {
     throw new InvalidParametersError('this is no delegate certificate', { cause })
   }
