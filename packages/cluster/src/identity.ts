@@ -152,15 +152,13 @@ export class Identity implements ClusterIdentity {
   }
 
   async revoke(peer: string, options: AbortOptions = {}): Promise<View> {
-    const { credentials, admitted } = this.#parts
+    const { credentials } = this.#parts
     // Throws where it cannot be, before anything is asked of others.
     credentials.revoke(peer)
     const membership = this.#membership
     if (membership === undefined) throw new InvalidParametersError('this peer has no membership')
-    const serial = admitted.certificateOf(peer)?.serial
-    const serials = serial === undefined ? [] : [serial]
     return await membership.propose(
-      { revoke: { peers: [peer], serials } },
+      { revoke: { peers: [peer] } },
       { timeoutMs: defaults.revokeTimeoutMs, ...options }
     )
   }

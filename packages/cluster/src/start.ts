@@ -11,7 +11,7 @@ import {
   peersOfPeers
 } from '@murmuration/discovery'
 import type { MembershipProofs } from '@murmuration/discovery'
-import { loadOrCreateKey } from '@murmuration/identity'
+import { certificateName, loadOrCreateKey } from '@murmuration/identity'
 import type { Store } from '@murmuration/interface'
 import { createHomeFinder, createHomeHints } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
@@ -106,7 +106,10 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],
-    serialOf: (other) => admitted.certificateOf(other)?.serial,
+    serialOf: (other) => {
+      const certificate = admitted.certificateOf(other)
+      return certificate === undefined ? undefined : certificateName(certificate)
+    },
     identity,
     remember: (members) => rememberAddresses(libp2p, members, log),
     ...hintsOf(settings, node, privateKey, logger),

@@ -8,7 +8,12 @@ import type { Clock, Role } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'
 import { peerOf } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
-import { canonicalRoles, checkCertificate, checkClusterName } from './core/certificate.ts'
+import {
+  canonicalRoles,
+  certificateName,
+  checkCertificate,
+  checkClusterName
+} from './core/certificate.ts'
 import type { VerifiedCertificate } from './core/certificate.ts'
 import { certificatesMax, revokedMax, rootsMax } from './defaults.ts'
 import { InvalidCertificateError } from './errors.ts'
@@ -41,8 +46,8 @@ export interface Credentials {
    */
   revoke(peer: KeyName): void
   /**
-   * Replaces what the cluster has agreed to refuse, peers and serials of certificates, and cuts whom
-   * that concerns. In secret and open mode it changes nothing, as with {@link revoke}.
+   * Replaces what the cluster has agreed to refuse, peers and certificates by their
+   * `certificateName`, and cuts whom that concerns. In secret and open mode it changes nothing, as with {@link revoke}.
    */
   agree(refused: { readonly peers: readonly string[]; readonly serials: readonly string[] }): void
   /** Calls `listener` after each rise of {@link generation}, for the life of the credentials. */
@@ -284,7 +289,7 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
     const names = [peer, certificate.delegate ?? '']
     if (
       names.some((name) => revoked.has(name) || agreed.peers.has(name)) ||
-      agreed.serials.has(certificate.serial)
+      agreed.serials.has(certificateName(certificate))
     ) {
       throw new InvalidCertificateError('revoked', 'certificate refused (revoked): it was revoked')
     }

@@ -15,7 +15,7 @@ export {
   verifyCertificate
 } from './certificates.ts'
 export type { IssueDelegateInit, IssueInit, KeyName, VerifyOptions } from './certificates.ts'
-export { readCertificate } from './core/certificate.ts'
+export { certificateName, readCertificate } from './core/certificate.ts'
 export type { Certificate, CertificateInit, VerifiedCertificate } from './core/certificate.ts'
 export { createIssuer } from './issuer.ts'
 export type { Issuer, IssuerInit } from './issuer.ts'

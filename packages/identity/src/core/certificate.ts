@@ -33,6 +33,16 @@ export interface VerifiedCertificate extends Certificate {
   readonly delegate: string | undefined
 }
 
+/**
+ * The name under which one certificate is revoked: who signed it, and its serial. A serial alone is
+ * chosen by whoever signs, so that a delegate could make it that of somebody else.
+ */
+export function certificateName(
+  certificate: Pick<VerifiedCertificate, 'delegate' | 'root' | 'serial'>
+): string {
+  return `${certificate.delegate ?? certificate.root}/${certificate.serial}`
+}
+
 /** What goes into a certificate. */
 export interface CertificateInit extends Omit<Certificate, 'epoch'> {
   /** @default 0 */
