@@ -104,7 +104,7 @@ class CertificateKeeper implements CertificateService {
     })
     if (this.#issuer !== undefined) this.#serve()
     await this.#planRenewal()
-    this.#planSweep(await this.#sweepMs())
+    await this.#planSweep()
   }
 
   use(issuer: Issuer): void {
@@ -243,7 +243,8 @@ class CertificateKeeper implements CertificateService {
     const now = clock.now()
     // Of what is left, not of the whole life: its beginning lies in the past for clocks that differ.
     const share = now < notBefore ? notAfter - notBefore : Math.max(0, notAfter - now)
-    this.#schedule(this.#failures === 0 ? share * renewAtShare : 0)
+    // With the end of a delegate ever less is left each time.
+    this.#schedule(Math.max(renewRetryMsMin, share * renewAtShare))
   }
 
   #schedule(delayMs: number): void {
@@ -269,19 +270,21 @@ class CertificateKeeper implements CertificateService {
     await this.#planRenewal()
   }
 
-  /** Often enough that an expired peer is cut within a twentieth of the life of certificates. */
-  async #sweepMs(): Promise<number> {
-    const [own = new Uint8Array()] = await this.#components.credentials.certificates()
-    const { notAfter } = readCertificate(own)
-    const left = notAfter - this.#components.clock.now()
-    return Math.min(sweepMsMax, Math.max(sweepMsMin, left / 20))
-  }
-
-  #planSweep(everyMs: number): void {
-    this.#cancelSweep = this.#components.clock.schedule(everyMs, () => {
+  /**
+   * Often enough that an expired peer is cut within a twentieth of the life of certificates, as far as
+   * the own one tells: it is looked at each time, for it may have been about to expire.
+   */
+  async #planSweep(): Promise<void> {
+    const { credentials, clock, admitted } = this.#components
+    const running = this.#running
+    const [own = new Uint8Array()] = await credentials.certificates()
+    const left = readCertificate(own).notAfter - clock.now()
+    if (running === undefined || running !== this.#running) return
+    const delayMs = Math.min(sweepMsMax, Math.max(sweepMsMin, left / 20))
+    this.#cancelSweep = clock.schedule(delayMs, () => {
       // Each cut connection says why in the log; the sweep has no failure of its own.
-      void this.#components.admitted.sweep()
-      this.#planSweep(everyMs)
+      void admitted.sweep()
+      void this.#planSweep()
     })
   }
 

@@ -109,6 +109,12 @@ export async function createInvitation(init: InviteInit): Promise<string> {
   if (addresses.length === 0 || addresses.length > invitationAddressesMax) {
     throw new InvalidParametersError(`1 to ${invitationAddressesMax} addresses are needed`)
   }
+  const missing = (['guest', ...roles] as const).find((role) => !issuer.roles.includes(role))
+  if (missing !== undefined) {
+    throw new InvalidParametersError(
+      `the delegate may not give the role ${missing}: it needs guest, for the door, and those invited for`
+    )
+  }
   if (!(ttlMs > 0)) {
     throw new InvalidParametersError('an invitation must hold for some time')
   }

@@ -5,7 +5,7 @@ import { systemClock } from '@murmuration/system'
 import { toString } from 'uint8arrays/to-string'
 import { issueCertificate } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
-import { checkClusterName, readDelegate } from './core/certificate.ts'
+import { checkClusterName, readDelegate, roleNames } from './core/certificate.ts'
 import { clockSkewMs, issuedTtlMs, issuedTtlMsMax, issuedTtlMsMin } from './defaults.ts'
 import { createSigner } from './signing.ts'
 
@@ -29,10 +29,15 @@ export interface Issuer {
   readonly name: string
   /** PeerId (text) of the root key under which its certificates hold. */
   readonly root: string
+  /** The roles that it may give. */
+  readonly roles: readonly Role[]
   readonly privateKey: PrivateKey
   readonly ttlMs: number
   readonly clock: Pick<Clock, 'now'>
-  /** A certificate from now on, for `ttlMs` or until `notAfter` if that is earlier. */
+  /**
+   * A certificate from now on, for `ttlMs`, until `notAfter` or as long as the delegate's, whatever
+   * ends first. Throws `InvalidParametersError` when the delegate's has expired.
+   */
   issue(
     peer: KeyName,
     roles: readonly Role[],
@@ -53,18 +58,29 @@ export function createIssuer(init: IssuerInit): Issuer {
     cluster,
     name,
     root: parent?.root ?? name,
+    roles: parent?.roles ?? roleNames,
     privateKey,
     ttlMs,
     clock,
     issue: async (peer, roles, limits = {}) => {
       const now = Math.trunc(clock.now())
+      if (parent !== undefined && parent.notAfter < now) {
+        throw new InvalidParametersError(
+          'the certificate of the delegate has expired: make another'
+        )
+      }
+      const notAfter = Math.min(
+        now + Math.trunc(ttlMs),
+        limits.notAfter ?? Number.MAX_SAFE_INTEGER,
+        parent?.notAfter ?? Number.MAX_SAFE_INTEGER
+      )
       return await issueCertificate(privateKey, {
         cluster,
         peer,
         roles,
         serial: limits.serial ?? randomName(),
         notBefore: Math.max(0, now - clockSkewMs),
-        notAfter: Math.min(now + Math.trunc(ttlMs), limits.notAfter ?? Number.MAX_SAFE_INTEGER),
+        notAfter,
         ...(delegate === undefined ? {} : { delegate })
       })
     }

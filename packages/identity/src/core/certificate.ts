@@ -60,7 +60,7 @@ export interface CertificateExpectation {
   readonly now: number
 }
 
-const roleNames = ['member', 'edge', 'guest'] as const
+export const roleNames = ['member', 'edge', 'guest'] as const
 // Control characters, as in agent keys: a cluster name stands in logs and in derived keys.
 // oxlint-disable-next-line no-control-regex
 const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
@@ -181,19 +181,33 @@ export async function checkCertificate(
   requireThat(leaf.cluster === cluster, 'wrong-cluster', 'it is for another cluster')
   requireThat(leaf.peer === peer, 'wrong-peer', 'it is for another peer')
   checkTime(leaf, now, 'it')
-  const root =
-    delegate === undefined ? issuer : peerOfPublicKey(readBody(delegate, 'delegate').issuer)
-  return { ...describe(leaf), root, delegate: delegate === undefined ? undefined : issuer }
+  const parent = delegate === undefined ? undefined : readBody(delegate, 'delegate')
+  return {
+    ...describe(leaf, parent),
+    root: parent === undefined ? issuer : peerOfPublicKey(parent.issuer),
+    delegate: parent === undefined ? undefined : issuer
+  }
 }
 
 /** What a certificate says, unchecked: for showing it, never for deciding anything. */
 export function readCertificate(shown: Uint8Array): Certificate {
-  return describe(readBody(readShown(shown).certificate, 'peer'))
+  const { certificate, delegate } = readShown(shown)
+  const parent = delegate === undefined ? undefined : readBody(delegate, 'delegate')
+  return describe(readBody(certificate, 'peer'), parent)
 }
 
-function describe(body: Body): Certificate {
-  const { cluster, peer, roles, notBefore, notAfter, serial, epoch } = body
-  return { cluster, peer, roles, notBefore, notAfter, serial, epoch }
+/** It holds while its delegate's does, and is of no later epoch: else a delegate could outlive its own. */
+function describe(leaf: Body, parent: Body = leaf): Certificate {
+  const { cluster, peer, roles, serial } = leaf
+  return {
+    cluster,
+    peer,
+    roles,
+    notBefore: Math.max(leaf.notBefore, parent.notBefore),
+    notAfter: Math.min(leaf.notAfter, parent.notAfter),
+    serial,
+    epoch: Math.min(leaf.epoch, parent.epoch)
+  }
 }
 
 function createBody(kind: Body['kind'], signer: Signer, init: CertificateInit): Body {
