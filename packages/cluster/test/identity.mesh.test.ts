@@ -3,7 +3,9 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Cluster } from '@murmuration/cluster'
 import { createIssuer, readInvitation } from '@murmuration/identity'
 import { describe, expect, it } from 'vitest'
+import { batchOf, topicOf } from './batches.ts'
 import { outsider } from './outsider.ts'
+import type { Outsider } from './outsider.ts'
 import {
   certified,
   disconnects,
@@ -192,6 +194,28 @@ describe('roles', () => {
       expect(read).not.toMatchObject(forbidden)
       await node.stop()
     }
+  })
+
+  it('let what an edge peer sends by gossip in, and not what a guest does', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    if (founder === undefined) throw new Error('no peer')
+    const heard: string[] = []
+    founder.signals.subscribe('**', ({ id }) => void heard.push(id))
+    const issuer = createIssuer({ cluster: name, privateKey: rootKey })
+    const topic = topicOf(name)
+    const nodes: Outsider[] = []
+    for (const role of ['guest', 'edge'] as const) {
+      const node = await outsider({ rootKey, issuer, cluster: name, roles: [role] })
+      nodes.push(node)
+      await node.dial(founder.addresses)
+      await until('subscribed', () => node.subscribers(topic) > 0)
+      expect(await node.gossip(topic, await batchOf(node.key, role))).toBe(1)
+    }
+    await until('heard', () => heard.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(heard).toEqual(['edge'])
+    for (const node of nodes) await node.stop()
   })
 
   it('let a guest use agents', async () => {

@@ -2,32 +2,14 @@ import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import type { Cluster } from '@murmuration/cluster'
-import { encode } from '@murmuration/codec'
-import { createIssuer, createOpener, createSealer, loadOrCreateKey } from '@murmuration/identity'
+import { createIssuer, createOpener, loadOrCreateKey } from '@murmuration/identity'
 import { describe, expect, it } from 'vitest'
+import { batchOf, domain, targetOf, topicOf } from './batches.ts'
 import { outsider } from './outsider.ts'
 import type { Outsider } from './outsider.ts'
 import { certified, mesh, name, until } from './vault.ts'
 
-const domain = 'murmuration-signals-1'
-const topic = `/${name}/signals/1/0`
-
-/** A batch of one signal under the first number of a boot. */
-async function batchOf(
-  key: Ed25519PrivateKey,
-  id: string,
-  { channel = topic, cluster = name, padding = 0 } = {}
-): Promise<Uint8Array> {
-  const signal = { specversion: '1.0', id, source: 's', type: 'a.b', data: 'x'.repeat(padding) }
-  const batch = { cluster, channel, boot: 1, first: 1, since: 1, attempt: 0 }
-  const payload = encode({ ...batch, signals: [encode(signal)] })
-  return await createSealer({ privateKey: key }).seal({
-    domain,
-    type: 'batch',
-    sequence: 1,
-    payload
-  })
-}
+const topic = topicOf(name)
 
 async function vault(): Promise<{
   readonly first: Cluster
@@ -78,7 +60,7 @@ async function proofsOf(peer: Cluster): Promise<readonly string[]> {
 describe('two signals under one number', () => {
   it('shut out the edge peer that has delivered them, with a proof, however large', async () => {
     const { first, second, bad, edge } = await vault()
-    const channel = `/${name}/signals/1/to/${first.peerId}`
+    const channel = targetOf(name, first.peerId)
     for (const id of ['one', 'one', 'two']) {
       expect(revoked(first)).toEqual([])
       await deliver(edge, first, await batchOf(edge.key, id, { channel, padding: 20_000 }))
@@ -103,7 +85,7 @@ describe('two signals under one number', () => {
 
   it('are nothing where their key is nobody’s, or they are of another cluster', async () => {
     const { first, second, bad, badKey, edge } = await vault()
-    const channel = `/${name}/signals/1/to/${first.peerId}`
+    const channel = targetOf(name, first.peerId)
     for (let count = 0; count < 10; count++) {
       const key = await generateKeyPair('Ed25519')
       for (const id of ['one', 'two']) {
@@ -112,7 +94,7 @@ describe('two signals under one number', () => {
       }
     }
     for (const id of ['one', 'two']) {
-      await gossip(edge, await batchOf(badKey, id, { cluster: 'other' }))
+      await gossip(edge, await batchOf(badKey, id, { cluster: 'other', channel: topic }))
     }
     const before = first.view?.number
     await new Promise((resolve) => setTimeout(resolve, 2_000))
