@@ -7,15 +7,19 @@ import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { encode } from '@murmuration/codec'
 import { createIssuer, loadOrCreateKey } from '@murmuration/identity'
 import type { Random } from '@murmuration/interface'
-import { fuzz, rogue } from './hostile.ts'
-import type { Attack } from './hostile.ts'
+import { fuzz, rogue, unknownEnvelopes } from './hostile.ts'
+import type { Attack, Flood } from './hostile.ts'
 
 /** What the attacked process says of itself, after it has answered a call. */
 export interface Report {
   readonly count: number
+  /** For how long its event loop was held up at most since the last report. */
   readonly stallMs: number
+  /** After a collection of garbage. */
   readonly rssMb: number
   readonly connected: readonly string[]
+  /** Peers that its view keeps out. */
+  readonly revoked: number
 }
 
 /** A peer in a process of its own. */
@@ -42,7 +46,8 @@ export class Victim {
     }
     const script = fileURLToPath(new URL('victim.ts', import.meta.url))
     const child = fork(script, [JSON.stringify(options)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, '--expose-gc']
     })
     const [addresses] = (await once(child, 'message')) as [string[]]
     return new Victim(child, { cluster: 'fort', addresses, rootKey })
@@ -105,6 +110,28 @@ export async function fuzzEverything(
     return { ...(await victim.report()), sent, protocols }
   } finally {
     await node.stop()
+  }
+}
+
+/**
+ * Valid envelopes of keys that nobody knows, sent by an edge peer. What its memory grew by is counted
+ * from when a quarter was sent and all caches are full.
+ */
+export async function floodWithUnknown(
+  victim: Victim,
+  count: number,
+  withinMs: number
+): Promise<Report & Flood & { readonly growthMb: number }> {
+  const first = await unknownEnvelopes(victim.attack, count / 4, withinMs / 4)
+  const before = await victim.report()
+  const then = await unknownEnvelopes(victim.attack, (count * 3) / 4, (withinMs * 3) / 4)
+  const after = await victim.report()
+  return {
+    ...after,
+    stallMs: Math.max(before.stallMs, after.stallMs),
+    growthMb: after.rssMb - before.rssMb,
+    sent: first.sent + then.sent,
+    taken: first.taken + then.taken
   }
 }
 

@@ -301,10 +301,15 @@ describe('signals that are not what they seem', () => {
     }
   }
 
-  it('show what each author has stated under which number, before anything else is judged', async () => {
+  it('show what each author has stated under which number, if it may and does so here', async () => {
     const noted: SignedStatement[] = []
     const keen = { ...fakeSigner('b', new VirtualClock()), noted: noted.push.bind(noted) }
-    const { cluster, send } = await receiver({ components: { signer: keen } })
+    const members = (): string[] => ['a', 'b']
+    const { cluster, send } = await receiver({ components: { signer: keen, members } })
+    await send(sealed(cluster, 'nobody'))
+    await send(sealed(cluster, 'a', { cluster: 'other' }))
+    await send(sealed(cluster, 'a', { channel: 'other' }))
+    expect(noted).toEqual([])
     const one = sealed(cluster, 'a')
     const other = sealed(cluster, 'a', { signals: [signalBytes('another')] })
     for (const signed of [one, other]) await send(signed)
