@@ -4,15 +4,13 @@ import type {
   DurableSubscribeOptions,
   DurableSubscription,
   Rpc,
-  SignalHandler,
-  StoreOperation
+  SignalHandler
 } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
-import type { LogRow } from './core/log-index.ts'
 import { Progress as ProgressMessage } from './core/messages.ts'
 import type { Notes, ProgressNote, Version } from './core/messages.ts'
 import type { Mutants } from './core/mutants.ts'
-import { patternSegments, typeSegments } from './core/pattern.ts'
+import { patternSegments } from './core/pattern.ts'
 import type { Range } from './core/ranges.ts'
 import type { StreamName } from './core/streams.ts'
 import { encodeSignal } from './core/wire.ts'
@@ -33,8 +31,6 @@ export interface DurableSubscriptionsInit {
   readonly self: string
   /** Channel of signals for this peer alone. */
   readonly own: string
-  /** Channel of signals for another peer alone. */
-  readonly targetOf: (peer: string) => string
   /** Channels on which signals of a pattern arrive. */
   readonly channelsOf: (pattern: readonly string[]) => readonly string[]
   readonly rpc: Rpc | undefined
@@ -171,33 +167,8 @@ export class DurableSubscriptions {
     return this.#open.get(id)?.pump
   }
 
-  /** An entry leaves the log: what of it was promised and not handled becomes dead letters. */
-  async expire(row: LogRow): Promise<readonly StoreOperation[]> {
-    const { deadLetters, log, progress } = this.#init
-    const batch = row.durable ? await log.open(row) : undefined
-    const operations: StoreOperation[] = []
-    for (const [index, signal] of (batch?.signals ?? []).entries()) {
-      const sequence = row.first + index
-      for (const id of this.#promised(row, typeSegments(signal.type))) {
-        if (!progress.of(id, row.stream).has(sequence)) {
-          // One at a time, because they have a bound.
-          // oxlint-disable-next-line no-await-in-loop
-          const letter = await deadLetters.prepare({
-            subscription: id,
-            author: row.stream.author,
-            channel: row.stream.channel,
-            reason: 'not handled before it had to leave the log',
-            attempts: 0,
-            signal: encodeSignal(signal)
-          })
-          operations.push(...letter)
-          if (this.#open.has(id)) {
-            progress.add(id, row.stream, sequence, sequence)
-          }
-        }
-      }
-    }
-    return operations
+  isOpen(id: string): boolean {
+    return this.#open.has(id)
   }
 
   /** What is new to whoever has seen a version of what this peer knows. */
@@ -248,21 +219,6 @@ export class DurableSubscriptions {
         // What is lost here comes with the next exchange.
         .catch(() => undefined)
     }
-  }
-
-  /** The subscriptions to which a signal of an entry was promised, as far as this peer must care. */
-  #promised(row: LogRow, type: readonly string[]): ReadonlySet<string> {
-    const { registrations, targetOf } = this.#init
-    const ids = new Set<string>()
-    for (const { registration, since } of registrations.matching(type)) {
-      const { id, peer } = registration
-      const { channel } = row.stream
-      const forOther = channel.includes('/to/') && channel !== targetOf(peer)
-      if ((row.copy || this.#open.has(id)) && !forOther && since <= row.loggedAt) {
-        ids.add(id)
-      }
-    }
-    return ids
   }
 
   async #register(id: string, pattern: string, removed: boolean): Promise<void> {

@@ -9,6 +9,7 @@ import type { StreamName } from './core/streams.ts'
 import { DeadLetterQueue } from './dead-letter-queue.ts'
 import { DurableSubscriptions } from './durable-subscriptions.ts'
 import { Exchanges } from './exchanges.ts'
+import { Expiring } from './expiring.ts'
 import type { Ground } from './ground.ts'
 import { History } from './history.ts'
 import { Intake } from './intake.ts'
@@ -28,6 +29,7 @@ interface Wires {
   cluster: ClusterRoute | undefined
   targeted: TargetedRoute | undefined
   durable: DurableSubscriptions | undefined
+  expiring: Expiring | undefined
   liveRepair: LiveRepair | undefined
   mending: Mending | undefined
   exchanges: Exchanges | undefined
@@ -61,6 +63,7 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     cluster: undefined,
     targeted: undefined,
     durable: undefined,
+    expiring: undefined,
     liveRepair: undefined,
     mending: undefined,
     exchanges: undefined
@@ -86,6 +89,11 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
   const shared = { ...ground, ...kept, dispatcher, copies, intake }
   const durable = newDurable(shared, rpc, wires)
   wires.durable = durable
+  wires.expiring = new Expiring({
+    ...shared,
+    targetOf: (peer) => targetName(ground.cluster, peer),
+    isOpen: (id) => durable.isOpen(id)
+  })
   const asking = rpc && new Asking({ ...shared, rpc })
   if (asking !== undefined) {
     wires.liveRepair = new LiveRepair({ ...shared, asking })
@@ -127,7 +135,8 @@ function keep(ground: Ground, rpc: Rpc | undefined, wires: Wires): Kept {
     bytesMax: logBytesMax,
     ageMs: logAgeMs,
     onAppend: (row) => wires.durable?.kick(row.stream),
-    onExpire: async (row) => (await wires.durable?.expire(row)) ?? []
+    onExpire: async (row) =>
+      (await wires.expiring?.expire(row)) ?? { letters: [], written: () => undefined }
   })
   return {
     snapshots,
@@ -176,7 +185,6 @@ function newDurable(
     ...shared,
     rpc,
     registering: new Registering({ ...shared, rpc, ownHead }),
-    targetOf: (peer) => targetName(cluster, peer),
     channelsOf: (pattern) => [
       ...topicsOfPattern(pattern).map((number) => topicName(cluster, number)),
       own
