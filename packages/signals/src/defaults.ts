@@ -298,6 +298,9 @@ export const groupWindow = 4096
 /** Dead letters that one peer keeps. Unit: signals; the oldest goes first, as a loss. */
 export const deadLettersMax = 10_000
 
+/** What of an error stands in a dead letter. Unit: UTF-16 code units. Enough to tell it by. */
+export const reasonLengthMax = 1000
+
 /** Messages per second that a neighbour may send; twice as many in a burst. */
 export const budgetMessagesPerSecond = 4000
 

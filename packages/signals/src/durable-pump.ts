@@ -1,5 +1,6 @@
 import type { Clock, Signal, SignalHandler } from '@murmuration/interface'
 import type { OpenedBatch } from './batches.ts'
+import { textOf } from './codes.ts'
 import { assignee } from './core/assignment.ts'
 import type { Mutants } from './core/mutants.ts'
 import { typeSegments } from './core/pattern.ts'
@@ -250,7 +251,7 @@ export class DurablePump {
         return undefined
       } catch (error) {
         counters.count('handler-error')
-        reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+        reason = textOf(error)
       }
       if (attempt < attemptsMax) {
         // oxlint-disable-next-line no-await-in-loop
