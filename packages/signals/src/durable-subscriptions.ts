@@ -103,9 +103,9 @@ export class DurableSubscriptions {
     this.#opening.add(id)
     // Before anybody knows: what comes from then on must not be missed.
     need(segments, true)
+    const before = registrations.get(id, self)
     try {
       const channels = this.#init.channelsOf(segments)
-      const before = registrations.get(id, self)
       await this.#register(id, pattern, false)
       const registration = registrations.get(id, self)
       const replies =
@@ -122,6 +122,9 @@ export class DurableSubscriptions {
       this.#start(id, segments, channels, handler, checked)
     } catch (error) {
       need(segments, false)
+      if (before?.removed !== false) {
+        await this.#withdraw(id, pattern)
+      }
       throw error
     } finally {
       this.#opening.delete(id)
@@ -297,17 +300,41 @@ export class DurableSubscriptions {
     segments: readonly string[],
     options: AbortOptions = {}
   ): Promise<void> {
-    const { progress, registering, registrations, self } = this.#init
     const open = this.#open.get(id)
     if (open !== undefined) {
       open.pump.close()
       this.#open.delete(id)
       this.#init.need(segments, false)
     }
+    await this.#unregister(id, pattern)
+    await this.#tellEnd(id, options)
+  }
+
+  /** What could not begin must not stay: of a group it would have a share that nobody handles. */
+  async #withdraw(id: string, pattern: string): Promise<void> {
+    const { report, stopped } = this.#init
+    try {
+      await this.#unregister(id, pattern)
+    } catch (error) {
+      report('a durable subscription that did not begin could not be removed', error)
+      return
+    }
+    // Who cannot be told now hears of it when it is compared with.
+    this.#tellEnd(id, { signal: stopped() }).catch((error: unknown) =>
+      report('not all were told that a durable subscription did not begin', error)
+    )
+  }
+
+  async #unregister(id: string, pattern: string): Promise<void> {
+    const { progress, registrations } = this.#init
     await this.#register(id, pattern, true)
     if (registrations.consumers(id).length === 0) {
       await progress.forget(id)
     }
+  }
+
+  async #tellEnd(id: string, options: AbortOptions): Promise<void> {
+    const { registering, registrations, self } = this.#init
     const registration = registrations.get(id, self)
     if (registration !== undefined) {
       await registering.tell(registration, [], defaults.registerTimeoutMsDefault, options)
