@@ -53,8 +53,12 @@ export interface DurableSubscriptionsInit {
 
 interface Open {
   readonly pump: DurablePump
+  readonly pattern: readonly string[]
   readonly channels: ReadonlySet<string>
-  readonly group: boolean
+  /** Who shares its signals; undefined: no group. */
+  readonly consumers: (() => readonly string[]) | undefined
+  /** These at the last look, as a text. */
+  shared: string
 }
 
 /** The durable subscriptions of this peer, and what it does for those of others. */
@@ -62,8 +66,6 @@ export class DurableSubscriptions {
   readonly #init: DurableSubscriptionsInit
   readonly #open = new Map<string, Open>()
   readonly #opening = new Set<string>()
-  /** Members at the last look. */
-  #members = ''
   #cancel: (() => void) | undefined
 
   constructor(init: DurableSubscriptionsInit) {
@@ -82,9 +84,10 @@ export class DurableSubscriptions {
     this.#init.rpc?.unhandle(defaults.progressMethod)
     this.#cancel?.()
     this.#cancel = undefined
-    for (const [id, { pump }] of this.#open) {
+    for (const [id, { pattern, pump }] of this.#open) {
       pump.close()
       this.#open.delete(id)
+      this.#init.need(pattern, false)
     }
   }
 
@@ -257,19 +260,21 @@ export class DurableSubscriptions {
     options: DurableOptions
   ): void {
     const { deadLetters, peers, registrations } = this.#init
-    const consumers = (): readonly string[] =>
+    const sharing = (): readonly string[] =>
       registrations.consumers(id).filter((peer) => peers.isMember(peer))
+    const consumers = options.group ? sharing : undefined
     const pump = new DurablePump({
       ...this.#init,
       ...options,
       id,
       pattern,
       handler,
-      consumers: options.group ? consumers : undefined,
+      consumers,
       onFailed: ({ signal, ...rest }) =>
         deadLetters.add({ ...rest, subscription: id, signal: encodeSignal(signal) })
     })
-    this.#open.set(id, { pump, channels: new Set(channels), group: options.group })
+    const shared = listOf(consumers)
+    this.#open.set(id, { pump, pattern, channels: new Set(channels), consumers, shared })
     for (const { name } of this.#init.log.index.streams()) {
       if (channels.includes(name.channel)) {
         pump.kick(name)
@@ -285,7 +290,7 @@ export class DurableSubscriptions {
     open.pump.close()
     this.#open.delete(id)
     this.#init.need(pattern, false)
-    if (open.group && this.#init.registrations.consumers(id).length > 1) {
+    if (open.consumers !== undefined && this.#init.registrations.consumers(id).length > 1) {
       // The others take over its share.
       this.#remove(id, pattern.join('.'), pattern, {}).catch((error: unknown) =>
         this.#init.report('a group was not told that a consumer left', error)
@@ -359,19 +364,22 @@ export class DurableSubscriptions {
   }
 
   #schedule(): void {
-    const { clock, peers, progress } = this.#init
+    const { clock, progress } = this.#init
     this.#cancel = clock.schedule(defaults.groupCheckMs, () => {
       this.#schedule()
       progress.settle()
-      const members = peers.members().toSorted().join()
-      if (members !== this.#members) {
-        this.#members = members
-        for (const { group, pump } of this.#open.values()) {
-          if (group) {
-            pump.reassign()
-          }
+      for (const open of this.#open.values()) {
+        const shared = listOf(open.consumers)
+        if (shared !== open.shared) {
+          open.shared = shared
+          open.pump.reassign()
         }
       }
     })
   }
+}
+
+/** Consumers as a text, to see whether they have changed. */
+function listOf(consumers: Open['consumers']): string {
+  return consumers?.().toSorted().join() ?? ''
 }

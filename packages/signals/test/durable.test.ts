@@ -1,41 +1,9 @@
-import type { DurableSubscribeOptions, PublishOptions, SignalLoss } from '@murmuration/interface'
+import type { SignalLoss, Store } from '@murmuration/interface'
 import { createMemoryStore } from '@murmuration/storage'
 import { describe, expect, it } from 'vitest'
 import { createSignals } from '../src/index.ts'
-import type { SignalBus } from '../src/index.ts'
+import { atLeastOnce, durably, during } from './durably.ts'
 import { settle, testCluster, VirtualClock } from './fakes.ts'
-import type { TestBus, TestCluster } from './fakes.ts'
-
-const atLeastOnce: PublishOptions = { delivery: 'at-least-once' }
-
-/** Waits for a promise while virtual time passes. */
-async function during<T>(cluster: TestCluster, promise: Promise<T>, ms = 1000): Promise<T> {
-  const settled = promise.catch(() => undefined)
-  for (let passed = 0; passed < ms; passed += 50) {
-    await cluster.clock.advance(50)
-  }
-  await Promise.race([settled, settle()])
-  return promise
-}
-
-async function durably(
-  cluster: TestCluster,
-  { bus }: TestBus,
-  got: unknown[],
-  options: Partial<DurableSubscribeOptions> & {
-    pattern?: string
-    fails?: (data: unknown) => boolean
-  } = {}
-): ReturnType<SignalBus['subscribeDurably']> {
-  const { fails, pattern = 'order.*', ...rest } = options
-  const handler = ({ data }: { data?: unknown }): void => {
-    if (fails?.(data) === true) {
-      throw new Error('not now')
-    }
-    got.push(data)
-  }
-  return await during(cluster, bus.subscribeDurably(pattern, handler, { name: 'all', ...rest }))
-}
 
 describe('at least once', () => {
   it('says accepted with two copies, and each durable subscription handles it once', async () => {
@@ -228,6 +196,43 @@ describe('a durable subscription', () => {
     })
   })
 
+  it.each([
+    ['half a character', new Error('x\ud800y'), /^Error: x/],
+    ['a character over the cut', new Error(`${'e'.repeat(992)}${'😀'.repeat(20)}`), /^Error: e+/],
+    ['no text', Object.create(null), /without a text/],
+    ['a name that is no text', Object.assign(new Error('x'), { name: Symbol('x') }), /without/]
+  ])('goes on after an error of %s', async (_, thrown, reason) => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    const got: unknown[] = []
+    const handler = ({ data }: { data?: unknown }): void => {
+      if (data === 1) {
+        throw thrown
+      }
+      got.push(data)
+    }
+    const options = { name: 'all', attemptsMax: 2 }
+    await during(cluster, a.bus.subscribeDurably('order.*', handler, options), 100)
+    for (const data of [1, 2]) {
+      await during(cluster, a.bus.publish({ type: 'order.created', data }, atLeastOnce), 500)
+    }
+    expect(got).toEqual([2])
+    expect(await a.bus.deadLetters.list()).toMatchObject([
+      { signal: { data: 1 }, reason: expect.stringMatching(reason) }
+    ])
+  })
+
+  it('leaves its topic when its bus stops', async () => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    await durably(cluster, a, [])
+    expect(cluster.gossip.topicsOf('a')).toHaveLength(1)
+    await a.bus.stop()
+    await a.bus.start()
+    await cluster.clock.advance(30_000)
+    expect(cluster.gossip.topicsOf('a')).toEqual([])
+  })
+
   it('gives up a handler that does not return, and tells it', async () => {
     const cluster = testCluster()
     const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
@@ -317,6 +322,43 @@ describe('a durable subscription', () => {
 })
 
 describe('a signal that leaves the log unhandled', () => {
+  it('is a dead letter or still there, wherever the process is killed', async () => {
+    const store = createMemoryStore()
+    let killed = false
+    // Killed when it is about to write dead letters; what it writes from then on is nowhere.
+    const killing: Store = {
+      get: (key) => store.get(key),
+      entries: (range) => store.entries(range),
+      sub: (prefix) => store.sub(prefix),
+      close: () => store.close(),
+      write: async (operations, options) => {
+        killed ||= operations.some(({ key }) => key.startsWith('x/'))
+        await (killed ? new Promise(() => undefined) : store.write(operations, options))
+      }
+    }
+    const clock = new VirtualClock()
+    const init = { log: { ageMs: 1000 } }
+    const before = createSignals({ peer: 'me', clock, store: killing }, init)
+    await before.start()
+    const hang = { name: 'all', handlerTimeoutMs: 600_000 }
+    await before.subscribeDurably('order.*', () => new Promise(() => undefined), hang)
+    for (let data = 0; data < 5; data += 1) {
+      const result = await before.publish({ type: 'order.created', data }, atLeastOnce)
+      expect(result.accepted).toBe(true)
+    }
+    await clock.advance(2000)
+    void before.publish({ type: 'other.thing' }, atLeastOnce)
+    await clock.advance(50)
+    expect(killed).toBe(true)
+    const after = createSignals({ peer: 'me', clock, store }, init)
+    await after.start()
+    const handled: unknown[] = []
+    await after.subscribeDurably('order.*', ({ data }) => void handled.push(data), { name: 'all' })
+    await clock.advance(5000)
+    const letters = await after.deadLetters.list()
+    expect(handled.length + letters.length).toBe(5)
+  })
+
   it('is a dead letter with its reason, for subscriptions that were promised it only', async () => {
     const cluster = testCluster()
     const view = (): string[] => ['a', 'b']
