@@ -331,12 +331,6 @@ export const marksSyncMs = 1000
 /** Rounds of questions without an answer before listeners of the moment go on. */
 export const repairRoundsMax = 4
 
-/** Streams that one exchange names. Unit: streams. */
-export const headsMax = 2048
-
-/** Subscriptions, and progress of them, that one exchange tells. Unit: entries. */
-export const notesMax = 512
-
 /** Peers that have just appeared and wait to be compared with. Unit: peers. */
 export const exchangesMax = 256
 
@@ -369,3 +363,5 @@ export const knownTypesMax = 1024
 
 /** First segments of types whose topic is remembered. */
 export const topicNumbersMax = 1024
+
+export * from './telling-defaults.ts'

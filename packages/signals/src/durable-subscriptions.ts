@@ -3,12 +3,9 @@ import type {
   Clock,
   DurableSubscribeOptions,
   DurableSubscription,
-  Rpc,
   SignalHandler
 } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
-import { Progress as ProgressMessage } from './core/messages.ts'
-import type { Notes, ProgressNote, Version } from './core/messages.ts'
 import type { Mutants } from './core/mutants.ts'
 import { patternSegments } from './core/pattern.ts'
 import type { Range } from './core/ranges.ts'
@@ -26,6 +23,7 @@ import type { Peers } from './peers.ts'
 import type { Progress } from './progress.ts'
 import type { Registering, Reply } from './registering.ts'
 import type { Registrations } from './registrations.ts'
+import type { Telling } from './telling.ts'
 
 export interface DurableSubscriptionsInit {
   readonly self: string
@@ -33,20 +31,21 @@ export interface DurableSubscriptionsInit {
   readonly own: string
   /** Channels on which signals of a pattern arrive. */
   readonly channelsOf: (pattern: readonly string[]) => readonly string[]
-  readonly rpc: Rpc | undefined
   readonly log: SignalLog
   readonly peers: Peers
   readonly progress: Progress
   readonly registrations: Registrations
   readonly registering: Registering
+  readonly telling: Telling
   readonly deadLetters: DeadLetterQueue
   readonly clock: Clock
   readonly counters: Counters
   readonly mutants: Mutants
-  readonly boot: () => number
   /** Joins or leaves the topics of a pattern. */
   readonly need: (pattern: readonly string[], needed: boolean) => void
   readonly onHole: (name: StreamName) => void
+  /** Called again and again while it runs. */
+  readonly onCheck: () => void
   readonly stopped: () => AbortSignal
   readonly report: (what: string, error: unknown) => void
 }
@@ -73,15 +72,14 @@ export class DurableSubscriptions {
   }
 
   start(): void {
-    const { registering, rpc } = this.#init
-    registering.start()
-    rpc?.handle(defaults.progressMethod, (request, { peer }) => this.#note(request, peer))
+    this.#init.registering.start()
+    this.#init.telling.start()
     this.#schedule()
   }
 
   stop(): void {
     this.#init.registering.stop()
-    this.#init.rpc?.unhandle(defaults.progressMethod)
+    this.#init.telling.stop()
     this.#cancel?.()
     this.#cancel = undefined
     for (const [id, { pattern, pump }] of this.#open) {
@@ -173,58 +171,13 @@ export class DurableSubscriptions {
     return this.#open.get(id)?.pump
   }
 
+  /** Another peer has told more of a stream. */
+  progressed(id: string, name: StreamName): void {
+    this.#open.get(id)?.pump.kick(name)
+  }
+
   isOpen(id: string): boolean {
     return this.#open.has(id)
-  }
-
-  /** What is new to whoever has seen a version of what this peer knows. */
-  notes(seen: Version | undefined): Notes {
-    const { boot, progress, registrations } = this.#init
-    const told = seen?.boot === boot() ? seen : { boot: boot(), progress: 0, registrations: 0 }
-    const changed = progress.after(told.progress, defaults.notesMax)
-    return {
-      version: {
-        boot: boot(),
-        progress: changed.version,
-        registrations: registrations.version
-      },
-      registrations: registrations.after(told.registrations),
-      progress: changed.notes
-    }
-  }
-
-  async takeNotes(notes: Notes): Promise<void> {
-    const { progress, registrations } = this.#init
-    for (const registration of notes.registrations) {
-      // Seldom any of them is new.
-      // oxlint-disable-next-line no-await-in-loop
-      const news = await registrations.put(registration)
-      if (news && registrations.consumers(registration.id).length === 0) {
-        // oxlint-disable-next-line no-await-in-loop
-        await progress.forget(registration.id)
-      }
-    }
-    this.#merge(notes.progress)
-  }
-
-  /** Told of progress that is durable here: the others of a group must know at once. */
-  written(notes: readonly ProgressNote[]): void {
-    const { registrations, rpc, self } = this.#init
-    const byPeer = new Map<string, ProgressNote[]>()
-    for (const note of notes) {
-      if (note.id.startsWith('group/')) {
-        for (const peer of registrations.consumers(note.id).filter((each) => each !== self)) {
-          byPeer.set(peer, [...(byPeer.get(peer) ?? []), note])
-        }
-      }
-    }
-    for (const [peer, progress] of byPeer) {
-      const request = ProgressMessage.encode({ progress: progress.slice(0, defaults.notesMax) })
-      rpc
-        ?.call(peer, defaults.progressMethod, request, { timeoutMs: defaults.askTimeoutMs })
-        // What is lost here comes with the next exchange.
-        .catch(() => undefined)
-    }
   }
 
   async #register(id: string, pattern: string, removed: boolean): Promise<void> {
@@ -235,8 +188,8 @@ export class DurableSubscriptions {
 
   /** Goes on where it was, by what is known here or elsewhere; else begins now. */
   async #begin(id: string, channels: readonly string[], replies: readonly Reply[]): Promise<void> {
-    const { progress, registering } = this.#init
-    this.#merge(replies.flatMap(({ reply }) => reply.progress))
+    const { progress, registering, telling } = this.#init
+    telling.merge(replies.flatMap(({ reply }) => reply.progress))
     if (!progress.begun(id)) {
       registering.baseline(id, channels, replies)
       progress.begin(id)
@@ -346,28 +299,12 @@ export class DurableSubscriptions {
     }
   }
 
-  /** Of its own subscriptions, and of groups, whose consumers tell each other. */
-  #note(request: Uint8Array, caller: string): Uint8Array {
-    const { progress } = ProgressMessage.decode(request)
-    this.#merge(progress.filter(({ id }) => id.startsWith('group/') || id.startsWith(`${caller}/`)))
-    return new Uint8Array(0)
-  }
-
-  #merge(notes: readonly ProgressNote[]): void {
-    const { progress, registrations } = this.#init
-    for (const note of notes) {
-      const known = registrations.consumers(note.id).length > 0
-      if (known && progress.merge(note)) {
-        this.#open.get(note.id)?.pump.kick(note.stream)
-      }
-    }
-  }
-
   #schedule(): void {
-    const { clock, progress } = this.#init
+    const { clock, onCheck, progress } = this.#init
     this.#cancel = clock.schedule(defaults.groupCheckMs, () => {
       this.#schedule()
       progress.settle()
+      onCheck()
       for (const open of this.#open.values()) {
         const shared = listOf(open.consumers)
         if (shared !== open.shared) {

@@ -114,6 +114,17 @@ export class SignalLog {
     stream.head = Math.max(stream.head, head)
   }
 
+  /** No log but this one is known to have more of the stream than up to there. */
+  settleHead(name: StreamName, head: number): void {
+    const stream = this.index.find(name)
+    if (stream !== undefined) {
+      stream.head = Math.max(stream.top, head)
+      if (stream.head === 0) {
+        this.index.drop(name)
+      }
+    }
+  }
+
   /** Undefined where the log has any of it already. */
   async append(batch: OpenedBatch, options: AppendOptions): Promise<LogRow | undefined> {
     const { clock, snapshots, store } = this.#init

@@ -2,8 +2,24 @@ import type { SignalLoss, Store } from '@murmuration/interface'
 import { createMemoryStore } from '@murmuration/storage'
 import { describe, expect, it } from 'vitest'
 import { createSignals } from '../src/index.ts'
+import type { Gossip } from '../src/index.ts'
 import { atLeastOnce, durably, during } from './durably.ts'
 import { settle, testCluster, VirtualClock } from './fakes.ts'
+import type { TestCluster } from './fakes.ts'
+
+/** Gossip of a peer, the parts of which can be taken over. */
+function joined(cluster: TestCluster, peer: string): Gossip {
+  const gossip = cluster.gossip.join(peer)
+  return {
+    publish: (topic, bytes) => gossip.publish(topic, bytes),
+    subscribe: (topic) => gossip.subscribe(topic),
+    unsubscribe: (topic) => gossip.unsubscribe(topic),
+    subscribers: (topic) => gossip.subscribers(topic),
+    onMessage: (judge) => gossip.onMessage(judge),
+    onSubscribed: (listener) => gossip.onSubscribed(listener),
+    peers: () => gossip.peers()
+  }
+}
 
 describe('at least once', () => {
   it('says accepted with two copies, and each durable subscription handles it once', async () => {
@@ -127,6 +143,29 @@ describe('a durable subscription', () => {
     await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
     await cluster.clock.advance(10_000)
     expect(got).toEqual([1])
+  })
+
+  it('begins there also where it meets others only later', async () => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    a.listen('order.*')
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }), 100)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 2 }, atLeastOnce), 100)
+    // Longer than clocks may differ.
+    await cluster.clock.advance(121_000)
+    let met: string[] = []
+    const b = await cluster.bus('b', {
+      components: { gossip: { ...joined(cluster, 'b'), peers: () => met } }
+    })
+    const got: unknown[] = []
+    const losses: SignalLoss[] = []
+    b.bus.events.addEventListener('loss', ({ detail }) => losses.push(detail))
+    await durably(cluster, b, got)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 3 }, atLeastOnce), 100)
+    met = ['a']
+    await cluster.clock.advance(10_000)
+    expect(got).toEqual([3])
+    expect(losses).toEqual([])
   })
 
   it('is not there before the members of the view know it', async () => {
