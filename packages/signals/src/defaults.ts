@@ -298,6 +298,9 @@ export const groupWindow = 4096
 /** Dead letters that one peer keeps. Unit: signals; the oldest goes first, as a loss. */
 export const deadLettersMax = 10_000
 
+/** What of an error stands in a dead letter. Unit: UTF-16 code units. Enough to tell it by. */
+export const reasonLengthMax = 1000
+
 /** Messages per second that a neighbour may send; twice as many in a burst. */
 export const budgetMessagesPerSecond = 4000
 
@@ -327,12 +330,6 @@ export const marksSyncMs = 1000
 
 /** Rounds of questions without an answer before listeners of the moment go on. */
 export const repairRoundsMax = 4
-
-/** Streams that one exchange names. Unit: streams. */
-export const headsMax = 2048
-
-/** Subscriptions, and progress of them, that one exchange tells. Unit: entries. */
-export const notesMax = 512
 
 /** Peers that have just appeared and wait to be compared with. Unit: peers. */
 export const exchangesMax = 256
@@ -366,3 +363,5 @@ export const knownTypesMax = 1024
 
 /** First segments of types whose topic is remembered. */
 export const topicNumbersMax = 1024
+
+export * from './telling-defaults.ts'
