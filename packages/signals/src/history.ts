@@ -1,8 +1,9 @@
 import type { Cause, LoggedSignal, ReplayFrom, ReplayOptions, Signal } from '@murmuration/interface'
 import { AbortedError } from '@murmuration/interface'
-import type { Replaying } from './core/dispatcher.ts'
+import type { Delivered, Replaying } from './core/dispatcher.ts'
 import { patternSegments, typeSegments } from './core/pattern.ts'
 import { PatternTrie } from './core/trie.ts'
+import { decodeOwnSignal } from './core/wire.ts'
 import { checkFrom, cursorOf } from './cursors.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
@@ -10,6 +11,8 @@ import type { SignalLog } from './log.ts'
 export interface HistoryInit {
   readonly self: string
   readonly log: SignalLog
+  /** Signals that this peer has published and that are not in the log yet. */
+  readonly unlogged: () => readonly Uint8Array[]
   /** Resolves when the log can be read. */
   readonly loaded: Promise<void>
   readonly report: (what: string, error: unknown) => void
@@ -114,16 +117,14 @@ export class History {
   }
 
   async #feed(from: ReturnType<typeof checkFrom>, subscription: Replaying): Promise<void> {
-    const { loaded, log, self } = this.#init
+    const { loaded, log } = this.#init
     await loaded
-    const began = log.last
-    let done = from.number - 1
+    // A place beyond the end is of another log: all that comes is new.
+    let done = Math.min(from.number - 1, log.last)
     try {
       for (const row of log.index.after(done)) {
         done = row.number
-        // What this peer published after the subscription has reached it without the log.
-        const own = row.stream.author === self && row.number > began
-        if (own || row.loggedAt < from.time) {
+        if (row.loggedAt < from.time) {
           continue
         }
         // Each signal waits for room in the queue.
@@ -141,7 +142,16 @@ export class History {
         }
       }
     } finally {
-      subscription.goLive(Math.max(done, began))
+      // In one turn with the end of the log: what is logged from here on comes by itself.
+      subscription.goLive(done, this.#unlogged())
     }
+  }
+
+  #unlogged(): readonly Delivered[] {
+    const { self, unlogged } = this.#init
+    return unlogged().map((bytes) => ({
+      signal: decodeOwnSignal(bytes),
+      context: { author: self }
+    }))
   }
 }

@@ -143,7 +143,14 @@ function keep(ground: Ground, rpc: Rpc | undefined, wires: Wires): Kept {
         events.corrupt(`x/${id}`, new Error('dropped, because there are too many dead letters'))
       }
     }),
-    history: new History({ ...ground, log })
+    history: new History({
+      ...ground,
+      log,
+      unlogged: () => [
+        ...(wires.cluster?.sender.unlogged() ?? []),
+        ...(wires.targeted?.unlogged() ?? [])
+      ]
+    })
   }
 }
 

@@ -55,6 +55,8 @@ interface Lane {
   readonly outbox: Outbox<Answer>
   /** Sequence of the next signal. */
   next: number
+  /** What is being signed and comes into the log right after, where it is kept. */
+  sealing: readonly Letter[]
   /** Batches that are promised and that the peer has not confirmed, the oldest first. */
   readonly unconfirmed: Uint8Array[]
   nudging: boolean
@@ -93,6 +95,14 @@ export class TargetedRoute {
     return lane && lane.next - 1
   }
 
+  /** Signals for this peer itself that are not in its log yet. */
+  unlogged(): readonly Uint8Array[] {
+    const lane = this.#lanes.get(this.#init.self)
+    return lane === undefined
+      ? []
+      : [...lane.sealing, ...lane.outbox.waiting()].map(({ bytes }) => bytes)
+  }
+
   #lane(peer: string): Lane {
     const known = this.#lanes.get(peer)
     if (known !== undefined) {
@@ -111,6 +121,7 @@ export class TargetedRoute {
         pendingSignalsMax: defaults.outboxSignalsMax
       }),
       next: this.#floor,
+      sealing: [],
       unconfirmed: [],
       nudging: false
     }
@@ -134,7 +145,7 @@ export class TargetedRoute {
     lane: Lane,
     letters: readonly Letter[]
   ): Promise<readonly (Answer | Promise<Answer>)[]> {
-    const { clock, cluster, counters, seal, self } = this.#init
+    const { clock, counters } = this.#init
     const first = lane.next
     lane.next += letters.length
     const deadline = Math.max(...letters.map((letter) => letter.deadline))
@@ -143,25 +154,41 @@ export class TargetedRoute {
       return letters.map(() => ({ word: 'ERR_DEADLINE_EXCEEDED' }))
     }
     const durable = letters.some((letter) => letter.durable === true)
-    const signals = letters.map(({ bytes }) => bytes)
-    const channel = targetName(cluster, peer)
-    const flag = durable ? { durable } : {}
-    const batch = { channel, first, since: first, signals, attempt: 0, ...flag }
-    const original = await seal.seal(batch)
+    const { logged, own } = await this.#keep(peer, lane, letters, { durable, first })
     counters.count('batch-sent')
-    if (!durable) {
-      const words = await this.#deliver(peer, original, letters.length, timeoutMs)
+    if (logged === undefined) {
+      const words = await this.#deliver(peer, own.original, letters.length, timeoutMs)
       return words.map((word) => ({ word }))
     }
-    const subjects = letters.some(({ subject }) => subject === true)
-    const own = seal.own(batch, { author: self, time: clock.now(), subjects, original })
-    const logged = this.#log(own)
     const answers = this.#promise(peer, lane, own, logged, deadline)
     await logged.catch(() => undefined)
     return letters.map(async (_, index) => {
       const { words, ...rest } = await answers
       return { word: words[index] ?? '', ...rest }
     })
+  }
+
+  /** Signs it, and logs what is promised. */
+  async #keep(
+    peer: string,
+    lane: Lane,
+    letters: readonly Letter[],
+    { durable, first }: { readonly durable: boolean; readonly first: number }
+  ): Promise<{ readonly own: OpenedBatch; readonly logged: Promise<unknown> | undefined }> {
+    const { clock, cluster, seal, self } = this.#init
+    const signals = letters.map(({ bytes }) => bytes)
+    const channel = targetName(cluster, peer)
+    const flag = durable ? { durable } : {}
+    const batch = { channel, first, since: first, signals, attempt: 0, ...flag }
+    const subjects = letters.some(({ subject }) => subject === true)
+    lane.sealing = letters
+    try {
+      const original = await seal.seal(batch)
+      const own = seal.own(batch, { author: self, time: clock.now(), subjects, original })
+      return { own, logged: durable ? this.#log(own) : undefined }
+    } finally {
+      lane.sealing = []
+    }
   }
 
   /** At least once: in W logs, and handed over now or as soon as the peer is there again. */
