@@ -77,12 +77,19 @@ export class Publisher {
 
   async #parts(publication: Publication, route: SignalRoute): Promise<readonly Part[]> {
     const { durable } = publication
-    const { self, sender } = this.#init
+    const { self, sender, targeted } = this.#init
     if (route === 'local' || (route === 'cluster' && sender === undefined && durable)) {
       // Posted first: where its outbox is full, it throws and nothing has happened yet.
       const promised = durable ? [this.#target(publication, self)] : []
       const local = Promise.resolve(this.#local(publication, { logged: durable }))
       return await Promise.all([...promised, local])
+    }
+    if (route === 'cluster' && sender === undefined) {
+      // Nobody sends it, which is when it is logged otherwise. Throws before anything has happened.
+      const logged = targeted.post(self, this.#letter(publication)).result
+      const local = this.#local(publication, { logged: true })
+      await logged
+      return [await local]
     }
     if (route === 'cluster') {
       const remote = this.#cluster(publication)
