@@ -1,15 +1,18 @@
 import type { Cause, LoggedSignal, ReplayFrom, ReplayOptions, Signal } from '@murmuration/interface'
 import { AbortedError } from '@murmuration/interface'
 import type { Delivered, Replaying } from './core/dispatcher.ts'
-import { patternSegments, typeSegments } from './core/pattern.ts'
+import { isForAnother, patternSegments, typeSegments } from './core/pattern.ts'
 import { PatternTrie } from './core/trie.ts'
 import { decodeOwnSignal } from './core/wire.ts'
-import { checkFrom, cursorOf } from './cursors.ts'
+import { checkFrom, checkPlace, cursorOf } from './cursors.ts'
+import type { Place } from './cursors.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
 
 export interface HistoryInit {
   readonly self: string
+  /** Channel of signals for this peer alone. */
+  readonly own: string
   readonly log: SignalLog
   /** Signals that this peer has published and that are not in the log yet. */
   readonly unlogged: () => readonly Uint8Array[]
@@ -87,17 +90,19 @@ export class History {
 
   async *#replay(
     trie: PatternTrie<true>,
-    from: ReturnType<typeof checkFrom>,
+    from: Place,
     signal: AbortSignal | undefined
   ): AsyncGenerator<LoggedSignal> {
-    const { loaded, log } = this.#init
+    const { loaded, log, own } = this.#init
     await loaded
-    const last = log.last
+    const { last } = log
+    checkPlace(from, last)
     for (const row of log.index.after(from.number - 1)) {
       if (row.number > last) {
         return
       }
-      if (row.loggedAt < from.time) {
+      // Signals for others are kept for them only.
+      if (row.loggedAt < from.time || isForAnother(row.stream.channel, own)) {
         continue
       }
       if (signal?.aborted === true) {
@@ -116,15 +121,15 @@ export class History {
     }
   }
 
-  async #feed(from: ReturnType<typeof checkFrom>, subscription: Replaying): Promise<void> {
-    const { loaded, log } = this.#init
+  async #feed(from: Place, subscription: Replaying): Promise<void> {
+    const { loaded, log, own } = this.#init
     await loaded
-    // A place beyond the end is of another log: all that comes is new.
+    // Where it was asked for before the log was read, its end may be before that place.
     let done = Math.min(from.number - 1, log.last)
     try {
       for (const row of log.index.after(done)) {
         done = row.number
-        if (row.loggedAt < from.time) {
+        if (row.loggedAt < from.time || isForAnother(row.stream.channel, own)) {
           continue
         }
         // Each signal waits for room in the queue.
