@@ -17,10 +17,10 @@ import { Delivery } from './core/wire.ts'
 import type { Outcome } from './core/wire.ts'
 import { codeOf } from './codes.ts'
 import type { Counters, RejectReason } from './counters.ts'
-import { pause } from './deadline.ts'
 import * as defaults from './defaults.ts'
 import type { Intake } from './intake.ts'
 import type { SignalLog } from './log.ts'
+import { Unconfirmed } from './unconfirmed.ts'
 
 export interface TargetedRouteInit {
   readonly self: string
@@ -57,9 +57,15 @@ interface Lane {
   next: number
   /** What is being signed and comes into the log right after, where it is kept. */
   sealing: readonly Letter[]
-  /** Batches that are promised and that the peer has not confirmed, the oldest first. */
-  readonly unconfirmed: Uint8Array[]
-  nudging: boolean
+  readonly unconfirmed: Unconfirmed
+}
+
+/** What goes on with a batch that is promised. */
+interface Handing {
+  readonly logged: Promise<unknown>
+  /** What its peer says. */
+  readonly delivered: readonly string[] | Promise<readonly string[]>
+  readonly deadline: number
 }
 
 /** Signals to named peers, each acknowledged by the peer once its subscriptions have it. */
@@ -122,8 +128,7 @@ export class TargetedRoute {
       }),
       next: this.#floor,
       sealing: [],
-      unconfirmed: [],
-      nudging: false
+      unconfirmed: new Unconfirmed({ ...this.#init, peer })
     }
     this.#lanes.set(peer, lane)
     return lane
@@ -131,7 +136,7 @@ export class TargetedRoute {
 
   #forgetIdle(): void {
     for (const [peer, lane] of this.#lanes) {
-      if (lane.outbox.idle && !lane.nudging) {
+      if (lane.outbox.idle && lane.unconfirmed.idle) {
         this.#floor = Math.max(this.#floor, lane.next)
         this.#lanes.delete(peer)
         return
@@ -160,11 +165,15 @@ export class TargetedRoute {
     }
     counters.count('batch-sent')
     if (logged === undefined) {
-      const words = await this.#deliver(peer, own.original, letters.length, timeoutMs)
+      const words = await this.#deliver(peer, lane, own, timeoutMs)
       return words.map((word) => ({ word }))
     }
-    const answers = this.#promise(peer, lane, own, logged, deadline)
-    await logged.catch(() => undefined)
+    const patience = Math.min(timeoutMs, defaults.askTimeoutMs)
+    const delivered =
+      peer === self ? this.#ownOutcomes(own) : this.#deliver(peer, lane, own, patience)
+    const answers = this.#promise(peer, lane, own, { logged, delivered, deadline })
+    // What comes next must not be older on any disk, nor come to the peer before this.
+    await Promise.all([logged.catch(() => undefined), delivered])
     return letters.map(async (_, index) => {
       const { words, ...rest } = await answers
       return { word: words[index] ?? '', ...rest }
@@ -198,24 +207,20 @@ export class TargetedRoute {
   async #promise(
     peer: string,
     lane: Lane,
-    batch: OpenedBatch,
-    logged: Promise<unknown>,
-    deadline: number
+    { original }: OpenedBatch,
+    { deadline, delivered, logged }: Handing
   ): Promise<{ words: readonly string[]; accepted: boolean; copies: number }> {
-    const { clock, copies, self } = this.#init
-    const { count, original } = batch
-    const patience = Math.min(deadline - clock.monotonic(), defaults.askTimeoutMs)
-    const here = peer === self
-    const words = here
-      ? this.#ownOutcomes(batch)
-      : await this.#deliver(peer, original, count, patience)
-    const confirmed = words.every((word) => confirmations.has(word))
-    const have = confirmed && !here ? [peer] : []
+    const { copies, self } = this.#init
+    const words = await delivered
+    const confirmed = isConfirmed(words)
+    const have = confirmed && peer !== self ? [peer] : []
     const secured = await copies.secure(original, logged, deadline, have, [])
-    if (!confirmed && secured.accepted) {
-      this.#nudge(peer, lane, original)
-    }
     const { accepted } = secured
+    if (!confirmed && accepted) {
+      lane.unconfirmed.nudge()
+    } else if (!confirmed) {
+      lane.unconfirmed.remove(original)
+    }
     return {
       // Whoever is away gets it when it comes back: that is what was asked for.
       words: confirmed || !accepted ? words : words.map(() => 'logged'),
@@ -229,7 +234,27 @@ export class TargetedRoute {
     return batch.signals.map(({ type }) => (wanted(type.split('.')) ? 'logged' : 'no-subscription'))
   }
 
+  /** After all that came before it; what is promised and not confirmed is kept, to come before the next. */
   async #deliver(
+    peer: string,
+    lane: Lane,
+    batch: OpenedBatch,
+    timeoutMs: number
+  ): Promise<readonly string[]> {
+    const { clock } = this.#init
+    const { count, durable, original } = batch
+    const deadline = clock.monotonic() + timeoutMs
+    const before = await lane.unconfirmed.flush(deadline)
+    const words = before.startsWith('ERR_')
+      ? Array.from({ length: count }, () => before)
+      : await this.#call(peer, original, count, deadline - clock.monotonic())
+    if (durable && !isConfirmed(words)) {
+      lane.unconfirmed.add(original)
+    }
+    return words
+  }
+
+  async #call(
     peer: string,
     original: Uint8Array,
     count: number,
@@ -260,37 +285,6 @@ export class TargetedRoute {
       report('an own batch was not logged', error)
     })
     return logged
-  }
-
-  /** Tries again until the peer has it; what is too much here, the peer will ask for. */
-  #nudge(peer: string, lane: Lane, original: Uint8Array): void {
-    if (lane.unconfirmed.length < defaults.unconfirmedMax) {
-      lane.unconfirmed.push(original)
-    }
-    if (!lane.nudging) {
-      lane.nudging = true
-      void this.#nudgeAll(peer, lane)
-    }
-  }
-
-  async #nudgeAll(peer: string, lane: Lane): Promise<void> {
-    const { clock, copies } = this.#init
-    const stopped = this.#init.stopped()
-    let pauseMs = defaults.repairPauseMs
-    while (lane.unconfirmed.length > 0 && !stopped.aborted) {
-      // oxlint-disable no-await-in-loop
-      await pause(clock, pauseMs, stopped)
-      const [original] = lane.unconfirmed
-      const word = original && (await copies.push(peer, original, true, defaults.askTimeoutMs))
-      // oxlint-enable no-await-in-loop
-      if (word === 'logged') {
-        lane.unconfirmed.shift()
-        pauseMs = 0
-      } else {
-        pauseMs = Math.min(Math.max(pauseMs * 2, defaults.repairPauseMs), defaults.repairPauseMsMax)
-      }
-    }
-    lane.nudging = false
   }
 
   async #receive(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
@@ -348,6 +342,10 @@ const confirmations: ReadonlySet<string> = new Set([
   'no-subscription',
   'queue-full'
 ])
+
+function isConfirmed(words: readonly string[]): boolean {
+  return words.every((word) => confirmations.has(word))
+}
 
 const unproven: ReadonlySet<RejectReason> = new Set([
   'forged',
