@@ -94,10 +94,19 @@ export class Dispatcher {
     return this.#listenersOf(type).length > 0
   }
 
-  /** Joins or leaves the topics of a pattern for somebody else. */
+  /** Joins or leaves the topics of a pattern, all or, where one of them cannot be joined, none. */
   need(segments: readonly string[], needed: boolean): void {
-    for (const topic of topicsOfPattern(segments)) {
-      this.#count(topic, needed ? 1 : -1)
+    const counted: number[] = []
+    try {
+      for (const topic of topicsOfPattern(segments)) {
+        this.#count(topic, needed ? 1 : -1)
+        counted.push(topic)
+      }
+    } catch (error) {
+      for (const topic of counted) {
+        this.#count(topic, needed ? -1 : 1)
+      }
+      throw error
     }
   }
 
@@ -261,13 +270,11 @@ export class Dispatcher {
       release: () => options.signal?.removeEventListener('abort', abort)
     }
     const abort = (): void => this.#close(entry, true)
+    this.need(segments, true)
     this.#order += 1
     this.#entries.add(entry)
     this.#trie.add(segments, entry)
     this.#listeners.clear()
-    for (const topic of topicsOfPattern(segments)) {
-      this.#count(topic, 1)
-    }
     if (options.signal?.aborted === true) {
       abort()
     } else {
@@ -317,21 +324,19 @@ export class Dispatcher {
     }
     this.#trie.remove(entry.segments, entry)
     this.#listeners.clear()
-    for (const topic of topicsOfPattern(entry.segments)) {
-      this.#count(topic, -1)
-    }
+    this.need(entry.segments, false)
   }
 
   #count(topic: number, change: 1 | -1): void {
     const before = this.#topics.get(topic) ?? 0
     const after = before + change
+    if (before === 0 || after === 0) {
+      this.#events.topic(topic, after > 0)
+    }
     if (after === 0) {
       this.#topics.delete(topic)
     } else {
       this.#topics.set(topic, after)
-    }
-    if (before === 0 || after === 0) {
-      this.#events.topic(topic, after > 0)
     }
   }
 
