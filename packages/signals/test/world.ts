@@ -7,7 +7,7 @@ import { createMutatedSignals } from '../src/signals.ts'
 import { fakeSigner } from './fakes.ts'
 import { SimGossip } from './sim-gossip.ts'
 
-/** What is written into every signal: who published it, and as which one of its topic. */
+/** What is written into every signal: who published it, and as which one of its first segment. */
 export interface Payload {
   readonly author: string
   readonly life: number
@@ -33,7 +33,7 @@ export interface Life {
   readonly bus: SignalBus
   /** Resolves when its subscriptions are there. */
   ready: boolean
-  /** Number of the next publication by type. */
+  /** Number of the last publication by first segment, and so by topic. */
   readonly next: Map<string, number>
 }
 
@@ -51,6 +51,9 @@ interface Handling {
 /** How soon after a handler has returned that is durable, at the slowest. */
 const progressMs = 60
 
+/** How soon after it was told of a dead letter is in the list, at the slowest. */
+const letterMs = 60
+
 /** Peers with a bus each, what they were promised, and what became of it. */
 export class World {
   readonly simulation: Simulation
@@ -60,7 +63,7 @@ export class World {
   readonly subscriptions: readonly Wanted[]
   readonly violations: string[] = []
   readonly handled: Handling[] = []
-  /** Ids of dead letters. */
+  /** Dead letters that are kept with a reason: whose, and the id. */
   readonly dead = new Set<string>()
   readonly accepted: { readonly signal: Signal<Payload>; readonly wanted: readonly Wanted[] }[] = []
   /** When lives of peers ended, by `peer life`. */
@@ -104,9 +107,12 @@ export class World {
     )
     const life: Life = { node, bus, ready: false, next: new Map() }
     this.lives.set(name, life)
-    bus.events.addEventListener('dead-letter', ({ detail }) => {
-      this.dead.add(`${detail.subscription} ${detail.signal.id}`)
-    })
+    // Told before it is written: what counts is what the list has.
+    const look = (): void =>
+      void clock.schedule(letterMs, () => {
+        this.#readLetters(bus).catch((error: unknown) => this.fail(`${name}: ${String(error)}`))
+      })
+    bus.events.addEventListener('dead-letter', look)
     this.#begin(life).catch((error: unknown) => this.fail(`${name}: ${String(error)}`))
   }
 
@@ -131,8 +137,9 @@ export class World {
   /** Publishes at least once; repeats it under the same id where it was not accepted, sometimes. */
   async publish(life: Life, type: string, poison: boolean): Promise<void> {
     const { bus, node } = life
-    const number = (life.next.get(type) ?? 0) + 1
-    life.next.set(type, number)
+    const topic = type.split('.')[0] ?? ''
+    const number = (life.next.get(topic) ?? 0) + 1
+    life.next.set(topic, number)
     const payload: Payload = { author: node.name, life: node.life, number, poison }
     const wanted = this.subscriptions.filter(({ ready }) => ready)
     const subject = `s${integerBetween(this.simulation.random, 0, 3)}`
@@ -168,7 +175,7 @@ export class World {
         }
         const keys = group ? [name] : peers.map((peer) => `${peer}/${name}`)
         for (const key of keys) {
-          if (!handled.has(`${key} ${signal.id}`) && !this.dead.has(`${name} ${signal.id}`)) {
+          if (!handled.has(`${key} ${signal.id}`) && !this.dead.has(`${key} ${signal.id}`)) {
             open.push(`${key} ${signal.id}`)
           }
         }
@@ -180,6 +187,7 @@ export class World {
   async #begin(life: Life): Promise<void> {
     const { bus, node } = life
     await bus.start()
+    await this.#readLetters(bus)
     for (const wanted of this.subscriptions) {
       if (wanted.peers.includes(node.name)) {
         await this.#subscribe(life, wanted)
@@ -194,6 +202,17 @@ export class World {
         }
         wanted.ready = true
       }
+    }
+  }
+
+  /** A dead letter stands for a signal only with the peer that was to have it, or the group. */
+  async #readLetters({ deadLetters }: SignalBus): Promise<void> {
+    for (const { peer, reason, signal, subscription } of await deadLetters.list()) {
+      const key = peer === undefined ? subscription : `${peer}/${subscription}`
+      if (reason === '') {
+        this.fail(`the dead letter of ${key} for ${signal.id} has no reason`)
+      }
+      this.dead.add(`${key} ${signal.id}`)
     }
   }
 
@@ -240,7 +259,7 @@ export class World {
   #check(handling: Handling, last: Map<string, number>, early: ReadonlySet<string>): void {
     const { id, payload, peer, subscription, type } = handling
     this.simulation.log(`${peer} handles ${id} for ${subscription}`)
-    const stream = `${payload.author} ${payload.life} ${type.split('.')[0]} ${type}`
+    const stream = `${payload.author} ${payload.life} ${type.split('.')[0]}`
     if (payload.number <= (last.get(stream) ?? 0)) {
       this.fail(`${subscription} of ${peer} got ${id} out of order, after ${last.get(stream)}`)
     }
