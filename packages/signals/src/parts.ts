@@ -132,7 +132,12 @@ function keep(ground: Ground, rpc: Rpc | undefined, wires: Wires): Kept {
   return {
     snapshots,
     log,
-    orders: new Orders({ ...ground, repairs: rpc !== undefined }),
+    orders: new Orders({
+      ...ground,
+      repairs: rpc !== undefined,
+      // What is too old leaves the log, also where nothing comes any more.
+      onTick: () => void log.trim()
+    }),
     progress: new Progress({ ...ground, onWritten: (notes) => wires.durable?.written(notes) }),
     registrations: new Registrations(ground),
     deadLetters: new DeadLetterQueue({
