@@ -143,9 +143,9 @@ function keep(ground: Ground, rpc: Rpc | undefined, wires: Wires): Kept {
     deadLetters: new DeadLetterQueue({
       ...ground,
       onDead: (letter) => events.dead(letter),
-      onDropped: ({ id }) => {
+      onDropped: (letter) => {
         counters.count('dead-letter-dropped')
-        events.corrupt(`x/${id}`, new Error('dropped, because there are too many dead letters'))
+        events.dropped(letter)
       }
     }),
     history: new History({
