@@ -3,6 +3,7 @@ import { Asking } from './asking.ts'
 import { ClusterRoute } from './cluster-route.ts'
 import type { SignalsComponents } from './components.ts'
 import { Copies } from './copies.ts'
+import { countedRpc } from './counted-rpc.ts'
 import { Dispatcher } from './core/dispatcher.ts'
 import { targetName, topicName, topicsOfPattern } from './core/pattern.ts'
 import type { StreamName } from './core/streams.ts'
@@ -65,7 +66,8 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     mending: undefined,
     exchanges: undefined
   }
-  const { gossip, rpc } = components
+  const { gossip } = components
+  const rpc = components.rpc && countedRpc(components.rpc, ground.counters)
   const kept = keep(ground, rpc, wires)
   const dispatcher = newDispatcher(ground, kept, wires)
   const copies = new Copies({ ...ground, rpc })
@@ -102,7 +104,8 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     })
   wires.targeted = new TargetedRoute({
     ...shared,
-    rpc,
+    // It counts what it refuses, each with its reason.
+    rpc: components.rpc,
     wanted: (type) => durable.wanted(type, ground.self)
   })
   const { cluster, targeted } = wires
