@@ -77,13 +77,13 @@ describe('what happens in the mesh', () => {
 
   it('is an alert where a reading of a percentage is too high, and not else', () => {
     const alerts: unknown[] = []
-    const { run } = device.actions.record
+    const action = device.actions.record
     const field = { increment: () => undefined, update: () => undefined, value: 1 }
     const state = { count: field, sum: field, min: field, max: field, last: field, alerts: field }
     const record = (metric: string, percent: bigint): void => {
       const input = { metric, value: percent * 10n ** 18n, time: 1n, line: 1 }
       const context = { input, state, key: 'x', emit: (signal: unknown) => alerts.push(signal) }
-      void run(context as unknown as Parameters<typeof run>[0]) // All that it asks for.
+      void action.run(context as unknown as Parameters<typeof action.run>[0]) // All that it asks for.
     }
     record('cpu', 91n)
     record('cpu', 90n)
