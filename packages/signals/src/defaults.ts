@@ -219,6 +219,16 @@ export const logAgeMsDefault = 3_600_000
 /** Entries of the log. Unit: entries. Each takes about 200 bytes of memory besides the store. */
 export const logEntriesMax = 65_536
 
+/**
+ * Each process start numbers its entries from the time on, times this. Unit: entries per millisecond.
+ * Higher than any log is fast, so that the next start stands above them, also where the disk was lost;
+ * numbers then last until the year 2100.
+ */
+export const entriesPerMs = 1024
+
+/** Above this a start goes on from the newest entry, whatever the clock says. */
+export const entryNumberMax = 2 ** 52
+
 /** Opened entries that are kept in memory. Unit: entries, of at most 256 KiB each. */
 export const openBatchesMax = 64
 

@@ -95,6 +95,9 @@ export class SignalLog {
         this.#corrupt(key, error)
       }
     }
+    // No number is given twice, though the newest entries may be lost or gone: cursors stay true.
+    const free = Math.trunc(this.#init.clock.now()) * defaults.entriesPerMs
+    this.#next = Math.max(this.#next, Math.min(free, defaults.entryNumberMax))
   }
 
   has({ author, boot, channel, first, count }: OpenedBatch): boolean {

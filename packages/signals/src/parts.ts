@@ -3,6 +3,7 @@ import { Asking } from './asking.ts'
 import { ClusterRoute } from './cluster-route.ts'
 import type { SignalsComponents } from './components.ts'
 import { Copies } from './copies.ts'
+import { countedRpc } from './counted-rpc.ts'
 import { Dispatcher } from './core/dispatcher.ts'
 import { targetName, topicName, topicsOfPattern } from './core/pattern.ts'
 import type { StreamName } from './core/streams.ts'
@@ -75,7 +76,8 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     mending: undefined,
     exchanges: undefined
   }
-  const { gossip, rpc } = components
+  const { gossip } = components
+  const rpc = components.rpc && countedRpc(components.rpc, ground.counters)
   const kept = keep(ground, rpc, wires)
   const dispatcher = newDispatcher(ground, kept, wires)
   const copies = new Copies({ ...ground, rpc })
@@ -112,7 +114,8 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     })
   wires.targeted = new TargetedRoute({
     ...shared,
-    rpc,
+    // It counts what it refuses, each with its reason.
+    rpc: components.rpc,
     wanted: (type) => durable.wanted(type, ground.self)
   })
   const { cluster, targeted } = wires
@@ -143,18 +146,30 @@ function keep(ground: Ground, rpc: Rpc | undefined, wires: Wires): Kept {
   return {
     snapshots,
     log,
-    orders: new Orders({ ...ground, repairs: rpc !== undefined }),
+    orders: new Orders({
+      ...ground,
+      repairs: rpc !== undefined,
+      // What is too old leaves the log, also where nothing comes any more.
+      onTick: () => void log.trim()
+    }),
     progress: new Progress({ ...ground, onWritten: (notes) => wires.telling?.written(notes) }),
     registrations: new Registrations(ground),
     deadLetters: new DeadLetterQueue({
       ...ground,
       onDead: (letter) => events.dead(letter),
-      onDropped: ({ id }) => {
+      onDropped: (letter) => {
         counters.count('dead-letter-dropped')
-        events.corrupt(`x/${id}`, new Error('dropped, because there are too many dead letters'))
+        events.dropped(letter)
       }
     }),
-    history: new History({ ...ground, log })
+    history: new History({
+      ...ground,
+      log,
+      unlogged: () => [
+        ...(wires.cluster?.sender.unlogged() ?? []),
+        ...(wires.targeted?.unlogged() ?? [])
+      ]
+    })
   }
 }
 

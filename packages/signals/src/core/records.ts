@@ -89,6 +89,9 @@ export const SnapshotRecord = message({
   time: integer({ min: 0 }),
   loggedAt: integer({ min: 0 }),
   number: integer({ min: 0 }),
+  /** Place in its entry. */
+  index: optional(integer({ min: 0 })),
+  channel: optional(text({ max: 1024 })),
   signal: bytes({ max: signalBytesMax })
 })
 
