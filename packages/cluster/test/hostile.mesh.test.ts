@@ -69,7 +69,7 @@ describe('a peer under attack', () => {
     const { sent, taken, growthMb, stallMs, revoked } = await floodWithUnknown(
       victim,
       4_000,
-      60_000
+      30_000
     )
     console.log(
       `${sent} envelopes of unknown keys: ${growthMb.toFixed(0)} MB more, ` +
