@@ -14,8 +14,8 @@ const folder = mkdtempSync(join(tmpdir(), 'hostile-'))
 const victim = await Victim.start(folder)
 console.log(`seed ${seed}`)
 if (frames > 0) {
-  const { sent, protocols, stallMs, rssMb } = await fuzzEverything(victim, frames, seed)
-  console.log({ sent, protocols, stallMs, rssMb })
+  const { sent, stalls, rssMb } = await fuzzEverything(victim, frames, seed)
+  console.log({ sent, stalls, rssMb })
 }
 const { sent, taken, stallMs, rssMb, growthMb, revoked } = await floodWithUnknown(
   victim,

@@ -76,18 +76,25 @@ export class Victim {
   }
 }
 
+/** What came of rubbish. */
+export interface Fuzzed extends Report {
+  readonly sent: number
+  readonly protocols: readonly string[]
+  /** The longest stall by protocol. */
+  readonly stalls: ReadonlyMap<string, number>
+}
+
 /** Rubbish on every protocol that the peer speaks, from an admitted member. */
 export async function fuzzEverything(
   victim: Victim,
   frames: number,
   seed: number
-): Promise<Report & { readonly sent: number; readonly protocols: readonly string[] }> {
+): Promise<Fuzzed> {
   const node = await rogue(victim.attack)
   try {
     const [connection] = node.getConnections()
     if (connection === undefined) throw new Error('the rogue is not connected')
     const { protocols } = await identified(node)
-    await victim.reset()
     const random = seededRandom(seed)
     // Frames that are nearly right go deepest.
     const samples = [
@@ -97,7 +104,10 @@ export async function fuzzEverything(
       random.bytes(300)
     ]
     let sent = 0
+    const stalls = new Map<string, number>()
     for (const protocol of protocols) {
+      // oxlint-disable-next-line no-await-in-loop
+      await victim.reset()
       // One after the other, so that a failure names the protocol.
       // oxlint-disable-next-line no-await-in-loop
       sent += await fuzz(node, protocol, Math.ceil(frames / protocols.length), random, samples)
@@ -106,8 +116,11 @@ export async function fuzzEverything(
         // oxlint-disable-next-line no-await-in-loop
         await node.dial(connection.remoteAddr)
       }
+      // oxlint-disable-next-line no-await-in-loop
+      stalls.set(protocol, (await victim.report()).stallMs)
     }
-    return { ...(await victim.report()), sent, protocols }
+    const stallMs = Math.max(...stalls.values())
+    return { ...(await victim.report()), stallMs, sent, protocols, stalls }
   } finally {
     await node.stop()
   }
