@@ -94,6 +94,8 @@ describe('a cluster', () => {
         await new Promise((resolve) => setTimeout(resolve, 200))
       }
     }
+    // What newcomers are shown at once, those who are connected are shown a moment later.
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
     for (const peer of peers) await peer.identity?.trust(next.publicKey.raw)
     const { failures } = await stop()
     expect(failures).toEqual([])
