@@ -22,6 +22,19 @@ export const signalBytesMax = 126_976
 export const batchSignalsMax = 1024
 
 /**
+ * Time between two batches of an author on one topic, once it has sent {@link paceBurst} of them faster.
+ * Unit: milliseconds. What it publishes meanwhile shares the next one, also before where that is full.
+ * Higher spares everybody else more of a loud author, whose own signals then wait up to as long.
+ */
+export const paceMs = 10
+
+/** Batches that may follow each other faster. An author of less than one per {@link paceMs} never waits. */
+export const paceBurst = 10
+
+/** After how many batches a wait is tried again, at most, where nothing came in the last ones. */
+export const paceVainMax = 255
+
+/**
  * Peers that a batch names as reached by its author. Unit: peers. Saves one copy per link of the mesh
  * for 9 bytes per peer; where more listen, every peer sends on as gossip does.
  */
@@ -206,6 +219,16 @@ export const logAgeMsDefault = 3_600_000
 /** Entries of the log. Unit: entries. Each takes about 200 bytes of memory besides the store. */
 export const logEntriesMax = 65_536
 
+/**
+ * Each process start numbers its entries from the time on, times this. Unit: entries per millisecond.
+ * Higher than any log is fast, so that the next start stands above them, also where the disk was lost;
+ * numbers then last until the year 2100.
+ */
+export const entriesPerMs = 1024
+
+/** Above this a start goes on from the newest entry, whatever the clock says. */
+export const entryNumberMax = 2 ** 52
+
 /** Opened entries that are kept in memory. Unit: entries, of at most 256 KiB each. */
 export const openBatchesMax = 64
 
@@ -285,6 +308,9 @@ export const groupWindow = 4096
 /** Dead letters that one peer keeps. Unit: signals; the oldest goes first, as a loss. */
 export const deadLettersMax = 10_000
 
+/** What of an error stands in a dead letter. Unit: UTF-16 code units. Enough to tell it by. */
+export const reasonLengthMax = 1000
+
 /** Messages per second that a neighbour may send; twice as many in a burst. */
 export const budgetMessagesPerSecond = 4000
 
@@ -314,12 +340,6 @@ export const marksSyncMs = 1000
 
 /** Rounds of questions without an answer before listeners of the moment go on. */
 export const repairRoundsMax = 4
-
-/** Streams that one exchange names. Unit: streams. */
-export const headsMax = 2048
-
-/** Subscriptions, and progress of them, that one exchange tells. Unit: entries. */
-export const notesMax = 512
 
 /** Peers that have just appeared and wait to be compared with. Unit: peers. */
 export const exchangesMax = 256
@@ -353,3 +373,5 @@ export const knownTypesMax = 1024
 
 /** First segments of types whose topic is remembered. */
 export const topicNumbersMax = 1024
+
+export * from './telling-defaults.ts'
