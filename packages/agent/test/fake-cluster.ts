@@ -1,4 +1,5 @@
 import { TypedEventEmitter } from 'main-event'
+import type { AbortOptions } from '@libp2p/interface'
 import { createDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import {
@@ -530,7 +531,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     }
   }
 
-  async own(record: AgentRecord): Promise<OwnedDocument> {
+  async own(record: AgentRecord, _options: AbortOptions = {}): Promise<OwnedDocument> {
     this.owns++
     await new Promise<void>((resolve) => void this.#cluster.clock.schedule(this.ownMs, resolve))
     if (this.placement()?.ownerOf(record)?.peer !== this.#self.name) {
