@@ -57,6 +57,7 @@ export type {
   SecretCredentialsInit
 } from './credentials.ts'
 export { admission, admissionPrefix, notAdmittedError } from './admission.ts'
+export { guardedStreams } from './guarded-streams.ts'
 export type {
   Admission,
   AdmissionInit,
