@@ -116,7 +116,10 @@ class Reference implements AgentRef<AgentType> {
 
   async state(options: ReadOptions = {}): Promise<StateReading<Value<Schema>>> {
     const { stale = false } = options
-    if (options.consistency === 'strong') return this.#strong.read(options)
+    if (options.consistency === 'strong') {
+      if (options.hedgeAfterMs === undefined) return this.#strong.read(options)
+      throw new InvalidParametersError('a strong read asks a majority at once: it has no hedge')
+    }
     if (stale && options.consistency === 'session') {
       throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
     }
@@ -269,9 +272,10 @@ class Reference implements AgentRef<AgentType> {
     return router.read(this.#record, limits, async (late) => {
       // What this side of a split holds may be old, which only a stale read may show.
       if (!stale) host.refusePaused(this.#type, this.id)
-      const { session } = options
+      const { session, hedgeAfterMs } = options
       const after = session === undefined || stale ? {} : { after: session.of(this.id) }
-      return components.state.read(this.#record, { signal: late, stale, ...after })
+      const hedge = hedgeAfterMs === undefined ? {} : { hedgeAfterMs }
+      return components.state.read(this.#record, { signal: late, stale, ...after, ...hedge })
     })
   }
 

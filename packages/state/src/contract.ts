@@ -220,6 +220,12 @@ export interface ReadOptions extends AbortOptions {
    * acknowledged, and is lost or still on its way from a former owner.
    */
   readonly after?: VersionVector
+  /**
+   * With `stale` or `after`: milliseconds after which one more that may answer is asked as well, where
+   * the one before is silent; the first answer counts. `InvalidParametersError` for other reads, which
+   * only one peer may answer. Default: the next one is asked when the one before has failed.
+   */
+  readonly hedgeAfterMs?: number
 }
 
 /** Options of {@link StrongState}. */
