@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest'
+import { recordOf, schema, World } from './world.ts'
+import type { Peer } from './world.ts'
+
+const id = 'test/doc/a'
+
+/** Some updates, of which the earlier ones are folded; the last of a session stay entries. */
+async function withUpdates(): Promise<World> {
+  const world = await World.of(3)
+  for (let sequence = 0; sequence < 6; sequence++) {
+    const update = { kind: 'count', by: 1 } as const
+    const request = { id, session: 's', sequence, lowest: Math.max(0, sequence - 1), update }
+    const owner = world.ownerOf(id)!
+    expect(await world.simulation.wait(world.request('c', owner.name, request))).toMatchObject({
+      status: 'ok'
+    })
+    await world.simulation.run(300)
+  }
+  await world.simulation.run(2000)
+  return world
+}
+
+async function keysOf(world: World, { name }: Peer): Promise<readonly string[]> {
+  const reading = async (): Promise<string[]> => {
+    const keys: string[] = []
+    for await (const [key] of world.simulation.node(name).store.entries({ prefix: 'state/' })) {
+      keys.push(key)
+    }
+    return keys
+  }
+  return world.simulation.wait(reading())
+}
+
+async function restart(world: World, peer: Peer): Promise<void> {
+  world.crash(peer, { wipe: false })
+  await world.simulation.wait(world.start(peer))
+}
+
+async function totalAt(world: World, peer: Peer): Promise<number> {
+  const reading = await world.simulation.wait(peer.state!.read(recordOf(id), { stale: true }))
+  return reading.document.value(schema).total
+}
+
+describe.each(['the owner', 'another replica'])('any record of %s with a wrong bit', (which) => {
+  test('is put aside and replaced, keeps nothing else from being read, and loses nothing', async () => {
+    const kinds = new Set<string>()
+    const count = (await keysOf(await withUpdates(), await victimOf(which))).length
+    for (let at = 0; at < count; at++) {
+      const world = await withUpdates()
+      const victim = world.peers.find(({ name }) => name === nameOf(world, which))!
+      const key = (await keysOf(world, victim))[at]!
+      kinds.add(key.slice(0, 'state/x'.length))
+      world.simulation.flipBit(victim.name, key)
+      await restart(world, victim)
+      world.newView(world.peers)
+      await world.simulation.run(5000)
+      expect(victim.state!.stats().damaged, key).toBe(0)
+      const { total } = victim.state!.held(id)!.copy.live.value(schema)
+      expect(total, key).toBe(6)
+      expect(await keysOf(world, victim), key).toContain(`state/q/${key.slice('state/'.length)}`)
+      // Nothing of the damage is left for the next start, and the copy here counts again.
+      await restart(world, victim)
+      expect(victim.state!.stats().damaged, key).toBe(0)
+      expect(await totalAt(world, victim), key).toBe(6)
+    }
+    expect([...kinds].toSorted()).toEqual(['state/b', 'state/e', 'state/f', 'state/r'])
+  })
+})
+
+function nameOf(world: World, which: string): string {
+  const owner = world.ownerOf(id)!
+  return which === 'the owner' ? owner.name : world.peers.find((peer) => peer !== owner)!.name
+}
+
+async function victimOf(which: string): Promise<Peer> {
+  const world = await World.of(3)
+  return world.peer(nameOf(world, which))
+}
