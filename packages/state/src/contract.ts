@@ -1,5 +1,5 @@
 import type { AbortOptions, ComponentLogger, Metrics, TypedEventTarget } from '@libp2p/interface'
-import type { Document } from '@murmuration/crdt'
+import type { Conflict, Document } from '@murmuration/crdt'
 import type {
   AckLevel,
   AgentRecord,
@@ -108,6 +108,12 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /**
+   * A document that this peer serves has values that exclude each other, written by owners that did not
+   * know of each other, as in a split. Told by its owner when a merge brings them, and once by each later
+   * owner that finds them: until the field is written again.
+   */
+  conflict: CustomEvent<{ readonly id: string; readonly conflicts: readonly Conflict[] }>
   /** A stream that brings copies to this peer began, went on or ended. */
   copying: CustomEvent<CopyProgress>
   /** This peer ceased to serve a document that it changed for its side of a split by itself. */

@@ -36,6 +36,7 @@ export interface PartsInit {
   readonly streams: StreamLimits
   readonly counters: Counters
   readonly changed: (held: HeldDocument) => void
+  readonly merged: (held: HeldDocument) => void
   readonly copying: (progress: CopyProgress) => void
   readonly tenureChanged: (tenure: Tenure, status: 'begun' | 'ended') => void
 }
@@ -137,6 +138,7 @@ export class Parts {
         this.settling.touched(held)
         init.changed(held)
       },
+      merged: init.merged,
       copying: init.copying,
       send: (tenure) => this.senders.notify(tenure),
       tenureSynced: (tenure, own) => this.#synced(tenure, own),
