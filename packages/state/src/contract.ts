@@ -182,7 +182,8 @@ export interface OwnedDocument {
   readonly signal: AbortSignal
   /** The live document, for reading; drafts come from it. Look it up anew after each await. */
   readonly document: Document
-  lookup(key: IdempotencyKey): Lookup
+  /** The options say with how many copies, and for how long, a commit that is known is waited for. */
+  lookup(key: IdempotencyKey, options?: Pick<CommitOptions, 'ack' | 'timeoutMs'>): Lookup
   /** Whether the document has everything that somebody has seen of it. */
   includes(version: VersionVector): boolean
   /**
