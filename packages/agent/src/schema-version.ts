@@ -2,6 +2,7 @@ import type { Document, Schema, Value } from '@murmuration/crdt'
 import { max } from '@murmuration/crdt'
 import { InvalidParametersError, SchemaError, SchemaVersionError } from '@murmuration/interface'
 import type { IdempotencyKey, Operation } from '@murmuration/interface'
+import { lastingSessionPrefix } from '@murmuration/state'
 import type { OwnedDocument } from '@murmuration/state'
 import type { AgentType, Migration } from './define.ts'
 import { isThenable } from './core/thenable.ts'
@@ -17,7 +18,7 @@ const versionSchema = { [VERSION_FIELD]: max<number>() }
 const READER = 'migration'
 
 /** Counts once for each document and version, whichever owners begin it. */
-const SESSION = 'murmuration:schema'
+const SESSION = lastingSessionPrefix + 'schema'
 
 /** The version of a document that a type has to look at; undefined where there is none. */
 function versionOf({ schemaVersion }: AgentType, document: Document): number | undefined {

@@ -95,6 +95,8 @@ export interface StateInit {
   readonly foldIdleMs?: number
   /** Names of owners that a document keeps before those that are done with go. @default 16 */
   readonly collectNames?: number
+  /** Sessions of clients that a document remembers; more, and those idle for longest are forgotten. @default 4096 */
+  readonly sessionsMax?: number
   /** Updates of one document that wait for copies. @default 1024 */
   readonly unacknowledgedMax?: number
   /** Updates of one document above its floors. @default 16384 */
@@ -171,6 +173,8 @@ export type Lookup =
   | { readonly status: 'new' }
   /** Older than what its session has confirmed; it was executed and forgotten. */
   | { readonly status: 'expired' }
+  /** It was forgotten, or is new: nobody can tell. What was forgotten until `since` may be among it. */
+  | { readonly status: 'unknown'; readonly since: readonly number[] }
   /** Resolves when its first execution is on enough replicas (again). */
   | { readonly status: 'known'; readonly commit: Promise<Commit> }
 
@@ -184,6 +188,8 @@ export interface OwnedDocument {
   readonly document: Document
   /** The options say with how many copies, and for how long, a commit that is known is waited for. */
   lookup(key: IdempotencyKey, options?: Pick<CommitOptions, 'ack' | 'timeoutMs'>): Lookup
+  /** For the `since` of keys that are made now. */
+  readonly forgotten: readonly number[]
   /** Whether the document has everything that somebody has seen of it. */
   includes(version: VersionVector): boolean
   /**
@@ -191,8 +197,8 @@ export interface OwnedDocument {
    * resolves when they are on enough replicas and the lease is held.
    *
    * Errors: `FencedError` (the tenure has ended), `UnavailableError` (the lease was not held in time),
-   * `OverloadedError`, `KeyExpiredError`, `InvalidParametersError`, `MessageTooLargeError`,
-   * `ClockSkewError`, `StorageError` (its disk takes no writes): nothing was changed.
+   * `OverloadedError`, `KeyExpiredError`, `SessionUnknownError`, `InvalidParametersError`,
+   * `MessageTooLargeError`, `ClockSkewError`, `StorageError` (its disk takes no writes): nothing was changed.
    * `OutcomeUnknownError`, `AbortedError`, and `FencedError` with `outcomeUnknown`: applied here, and
    * replication goes on.
    */

@@ -135,6 +135,12 @@ export const foldIdleMs = 1000
  */
 export const collectNames = 16
 
+/**
+ * Sessions of clients that a document remembers. Unit: sessions, of some 100 bytes on disk. More, and a
+ * quarter is forgotten: of them repetitions are refused, and whoever is new there asks once more.
+ */
+export const sessionsMax = 4096
+
 /** Between two comparisons with the same owner. Unit: ms, half of it random. */
 export const compareMs = 3000
 

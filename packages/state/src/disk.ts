@@ -220,7 +220,7 @@ class Findings {
       if (record === undefined) {
         continue
       }
-      const floors = new Map(base?.floors)
+      const floors = new Map(base?.floors.map(([session, floor]) => [session, floor]))
       const entries = (this.#entries.get(id) ?? []).filter(
         ({ session, sequence }) => sequence >= (floors.get(session) ?? 0)
       )

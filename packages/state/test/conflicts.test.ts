@@ -51,7 +51,7 @@ test('values that two owners wrote at the same time are an event, once, where th
   await world.simulation.run(5000)
   const both = { field: 'title', kind: 'lww', values: expect.any(Array) as unknown }
   expect(told).toMatchObject([{ peer: second.name, id, conflicts: [both] }])
-  expect([...(told[0]?.conflicts[0]?.values ?? [])].toSorted()).toEqual(['after', 'cut off'])
+  expect(new Set(told[0]?.conflicts[0]?.values)).toEqual(new Set(['after', 'cut off']))
   // Both counted: that is no conflict.
   expect(second.state!.held(id)!.copy.live.value(schema).count).toBe(3)
 

@@ -3,9 +3,9 @@ import { integerBetween } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import type { Mutants } from '../src/core/mutants.ts'
-import { DIGITS_MAX, pick, recordOf, schema, tallied, World } from './world.ts'
 import { smallStreams } from './stream-scenarios.ts'
-import type { Peer, Reply, Update } from './world.ts'
+import { DIGITS_MAX, pick, recordOf, schema, tallied, World } from './world.ts'
+import type { Peer, Reply, Request, Update } from './world.ts'
 
 const peersCount = 5
 const faultsMs = 1500
@@ -13,6 +13,9 @@ const faultsMs = 1500
 const few = ['test/doc/a', 'test/pinned/p0']
 /** More of them, so that a stream brings several. */
 const many = [...few, 'test/doc/b', 'test/doc/c', 'test/doc/d']
+
+/** Errors after which nothing was changed. */
+const harmless = new Set(['NotOwnerError', 'UnavailableError', 'OverloadedError'])
 
 interface DocumentValue {
   readonly hits: Readonly<Record<string, number>>
@@ -28,12 +31,14 @@ export async function run(
   options: {
     readonly moving?: boolean
     readonly collecting?: boolean
+    readonly forgetting?: boolean
     readonly streaming?: boolean
   } = {}
 ): Promise<Run> {
   const one = new Run(simulation, mutants)
   one.world.moving = options.moving === true
   if (options.collecting === true) one.collect()
+  if (options.forgetting === true) one.forget()
   if (options.streaming === true) one.stream()
   await one.go()
   return one
@@ -55,6 +60,11 @@ class Run {
   /** Time between faults, and for all of them. */
   #pace = { betweenMs: [30, 250] as readonly [number, number], thinkMs: 80, allMs: faultsMs }
   #isCollecting = false
+  #isForgetting = false
+  /** What the clients know of the sessions that a document has forgotten. */
+  readonly #since = new Map<string, readonly number[]>()
+  /** Keys of which no owner knows any more what became of them. */
+  unknown = 0
   /** Part of the executions that are followed by a fault. */
   #strikes = 0
 
@@ -68,6 +78,23 @@ class Run {
     this.#isCollecting = true
     this.#pace = { betweenMs: [60, 900], thinkMs: 500, allMs: 3500 }
     this.world.collectNames = 1
+  }
+
+  /** Most sessions are forgotten all the time, and copies of old requests come late. */
+  forget(): void {
+    this.#isForgetting = true
+    this.#pace = { betweenMs: [60, 900], thinkMs: 400, allMs: 3500 }
+    this.world.collectNames = 4
+    this.world.sessionsMax = 1
+    this.world.isOnce = true
+  }
+
+  /** Documents that have forgotten sessions. */
+  get forgetful(): number {
+    return this.#documents.filter((id) => {
+      const held = this.world.ownerOf(id)?.state?.held(id)
+      return (held?.copy.forgotten.length ?? 0) > 0
+    }).length
   }
 
   /** Copies travel as streams of small items, which break anywhere, also by the end of their source. */
@@ -222,15 +249,34 @@ class Run {
     const { world } = this
     const name = `${session}:${sequence}`
     const history = world.histories.get(name)!
+    const place = `${session} ${history.id}`
+    let since = this.#since.get(place) ?? []
+    let mayHaveCounted = false
     for (let attempt = 0; attempt < 400; attempt++) {
       const request = {
         id: history.id,
         session,
         sequence,
         lowest: Math.min(...open),
-        update: history.update
+        update: history.update,
+        since
+      }
+      if (this.#isForgetting && this.#chance(0.3)) {
+        // It may count whenever it comes, whatever is answered to this attempt.
+        mayHaveCounted = true
+        void this.#late(request)
       }
       const reply = await this.#ask(history.id, (peer) => world.request(session, peer, request))
+      if (reply?.status === 'unknown' && !mayHaveCounted && history.acknowledged === undefined) {
+        since = reply.since
+        this.#since.set(place, since)
+        continue
+      }
+      if (reply?.status === 'unknown' || (reply?.status === 'expired' && this.#isForgetting)) {
+        this.unknown++
+        return
+      }
+      mayHaveCounted ||= reply?.status !== 'failed' || !harmless.has(reply.name)
       if (reply?.status === 'expired') {
         this.#fail(`${name} expired before it was answered`)
         return
@@ -254,6 +300,21 @@ class Run {
       await this.#pause(this.#between(20, 90))
     }
     this.#fail(`${name} was never answered`)
+  }
+
+  /** A copy of a request that was under way for long, so that its client has gone on. */
+  async #late(request: Request): Promise<void> {
+    this.#clients++
+    await this.#pause(this.#between(100, 2500))
+    const reply = await this.#ask(request.id, (peer) =>
+      this.world.request(request.session, peer, request)
+    )
+    const name = `${request.session}:${request.sequence}`
+    const told = this.world.histories.get(name)?.acknowledged
+    if (reply?.status === 'ok' && told !== undefined && told !== reply.result) {
+      this.#fail(`${name} gave ${told}, and later ${reply.result}`)
+    }
+    this.#clients--
   }
 
   async #ask(id: string, send: (peer: string) => Promise<Reply>): Promise<Reply | undefined> {

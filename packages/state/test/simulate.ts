@@ -32,6 +32,13 @@ export const workloads: readonly Workload[] = [
   },
   { name: 'state/streams', share: 5, run: streamed({}) },
   {
+    name: 'state/forgotten-sessions',
+    share: 5,
+    run: async (simulation) => {
+      await run(simulation, {}, { forgetting: true })
+    }
+  },
+  {
     name: 'state/sessions',
     share: 6,
     run: async (simulation) => {
@@ -62,6 +69,24 @@ export const mutants: readonly Mutant[] = [
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
   }),
+  {
+    name: 'state/execute-unknown',
+    rule: 'a key of a session that may have been forgotten is refused',
+    killingSeed: 1,
+    budget: 200,
+    run: async (simulation) => {
+      await run(simulation, { executeUnknown: true }, { forgetting: true })
+    }
+  },
+  {
+    name: 'state/take-forgotten',
+    rule: 'updates of sessions that were forgotten do not count once more',
+    killingSeed: 70,
+    budget: 400,
+    run: async (simulation) => {
+      await run(simulation, { takeForgotten: true }, { forgetting: true })
+    }
+  },
   random('serve-without-merge', 'a new owner merges before it serves', {
     mutants: { serveWithoutMerge: true },
     killingSeed: 1

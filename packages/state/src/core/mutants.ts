@@ -39,6 +39,10 @@ export interface Mutants {
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */
   readonly ignoreToken?: boolean
+  /** A key of a session that is not known counts, whatever was forgotten. */
+  readonly executeUnknown?: boolean
+  /** A copy takes updates of sessions that were forgotten. */
+  readonly takeForgotten?: boolean
   /** A document counts as received with its first piece, so that a stream that goes on leaves it out. */
   readonly cursorBeforeWrite?: boolean
   /** A stream of copies that broke off counts as one that has ended. */
