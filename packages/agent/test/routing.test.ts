@@ -215,10 +215,10 @@ describe('calls while the cluster changes', () => {
   })
 
   it('go to another peer when the owner stops while it waits for the document', async () => {
-    owner.state.own = (_, { signal }) =>
+    owner.state.own = (_, options) =>
       new Promise((_resolve, reject) => {
         const onAbort = (): void => reject(new AbortedError('the caller stopped waiting'))
-        signal?.addEventListener('abort', onAbort)
+        options?.signal?.addEventListener('abort', onAbort)
       })
     const call = outcomeOf(ref.call('add', 1))
     await cluster.clock.advance(20)
