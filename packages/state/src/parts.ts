@@ -157,8 +157,9 @@ export class Parts {
 
   /** Reads the disk, then answers others. */
   async start(): Promise<void> {
-    const { disk, edge, table } = this.context
-    const loaded = await disk.load()
+    const { disk, edge, mutants, table } = this.context
+    const found = await disk.load()
+    const loaded = mutants.countDamaged === true ? { ...found, damaged: new Set<string>() } : found
     for (const copy of loaded.copies) {
       table.put(copy).damaged = loaded.damaged.has(copy.record.id)
     }
