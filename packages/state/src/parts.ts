@@ -207,7 +207,8 @@ export class Parts {
     }
     this.context.predecessors.settled(membership.settled)
     this.settling.refold()
-    if (!coverage.complete(round)) {
+    // What was found damaged is short of copies though all were asked: it may need fewer of them now.
+    if (!coverage.complete(round) || round.damaged.size > 0) {
       // Replies that were asked for under the older settled view must not count for fewer sets.
       this.#takeOver.begin()
     }

@@ -67,6 +67,40 @@ describe.each(['the owner', 'another replica'])('any record of %s with a wrong b
   })
 })
 
+test('a damaged copy of the owner waits no more for what was settled, once that is heard', async () => {
+  const pinned = 'test/pinned/p0'
+  const world = await World.of(3)
+  const owner = world.peer('p0')
+  const [, kept, lost] = world.peers as [Peer, Peer, Peer]
+  for (let sequence = 0; sequence < 3; sequence++) {
+    const update = { kind: 'count', by: 1 } as const
+    const request = { id: pinned, session: 's', sequence, lowest: 0, update }
+    await world.simulation.wait(world.request('c', 'p0', request))
+  }
+  await world.simulation.run(1000)
+  world.crash(lost, { wipe: true })
+  await world.simulation.wait(world.start(lost))
+  world.newView(world.peers)
+  await world.simulation.run(100)
+  world.deaf.add('p0')
+  expect(await world.simulation.until(() => world.views.settled === 2, 20_000)).toBe(true)
+  world.crash(owner, { wipe: false })
+  const damaged = (await keysOf(world, owner)).find((key) => key.startsWith('state/b/'))!
+  world.simulation.flipBit('p0', damaged)
+  // It has not heard that the view with the lost disk counts no more, and finds one copy of two there.
+  Object.assign(owner.disk, { settled: 1, settledHeard: 1 })
+  world.newsMs = 2000
+  await world.simulation.wait(world.start(owner))
+  await world.simulation.run(30)
+  expect(owner.membership!.settled).toBe(1)
+  expect(owner.state!.held(pinned)!.tenure).toBeUndefined()
+  await world.simulation.run(2000)
+  expect(owner.membership!.settled).toBe(2)
+  const owned = await world.simulation.wait(owner.state!.own(recordOf(pinned)))
+  expect(owned.document.value(schema).total).toBe(3)
+  expect(kept.state!.held(pinned)!.copy.live.value(schema).total).toBe(3)
+})
+
 function nameOf(world: World, which: string): string {
   const owner = world.ownerOf(id)!
   return which === 'the owner' ? owner.name : world.peers.find((peer) => peer !== owner)!.name
