@@ -101,6 +101,45 @@ test('a damaged copy of the owner waits no more for what was settled, once that 
   expect(kept.state!.held(pinned)!.copy.live.value(schema).total).toBe(3)
 })
 
+test('nothing is settled over a copy that only looks empty, whatever is left of it', async () => {
+  for (const left of ['nothing', 'its record']) {
+    const world = await World.of(4, { members: 3 })
+    const owner = world.ownerOf(id)!
+    const [holder, other] = world.peers.slice(0, 3).filter((peer) => peer !== owner) as [Peer, Peer]
+    world.isolate(other)
+    const update = { kind: 'count', by: 1 } as const
+    const request = { id, session: 's', sequence: 0, lowest: 0, update }
+    const reply = await world.simulation.wait(world.request('c', owner.name, request))
+    expect(reply.status).toBe('ok')
+    await world.simulation.run(20)
+    world.crash(owner, { wipe: false })
+    for (const key of await keysOf(world, owner)) {
+      const isIts = /^state\/[rbe]\/test%2Fdoc%2Fa/.test(key)
+      if (isIts && !(left === 'its record' && key.startsWith('state/r/'))) {
+        world.simulation.flipBit(owner.name, key)
+      }
+    }
+    world.simulation.heal()
+    world.isolate(holder)
+    world.deaf.add(holder.name)
+    await world.simulation.wait(world.start(owner))
+    world.newView(world.peers.filter((peer) => peer !== holder))
+    await world.simulation.run(5000)
+    expect(world.ownerOf(id)).toBe(owner)
+    expect(world.views.settled, left).toBe(1)
+    await expect(world.simulation.wait(owner.state!.own(recordOf(id)))).rejects.toMatchObject({
+      name: 'UnavailableError'
+    })
+    world.deaf.clear()
+    world.simulation.heal()
+    const isSettled = (): boolean => world.views.settled === 2
+    expect(await world.simulation.until(isSettled, 20_000)).toBe(true)
+    const owned = await world.simulation.wait(owner.state!.own(recordOf(id)))
+    expect(owned.document.value(schema).total).toBe(1)
+    expect(world.violations).toEqual([])
+  }
+})
+
 function nameOf(world: World, which: string): string {
   const owner = world.ownerOf(id)!
   return which === 'the owner' ? owner.name : world.peers.find((peer) => peer !== owner)!.name
