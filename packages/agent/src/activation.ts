@@ -168,12 +168,12 @@ export class Activation {
 
   #submit(options: WorkOptions, work: Task): Promise<Done> {
     if (!this.isOpen) throw this.#moved()
-    const { key } = options
+    const { key, ack } = options
     const name = nameOf(key)
     if (name !== undefined && key !== undefined) {
       const running = this.#inFlight.get(name)
       if (running !== undefined) return this.#join(running, options, work)
-      const known = this.owned.lookup(key)
+      const known = this.owned.lookup(key, ack && { ack })
       if (known.status === 'known') return this.#known(name, known.commit)
       refuseForgotten(known, key)
     }

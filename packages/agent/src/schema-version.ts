@@ -76,6 +76,19 @@ export function isOld(type: AgentType, document: Document): boolean {
 }
 
 /**
+ * For a document that its owner was asked to migrate: a change that was made for the later version
+ * would be one of fields that are still to be migrated, and overwritten then.
+ *
+ * @throws SchemaVersionError
+ */
+export function refuseOld(type: AgentType, document: Document): void {
+  if (!isOld(type, document)) return
+  throw new SchemaVersionError(
+    `the owner does not know version ${type.schemaVersion} of ${type.type} yet; nothing was changed`
+  )
+}
+
+/**
  * The document as the type reads it: itself, or a migrated copy where its owner has not done that
  * yet. A migration is pure, so that both come to the same.
  */

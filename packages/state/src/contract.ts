@@ -1,5 +1,5 @@
 import type { AbortOptions, ComponentLogger, Metrics, TypedEventTarget } from '@libp2p/interface'
-import type { Document } from '@murmuration/crdt'
+import type { Conflict, Document } from '@murmuration/crdt'
 import type {
   AckLevel,
   AgentRecord,
@@ -110,6 +110,12 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /**
+   * A document that this peer serves has values that exclude each other, written by owners that did not
+   * know of each other, as in a split. Told by its owner when a merge brings them, and once by each later
+   * owner that finds them: until the field is written again.
+   */
+  conflict: CustomEvent<{ readonly id: string; readonly conflicts: readonly Conflict[] }>
   /** A stream that brings copies to this peer began, went on or ended. */
   copying: CustomEvent<CopyProgress>
   /** This peer ceased to serve a document that it changed for its side of a split by itself. */
@@ -180,7 +186,8 @@ export interface OwnedDocument {
   readonly signal: AbortSignal
   /** The live document, for reading; drafts come from it. Look it up anew after each await. */
   readonly document: Document
-  lookup(key: IdempotencyKey): Lookup
+  /** The options say with how many copies, and for how long, a commit that is known is waited for. */
+  lookup(key: IdempotencyKey, options?: Pick<CommitOptions, 'ack' | 'timeoutMs'>): Lookup
   /** For the `since` of keys that are made now. */
   readonly forgotten: readonly number[]
   /** Whether the document has everything that somebody has seen of it. */

@@ -146,7 +146,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.#context.send(this)
   }
 
-  lookup(key: IdempotencyKey): Lookup {
+  lookup(key: IdempotencyKey, options: CommitOptions = {}): Lookup {
     this.#check(key)
     const { copy } = this.held
     if (key.sequence < copy.floorOf(key.session)) return { status: 'expired' }
@@ -156,7 +156,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
     }
     this.replication.passed(key.session, key.lowest)
     if (entry === undefined) return { status: 'new' }
-    const commit = this.#acknowledge(entry, {}, true)
+    const commit = this.#acknowledge(entry, options, true)
     // Whoever looked the key up need not wait; whoever does still sees the failure.
     commit.catch(() => {})
     return { status: 'known', commit }
@@ -179,7 +179,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
       throw this.#fenced()
     }
     if (key !== undefined) {
-      const found = this.lookup(key)
+      const found = this.lookup(key, options)
       if (found.status === 'known') {
         return found.commit
       }
@@ -267,7 +267,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   #copiesFor(level: AckLevel = 'replicated'): Waiter['copies'] {
     if (level === 'local') return 'own'
-    if (level === 'majority') return Math.floor(this.replication.home.length / 2) + 1
+    if (level === 'majority') return 'majority'
     return neededInBranch(this.#context, this.record) ?? 'needed'
   }
 

@@ -179,6 +179,7 @@ export class Transfer {
     const changed = held.copy.merge(copy)
     if (changed) {
       held.tenure?.merged()
+      if (held.tenure !== undefined) context.merged(held)
       context.changed(held)
     }
     return { held, changed, equal: equalDigests(held.copy.digest, copy.digest) }

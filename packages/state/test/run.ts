@@ -33,6 +33,7 @@ export async function run(
     readonly collecting?: boolean
     readonly forgetting?: boolean
     readonly streaming?: boolean
+    readonly damaging?: boolean
   } = {}
 ): Promise<Run> {
   const one = new Run(simulation, mutants)
@@ -40,6 +41,7 @@ export async function run(
   if (options.collecting === true) one.collect()
   if (options.forgetting === true) one.forget()
   if (options.streaming === true) one.stream()
+  if (options.damaging === true) one.damage()
   await one.go()
   return one
 }
@@ -65,6 +67,11 @@ class Run {
   readonly #since = new Map<string, readonly number[]>()
   /** Keys of which no owner knows any more what became of them. */
   unknown = 0
+  #isDamaging = false
+  /** Peers of which records were damaged that are not replaced yet. */
+  readonly #harmed = new Set<Peer>()
+  /** Records that got a wrong bit. */
+  damages = 0
   /** Part of the executions that are followed by a fault. */
   #strikes = 0
 
@@ -87,6 +94,11 @@ class Run {
     this.world.collectNames = 4
     this.world.sessionsMax = 1
     this.world.isOnce = true
+  }
+
+  /** Bits of records flip while their peer is down. */
+  damage(): void {
+    this.#isDamaging = true
   }
 
   /** Documents that have forgotten sessions. */
@@ -423,7 +435,10 @@ class Run {
       return
     }
     const wipe = this.#chance(0.4) && this.#mayLose(peer)
+    const harm = this.#isDamaging && !wipe && this.#mayLose(peer)
     world.crash(peer, { wipe })
+    if (wipe) this.#harmed.delete(peer)
+    if (harm) this.#flipBits(peer)
     this.#simulation.after(this.#between(20, 400), () => this.#restart(peer))
     if (wipe) {
       this.#simulation.after(this.#between(50, 300), () => {
@@ -435,6 +450,19 @@ class Run {
     }
   }
 
+  #flipBits(peer: Peer): void {
+    for (let flips = this.#between(1, 4); flips > 0; flips--) {
+      if (this.#simulation.flipBit(peer.name) === undefined) return
+      this.#harmed.add(peer)
+      this.damages++
+    }
+  }
+
+  /** Nothing of the damage is left: its copies count again. */
+  #isWhole({ state }: Peer): boolean {
+    return state?.stats().damaged === 0
+  }
+
   #restart(peer: Peer): void {
     if (peer.state === undefined && peer !== this.#lost) {
       void this.world.start(peer)
@@ -444,6 +472,9 @@ class Run {
   /** Whether the disk may be lost: at most one of every view that is not settled. */
   #mayLose(peer: Peer): boolean {
     const { world } = this
+    this.#harmed.forEach((one) => this.#isWhole(one) && this.#harmed.delete(one))
+    // What is damaged is lost until it was replaced.
+    if ([...this.#harmed].some((one) => one !== peer)) return false
     const alive = new Set(world.peers.map((one) => one.disk.incarnation))
     return world.views.all.slice(world.views.settled - 1).every(({ members }) => {
       const lost = members.filter(({ incarnation }) => !alive.has(incarnation)).length

@@ -31,6 +31,7 @@ export const workloads: readonly Workload[] = [
     }
   },
   { name: 'state/streams', share: 5, run: streamed({}) },
+  { name: 'state/damage', share: 4, run: damaged({}) },
   {
     name: 'state/forgotten-sessions',
     share: 5,
@@ -103,6 +104,13 @@ export const mutants: readonly Mutant[] = [
     mutants: { collectWithoutFence: true },
     killingSeed: 13
   }),
+  {
+    name: 'state/count-damaged',
+    rule: 'what could not be read is no smaller copy',
+    killingSeed: 15,
+    budget: 200,
+    run: damaged({ countDamaged: true })
+  },
   scripted('cursor-before-write', 'a stream goes on after the last document that was written', {
     mutants: { cursorBeforeWrite: true },
     scenario: streams.takesOverFromBrokenStreams
@@ -164,6 +172,13 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
+  }
+}
+
+/** Records with a wrong bit, found when their peer starts again. */
+function damaged(broken: Mutants): (simulation: Simulation) => Promise<void> {
+  return async (simulation) => {
+    await run(simulation, broken, { damaging: true })
   }
 }
 

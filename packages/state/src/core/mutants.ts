@@ -49,6 +49,8 @@ export interface Mutants {
   readonly coverBrokenStream?: boolean
   /** Copies that were offered are confirmed before they have come. */
   readonly confirmOffered?: boolean
+  /** What is left of a copy of which a record was damaged counts as the copy. */
+  readonly countDamaged?: boolean
   /** A strong update is taken from an owner that was replaced. */
   readonly noFence?: boolean
   /** A strong update counts as often as it comes. */
