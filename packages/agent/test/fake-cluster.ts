@@ -531,7 +531,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     }
   }
 
-  async own(record: AgentRecord, _options: AbortOptions = {}): Promise<OwnedDocument> {
+  async own(record: AgentRecord, _options: AbortOptions): Promise<OwnedDocument> {
     this.owns++
     await new Promise<void>((resolve) => void this.#cluster.clock.schedule(this.ownMs, resolve))
     if (this.placement()?.ownerOf(record)?.peer !== this.#self.name) {

@@ -215,7 +215,7 @@ describe('calls while the cluster changes', () => {
   })
 
   it('go to another peer when the owner stops while it waits for the document', async () => {
-    owner.state.own = (_, { signal } = {}) =>
+    owner.state.own = (_, { signal }) =>
       new Promise((_resolve, reject) => {
         const onAbort = (): void => reject(new AbortedError('the caller stopped waiting'))
         signal?.addEventListener('abort', onAbort)
