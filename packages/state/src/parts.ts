@@ -202,13 +202,14 @@ export class Parts {
     if (round === undefined) {
       return
     }
-    this.context.predecessors.settled(membership.settled)
+    const { settled: number } = membership
+    this.context.predecessors.settled(number)
     this.settling.refold()
-    if (!coverage.complete(round)) {
+    if (!coverage.complete(round) && !coverage.knows(number, membership.unsettledViews())) {
       // Replies that were asked for under the older settled view must not count for fewer sets.
       this.#takeOver.begin()
     }
-    if (membership.settled === membership.view?.number) {
+    if (number === membership.view?.number) {
       this.antiEntropy.soon(settings.compareMs / 4)
     }
   }
