@@ -205,14 +205,16 @@ export class Parts {
     if (round === undefined) {
       return
     }
-    this.context.predecessors.settled(membership.settled)
+    const { settled: number } = membership
+    this.context.predecessors.settled(number)
     this.settling.refold()
     // What was found damaged is short of copies though all were asked: it may need fewer of them now.
-    if (!coverage.complete(round) || round.damaged.size > 0) {
+    const isShort = !coverage.complete(round) || round.damaged.size > 0
+    if (isShort && !coverage.knows(number, membership.unsettledViews())) {
       // Replies that were asked for under the older settled view must not count for fewer sets.
       this.#takeOver.begin()
     }
-    if (membership.settled === membership.view?.number) {
+    if (number === membership.view?.number) {
       this.antiEntropy.soon(settings.compareMs / 4)
     }
   }

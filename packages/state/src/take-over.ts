@@ -40,7 +40,9 @@ export class TakeOver {
 
   register(): void {
     const { rpc } = this.#context
-    rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call, 'member'))
+    // All calls to what moves wait for these answers: they do not wait behind other calls.
+    const options = { urgent: true }
+    rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call, 'member'), options)
     rpc.handle('state.pinned.collect', (bytes, call) => this.#onCollect(bytes, call, 'edge'))
   }
 

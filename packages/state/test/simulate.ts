@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
-  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
+  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 4),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
   }),

@@ -103,6 +103,22 @@ export class Coverage {
     return round
   }
 
+  /**
+   * Whether the round of the newest view was begun knowing exactly this: then its replies count. A
+   * view often comes together with the word of which older ones are settled.
+   */
+  knows(settled: number, unsettled: readonly View[]): boolean {
+    const { round, view } = this
+    const views = unsettled.length === 0 ? [view] : unsettled
+    return (
+      round !== undefined &&
+      round.view === view &&
+      round.settled === settled &&
+      round.unsettled.length === views.length &&
+      round.unsettled.every((known, at) => known === views[at])
+    )
+  }
+
   /** Everyone who must be asked in a round, this peer's own disk included; or for some documents. */
   membersOf(round: Round, records?: readonly AgentRecord[]): Map<MemberKey, string> {
     const members = new Map<MemberKey, string>()
