@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
     'serve-without-merge',
     'an edge peer merges before it serves',
     { serveWithoutMerge: true },
-    6002
+    6101
   ),
   edgeOwner(
     'counts-itself',
@@ -69,7 +69,7 @@ export const mutants: readonly Mutant[] = [
     'own-boots',
     'lives of an edge peer are told apart by what members agree on',
     { boots: true },
-    6002
+    6101
   ),
   {
     name: 'simulated-cluster/repeats-without-key',
