@@ -47,7 +47,8 @@ const longest = [
 /**
  * Kinds of tests, one kind after the other. `unit`: pure, virtual time. `simulate`: thousands of
  * seeded runs. `mesh`: real sockets, disks or processes, two files at a time, because most of a file
- * is waiting. `alone`: the same, one file after the other. `pack`: packages as users get them.
+ * is waiting. `alone`: the same, one file after the other. `pack`: packages as users get them. `long`:
+ * further variants of what the others show once, by a command of their own.
  */
 export default defineConfig({
   root,
@@ -60,7 +61,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{packages,examples,tooling}/*/test/**/*.test.ts'],
-          exclude: ['**/*.{mesh,pack,simulate}.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.{mesh,pack,simulate,long}.test.ts', '**/node_modules/**'],
           isolate: false,
           // Every core: left to itself Vitest keeps one free, which of two is half.
           maxWorkers: '100%',
@@ -117,6 +118,19 @@ export default defineConfig({
           maxConcurrency: 4,
           testTimeout: 300_000,
           hookTimeout: 300_000
+        }
+      },
+      {
+        root,
+        test: {
+          name: 'long',
+          include: ['{packages,examples,tooling}/*/test/**/*.long.test.ts'],
+          globalSetup: ['tooling/vitest/bundles.ts'],
+          setupFiles: ['tooling/vitest/start-bundled.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 5 },
+          testTimeout: 60_000,
+          hookTimeout: 60_000
         }
       }
     ]
