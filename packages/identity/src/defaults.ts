@@ -81,6 +81,12 @@ export const clockSkewMs = 300_000
 /** Revoked peers that are remembered, about 100 bytes each. More are refused, never forgotten. */
 export const revokedMax = 10_000
 
+/**
+ * Peers that are not connected and whose certificates are remembered as verified, about 1 KiB each.
+ * Fewer verify more often, at some 0.2 ms each.
+ */
+export const proofsMaxDefault = 4_096
+
 /** Bytes of one sealed envelope as a whole, when opening and sealing. */
 export const envelopeBytesMaxDefault = 1_048_576
 
