@@ -29,6 +29,12 @@ export const negotiationBytesMax = 1024
  */
 export const negotiationFramesMax = 16
 
+/**
+ * Milliseconds until a protocol is agreed on, of a stream that is opened here: as libp2p waits where its
+ * caller says nothing. Higher holds what waits for a dead stream, lower fails on slow links.
+ */
+export const negotiationTimeoutMsDefault = 10_000
+
 /** Certificates that are shown at once: one per root key of a rotation. */
 export const certificatesMax = 2
 
