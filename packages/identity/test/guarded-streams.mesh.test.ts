@@ -15,7 +15,7 @@ const endless = new Uint8Array(200_000).fill(0x81)
 const header = new TextEncoder().encode('\x13/multistream/1.0.0\n')
 const running: Libp2p[] = []
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((node) => node.stop()))
+  await Promise.all(running.splice(0).map(async (each) => each.stop()))
 })
 
 type Muxer = NonNullable<Libp2pOptions['streamMuxers']>[number]

@@ -183,7 +183,7 @@ describe('what a peer says of the subscriptions of another one', () => {
       await during(cluster, a.bus.publish(order, atLeastOnce))
     }
     await cluster.clock.advance(5_000)
-    expect(got.toSorted()).toEqual([1, 2, 3, 4, 5, 6])
+    expect(got.map(Number).toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6])
   })
 
   it('heals a group whose first consumer has a clock that is ahead', async () => {
@@ -211,7 +211,7 @@ describe('what a peer says of the subscriptions of another one', () => {
       await during(cluster, a.bus.publish(order, atLeastOnce))
     }
     await clock.advance(5_000)
-    expect(got.toSorted()).toEqual([1, 2, 3, 4, 5, 6])
+    expect(got.map(Number).toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6])
   })
 
   it('removes none, and what it invents holds until that peer says otherwise', async () => {
