@@ -180,10 +180,11 @@ function gossipOf({
   rpc,
   gossip,
   signer,
+  authors,
   defer
-}: Platform): Pick<SignalsComponents, 'rpc' | 'gossip' | 'signer' | 'defer'> {
+}: Platform): Pick<SignalsComponents, 'rpc' | 'gossip' | 'signer' | 'authors' | 'defer'> {
   const turn = defer === undefined ? {} : { defer }
-  return gossip === undefined ? turn : { rpc, gossip, signer, ...turn }
+  return gossip === undefined ? turn : { rpc, gossip, signer, authors, ...turn }
 }
 
 /** A shard key of a signal is placed as an agent with that shard key would be. */

@@ -15,7 +15,9 @@ export const defaults = Object.freeze({
    * log tells. They are revoked all the same.
    */
   evidenceMax: 64,
-  /** One question to the DHT of this peer. Unit: bytes. Twice the largest record; its length has 3 bytes. */
+  /** What a peer says of itself in one message. Unit: bytes. libp2p takes no longer ones. */
+  identifyBytesMax: 8_192,
+  /** One question to the DHT of this peer, or an answer. Unit: bytes. Twice the largest record; its length has 3 bytes. */
   kademliaBytesMax: 2_000_000,
 
   /** Milliseconds between two looks at whether this peer is ready. */

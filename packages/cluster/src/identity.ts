@@ -95,9 +95,12 @@ export class Identity implements ClusterIdentity {
 
   /** Whether a peer is in the view or was admitted here; all others are strangers. */
   knows(peer: string): boolean {
-    const isMember = (): boolean =>
-      this.#membership?.view?.members.some((member) => member.peer === peer) === true
-    return this.#parts.admitted.rolesOf(peer) !== undefined || isMember()
+    return this.#parts.admitted.rolesOf(peer) !== undefined || this.isInView(peer)
+  }
+
+  /** Whether a peer is in the view: its members have admitted it. */
+  isInView(peer: string): boolean {
+    return this.#membership?.view?.members.some((member) => member.peer === peer) === true
   }
 
   /**

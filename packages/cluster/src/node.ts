@@ -62,6 +62,8 @@ export async function startNode(
     },
     streamMuxers: [
       guardedStreams(joinedFrames(sparingWindowUpdates(yamux(yamuxDefaults))), {
+        '/ipfs/id/1.0.0': defaults.identifyBytesMax,
+        '/ipfs/id/push/1.0.0': defaults.identifyBytesMax,
         [kademliaProtocol(settings.name)]: defaults.kademliaBytesMax
       })
     ],

@@ -20,7 +20,10 @@ import type { ClusterIdentity } from './index.ts'
  * What a peer stands on. `createCluster` makes it of this machine and libp2p; a simulation, or
  * another transport, gives its own to `createClusterOn`.
  */
-export interface Platform extends Pick<SignalsComponents, 'gossip' | 'signer' | 'defer'> {
+export interface Platform extends Pick<
+  SignalsComponents,
+  'gossip' | 'signer' | 'authors' | 'defer'
+> {
   /** PeerId as text. */
   readonly peer: string
   readonly clock: Clock

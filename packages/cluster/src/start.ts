@@ -18,6 +18,7 @@ import { createSignalSigner, gossipsubGossip } from '@murmuration/signals'
 import { systemClock as clock, systemRandom as random } from '@murmuration/system'
 import { rememberAddresses } from './address-book.ts'
 import { assemble, logSink } from './assembly.ts'
+import { admittedAuthors } from './authors.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
 import { openData } from './data.ts'
@@ -101,6 +102,7 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
         identity.accuse(proof).catch(() => {})
       }
     }),
+    authors: admittedAuthors(node, (other) => identity.isInView(other)),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],

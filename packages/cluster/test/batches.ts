@@ -20,6 +20,7 @@ export interface BatchInit {
   readonly channel?: string
   readonly padding?: number
   readonly first?: number
+  readonly certificates?: readonly Uint8Array[]
 }
 
 /** A batch of one signal, under the first number of a boot if nobody says otherwise. */
@@ -37,9 +38,16 @@ export async function sealedBatch(
   id: string,
   init: BatchInit = {}
 ): Promise<Uint8Array> {
-  const { cluster = 'vault', channel = topicOf(cluster), padding = 0, first = 1 } = init
+  const {
+    cluster = 'vault',
+    channel = topicOf(cluster),
+    padding = 0,
+    first = 1,
+    certificates
+  } = init
   const signal = { specversion: '1.0', id, source: 's', type: 'a.b', data: 'x'.repeat(padding) }
   const batch = { cluster, channel, boot: 1, first, since: first, attempt: 0 }
-  const payload = encode({ ...batch, signals: [encode(signal)] })
+  const proof = certificates === undefined ? {} : { certificates }
+  const payload = encode({ ...batch, ...proof, signals: [encode(signal)] })
   return await sealer.seal({ domain, type: 'batch', sequence: first, payload })
 }

@@ -22,7 +22,7 @@ import { createAdmittedPeers } from './admitted.ts'
 import type { Admitted, AdmittedPeers } from './admitted.ts'
 import type { Credentials } from './credentials.ts'
 import { admittedMaxDefault, timeoutMsDefault } from './defaults.ts'
-import { guardedProtector } from './negotiation-guard.ts'
+import { guardedProtector, guardNegotiation } from './negotiation-guard.ts'
 import type { ProtectorFactory } from './negotiation-guard.ts'
 import { createSigner, createVerifier } from './signing.ts'
 import { gatherWrites, sendWhole } from './whole-writes.ts'
@@ -152,7 +152,12 @@ function wrap(
   ): Promise<SecuredConnection> => {
     const secured = await admit(side, secure, options, door, { log, outcomes })
     // The rest stays as it is: tls and noise may have agreed on the muxer already.
-    return { ...secured, connection: gatherWrites(secured.connection, below) }
+    const connection = gatherWrites(secured.connection, below)
+    if (secured.streamMuxer === undefined) {
+      const isMuxer = (name: string): boolean => components.upgrader.getStreamMuxers().has(name)
+      guardNegotiation(connection, isMuxer)
+    }
+    return { ...secured, connection }
   }
   const encrypter = {
     protocol: `${admissionPrefix}${inner.protocol}`,

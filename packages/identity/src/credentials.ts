@@ -38,12 +38,12 @@ export interface Credentials {
   certificates(): Promise<readonly Uint8Array[]>
   /**
    * Finds one that holds for `peer` now, but at no time before `notBefore` (milliseconds since 1970);
-   * throws `InvalidCertificateError` for none.
+   * with `at` one that held then, and is not refused now. Throws `InvalidCertificateError` for none.
    */
   verify(
     shown: readonly Uint8Array[],
     peer: string,
-    options?: { readonly notBefore?: number }
+    options?: { readonly notBefore?: number; readonly at?: number }
   ): Promise<VerifiedCertificate>
   /**
    * Refuses this peer, or everything a delegate of that name signed, from now on and cuts its
@@ -52,6 +52,8 @@ export interface Credentials {
    * Throws `UnsupportedInSecretModeError` in secret and open mode, `OverloadedError` at 10,000.
    */
   revoke(peer: KeyName): void
+  /** Whether this peer itself is revoked, here or by agreement; whatever it shows is refused then. */
+  refuses(peer: string): boolean
   /**
    * Replaces what the cluster has agreed to refuse, peers and certificates by their
    * `certificateName`, and cuts whom that concerns. In secret and open mode it changes nothing, as with {@link revoke}.
@@ -289,19 +291,17 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
   // Bounded by the number of nodes that the embedding process makes with these credentials.
   const listeners = new Set<() => void>()
   let generation = 0
+  const refuses = (name: string): boolean => revoked.has(name) || agreed.peers.has(name)
   const check = async (
     shown: Uint8Array,
     peer: string,
-    notBefore: number
+    now: number
   ): Promise<VerifiedCertificate> => {
     const roots = policy.rootsFor(peer)
-    const expectation = { cluster, peer, roots, now: Math.max(clock.now(), notBefore) }
+    const expectation = { cluster, peer, roots, now }
     const certificate = await checkCertificate(shown, expectation, verifier.verify)
     const names = [peer, certificate.delegate ?? '']
-    if (
-      names.some((name) => revoked.has(name) || agreed.peers.has(name)) ||
-      agreed.serials.has(certificateName(certificate))
-    ) {
+    if (names.some(refuses) || agreed.serials.has(certificateName(certificate))) {
       throw new InvalidCertificateError('revoked', 'certificate refused (revoked): it was revoked')
     }
     if (certificate.epoch < policy.epochMin()) {
@@ -325,8 +325,9 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
     verify: (
       shown: readonly Uint8Array[],
       peer: string,
-      { notBefore = 0 }: { readonly notBefore?: number } = {}
-    ) => firstThatHolds(shown, (one) => check(one, peer, notBefore)),
+      { notBefore = 0, at }: { readonly notBefore?: number; readonly at?: number } = {}
+    ) => firstThatHolds(shown, (one) => check(one, peer, at ?? Math.max(clock.now(), notBefore))),
+    refuses,
     revoke: (peer: KeyName) => policy.revoke(peerOf(peer), revoked),
     agree: ({ peers, serials }: { peers: readonly string[]; serials: readonly string[] }) => {
       if (policy.mode !== 'root-key') return

@@ -29,6 +29,12 @@ export const negotiationBytesMax = 1024
  */
 export const negotiationFramesMax = 16
 
+/**
+ * Milliseconds until a protocol is agreed on, of a stream that is opened here: as libp2p waits where its
+ * caller says nothing. Higher holds what waits for a dead stream, lower fails on slow links.
+ */
+export const negotiationTimeoutMsDefault = 10_000
+
 /** Certificates that are shown at once: one per root key of a rotation. */
 export const certificatesMax = 2
 
@@ -80,6 +86,12 @@ export const clockSkewMs = 300_000
 
 /** Revoked peers that are remembered, about 100 bytes each. More are refused, never forgotten. */
 export const revokedMax = 10_000
+
+/**
+ * Peers that are not connected and whose certificates are remembered as verified, about 1 KiB each.
+ * Fewer verify more often, at some 0.2 ms each.
+ */
+export const proofsMaxDefault = 4_096
 
 /** Bytes of one sealed envelope as a whole, when opening and sealing. */
 export const envelopeBytesMaxDefault = 1_048_576

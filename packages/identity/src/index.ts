@@ -31,7 +31,9 @@ export type { CertificateService, CertificateServiceComponents } from './certifi
 export { redeemInvitation } from './redemption.ts'
 export { createEquivocationWatch } from './equivocation.ts'
 export type { Equivocation, EquivocationWatch, Statement } from './equivocation.ts'
-export { claimedSigner, createOpener, createSealer } from './sealing.ts'
+export { createProofs } from './proofs.ts'
+export type { Proofs } from './proofs.ts'
+export { claimedEnvelope, createOpener, createSealer } from './sealing.ts'
 export type {
   Envelope,
   Opener,

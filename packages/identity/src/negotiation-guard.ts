@@ -4,23 +4,37 @@ import type {
   MessageStream,
   StreamMessageEvent
 } from '@libp2p/interface'
-import { MalformedMessageError } from '@murmuration/interface'
+import { DeadlineExceededError, MalformedMessageError } from '@murmuration/interface'
+import type { Clock } from '@murmuration/interface'
 import { FrameGuard } from './core/frame-guard.ts'
 import { negotiationBytesMax, negotiationFramesMax } from './defaults.ts'
 
 /** A `connectionProtector` as libp2p makes it. */
 export type ProtectorFactory = (components: { logger: ComponentLogger }) => ConnectionProtector
 
+export interface NegotiationGuardInit {
+  /** Bytes that a frame of a protocol has at most. @default any number: they are not looked at */
+  readonly framesOf?: (protocol: string) => number | undefined
+  /** Until when it must be agreed on. @default for as long as libp2p waits */
+  readonly deadline?: { readonly clock: Pick<Clock, 'schedule'>; readonly timeoutMs: number }
+}
+
+/** Whether a word of the one that was asked ends the negotiation, for good or, if it is another, for bad. */
+export function isAnswer(word: string): boolean {
+  return word !== '/multistream/1.0.0' && word !== 'na'
+}
+
 /**
  * Ends a connection or stream whose far end does not come to one of these protocols in a few short
  * words, before libp2p reads any of it. Afterwards it follows the frames of the protocol, where there is
- * a limit for them: `framesOf` gives the bytes that one of them has at most.
+ * a limit for them.
  */
 export function guardNegotiation(
   stream: MessageStream,
   isAgreed: (protocol: string) => boolean,
-  framesOf: (protocol: string) => number | undefined = () => undefined
+  { deadline, framesOf = () => undefined }: NegotiationGuardInit = {}
 ): void {
+  const inTime = deadline === undefined ? () => {} : endsBy(stream, deadline)
   let next: number | undefined
   let guard: FrameGuard | undefined = new FrameGuard({
     bytesMax: negotiationBytesMax,
@@ -33,6 +47,7 @@ export function guardNegotiation(
   const take = (bytes: Uint8Array): boolean => {
     const word = guard?.take(bytes)
     if (word !== 'over') return word !== 'refuse'
+    inTime()
     const rest = bytes.subarray(guard?.consumed)
     guard =
       next === undefined
@@ -50,6 +65,18 @@ export function guardNegotiation(
     stream.abort(new MalformedMessageError('these are no frames of a protocol that is spoken here'))
   }
   beforeFirstListener(stream, () => stream.addEventListener('message', onMessage))
+}
+
+/** Ends it after that time, unless the function that it returns is called before. */
+function endsBy(
+  stream: MessageStream,
+  { clock, timeoutMs }: NonNullable<NegotiationGuardInit['deadline']>
+): () => void {
+  const cancel = clock.schedule(timeoutMs, () => {
+    stream.abort(new DeadlineExceededError(`no protocol was agreed on within ${timeoutMs} ms`))
+  })
+  stream.addEventListener('close', cancel)
+  return cancel
 }
 
 /**

@@ -110,17 +110,17 @@ export function createSealer(init: SealerInit): Sealer {
 }
 
 /**
- * PeerId (text) of whom an envelope names as its signer, which nothing has proven: to refuse early what
- * would be refused for its signer, without the cost of a verification. Undefined: it is no envelope.
+ * What an envelope says, nothing of which is proven, its signer neither: to refuse early what would be
+ * refused for it, without the cost of a verification. Undefined: it is no envelope.
  */
-export function claimedSigner(bytes: Uint8Array): string | undefined {
+export function claimedEnvelope(bytes: Uint8Array): Omit<Envelope, 'domain'> | undefined {
   const parts = splitSigned(bytes)
   if (parts === undefined) {
     return undefined
   }
   try {
-    const { signer } = EnvelopeBody.decode(parts.body)
-    return signer.length === 32 ? peerOfPublicKey(signer) : undefined
+    const { signer, ...rest } = EnvelopeBody.decode(parts.body)
+    return signer.length === 32 ? { signer: peerOfPublicKey(signer), ...rest } : undefined
   } catch {
     return undefined
   }

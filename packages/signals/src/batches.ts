@@ -1,8 +1,8 @@
-import type { Signal } from '@murmuration/interface'
+import type { Clock, Signal } from '@murmuration/interface'
 import { Batch, decodeSignal } from './core/wire.ts'
 import type { RejectReason } from './counters.ts'
 import { messageBytesMax } from './defaults.ts'
-import type { SignalSigner } from './signer.ts'
+import type { OpenedEnvelope, SignalAuthors, SignalSigner } from './signer.ts'
 
 /** A batch that is signed, for this cluster and channel, and from a peer that may publish. */
 export interface OpenedBatch {
@@ -34,6 +34,22 @@ export interface BatchSealInit {
   readonly boot: () => number
   /** PeerIds (text) that may publish; undefined: whoever could connect. */
   readonly members: (() => readonly string[]) | undefined
+  /** Who may publish, by certificate; undefined: whoever signs. */
+  readonly authors: SignalAuthors | undefined
+  readonly clock: Pick<Clock, 'now'>
+  /** For how long logs keep batches, in milliseconds. */
+  readonly logAgeMs: number
+}
+
+/** What a batch is opened as. */
+export interface OpenBatchOptions {
+  /** Without one any channel of this cluster will do. */
+  readonly channel?: string | undefined
+  /**
+   * It was kept in a log: its author must have been certified when it was sent. Else that must be so
+   * now.
+   */
+  readonly kept?: boolean
 }
 
 /** Signs and opens batches; everything that is wrong with one is a value, since it is expected. */
@@ -45,8 +61,10 @@ export class BatchSeal {
   }
 
   async seal(batch: Omit<Batch, 'cluster' | 'boot'>): Promise<Uint8Array> {
-    const { cluster, boot, signer } = this.#init
-    return await signer.seal(Batch.encode({ ...batch, cluster, boot: boot() }), batch.first)
+    const { authors, cluster, boot, signer } = this.#init
+    const proof = authors === undefined ? {} : { certificates: await authors.shown() }
+    const payload = Batch.encode({ ...batch, ...proof, cluster, boot: boot() })
+    return await signer.seal(payload, batch.first)
   }
 
   /** A batch of this peer as others will open it; its signals are read only when asked for. */
@@ -71,7 +89,7 @@ export class BatchSeal {
 
   /** Opens what was checked before, when it came; who was a member then may not be one now. */
   reopen(bytes: Uint8Array): Promise<OpenedBatch | RejectReason> {
-    return this.#open(bytes, undefined, undefined)
+    return this.#open(bytes, undefined)
   }
 
   /** What an author hands over itself; of others it is refused before anything is verified. */
@@ -80,29 +98,58 @@ export class BatchSeal {
     bytes: Uint8Array,
     channel: string
   ): Promise<OpenedBatch | RejectReason> {
-    const claimed = this.#init.signer.claimedBy?.(bytes)
-    if (claimed !== undefined && claimed !== author) {
+    const claimed = this.#init.signer.claimed?.(bytes)
+    if (claimed !== undefined && claimed.signer !== author) {
       return 'not-the-caller'
     }
-    const batch = await this.open(bytes, channel)
+    const batch = await this.open(bytes, { channel })
     return typeof batch !== 'string' && batch.author !== author ? 'not-the-caller' : batch
   }
 
-  /** Without a channel any one of this cluster will do. */
-  open(bytes: Uint8Array, channel?: string): Promise<OpenedBatch | RejectReason> {
-    return this.#open(bytes, channel, this.#init.members)
+  open(bytes: Uint8Array, options: OpenBatchOptions = {}): Promise<OpenedBatch | RejectReason> {
+    return this.#open(bytes, options)
   }
 
+  /**
+   * Whether its author may publish, as far as it is one. Before any signature is looked at, since keys
+   * cost nothing: who has no certificate is refused for the price of a decoding.
+   */
+  async #mayPublish(
+    authors: SignalAuthors,
+    { payload, signer, time }: OpenedEnvelope,
+    kept: boolean
+  ): Promise<boolean> {
+    if (authors.knows(signer)) {
+      return true
+    }
+    const { clock, logAgeMs } = this.#init
+    const now = clock.now()
+    // What logs have outlives a certificate, but only as long as they keep it: nobody goes back further.
+    const at = kept ? Math.min(now, Math.max(time, now - logAgeMs)) : now
+    const { certificates = [] } = Batch.decode(payload)
+    return certificates.length > 0 && (await authors.proves(signer, certificates, at))
+  }
+
+  /** Without options its author is not asked for. */
   async #open(
     bytes: Uint8Array,
-    channel: string | undefined,
-    members: (() => readonly string[]) | undefined
+    options: OpenBatchOptions | undefined
   ): Promise<OpenedBatch | RejectReason> {
-    const { cluster, signer } = this.#init
+    const { authors, cluster, signer } = this.#init
+    const members = options && this.#init.members
+    const channel = options?.channel
     if (bytes.length > messageBytesMax) {
       return 'oversized'
     }
     try {
+      const claimed = options && authors && signer.claimed?.(bytes)
+      if (
+        authors !== undefined &&
+        claimed !== undefined &&
+        !(await this.#mayPublish(authors, claimed, options?.kept === true))
+      ) {
+        return 'not-a-member'
+      }
       const envelope = await signer.open(bytes)
       const batch = Batch.decode(envelope.payload)
       if (batch.cluster !== cluster) {

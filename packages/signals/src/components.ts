@@ -2,7 +2,7 @@ import type { ComponentLogger, Metrics } from '@libp2p/interface'
 import type { Clock, Random, Rpc, SignalRoute, Signals, Store } from '@murmuration/interface'
 import type { SignalCounters } from './counters.ts'
 import type { Gossip } from './gossip.ts'
-import type { SignalSigner } from './signer.ts'
+import type { SignalAuthors, SignalSigner } from './signer.ts'
 
 /** Options of a bus. */
 export interface SignalsInit {
@@ -63,6 +63,8 @@ export interface SignalsComponents {
   readonly boot?: number | undefined
   /** PeerIds (text) whose signals are taken. @default everybody who is connected */
   readonly members?: (() => readonly string[]) | undefined
+  /** Who may publish, by certificate. @default whoever signs */
+  readonly authors?: SignalAuthors | undefined
   /** The peer that owns a shard key, for the `shard` route. */
   readonly ownerOf?: ((key: string) => string | undefined | Promise<string | undefined>) | undefined
   readonly clock?: Clock | undefined

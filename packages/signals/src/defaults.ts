@@ -11,9 +11,17 @@ export const topicCount = 16
 export const messageBytesMax = 262_144
 
 /**
- * Room that is kept in a message for the envelope: key, signature, sequence and time. Unit: bytes.
+ * Room that is kept in a message for the envelope: key, signature, sequence, time, whom it was handed
+ * to, and the certificates of its author. Unit: bytes.
  */
-export const envelopeBytesMax = 2048
+export const envelopeBytesMax = 6144
+
+/**
+ * One certificate that an author shows with a batch, and how many. Unit: bytes; a certificate. Some 250
+ * bytes is what one has, 600 with that of a delegate; a second one is shown while a root key is changed.
+ */
+export const certificateBytesMax = 2048
+export const certificatesMax = 2
 
 /** One encoded signal. Unit: bytes. Two of them always fit into one message. */
 export const signalBytesMax = 126_976

@@ -61,6 +61,7 @@ export function groundOf(
   const counters = new Counters(metrics)
   const events = new Events(counters)
   const { logBytesMaxDefault, logMemoryBytesMax } = defaults
+  const logAgeMs = positive('log.ageMs', init.log?.ageMs ?? defaults.logAgeMsDefault)
   const bytesMax = components.store === undefined ? logMemoryBytesMax : logBytesMaxDefault
   return {
     ...running,
@@ -73,7 +74,7 @@ export function groundOf(
     counters,
     events,
     peers: new Peers({ self, gossip, view: components.view }),
-    seal: newSeal(components, cluster, clock, running),
+    seal: newSeal(components, { cluster, clock, logAgeMs, boot: running.boot }),
     budget: new Budget({
       messagesPerSecond: positive(
         'budget.messagesPerSecond',
@@ -88,7 +89,7 @@ export function groundOf(
     mutants,
     copiesWanted: copiesOf(init.copies ?? defaults.copiesDefault),
     logBytesMax: positive('log.bytesMax', init.log?.bytesMax ?? bytesMax),
-    logAgeMs: positive('log.ageMs', init.log?.ageMs ?? defaults.logAgeMsDefault),
+    logAgeMs,
     defer: components.defer ?? systemDefer,
     report: (what, error) => logger?.error('%s - %e', what, error),
     onCorrupt: (key, error) => {
@@ -108,15 +109,21 @@ function wholeMilliseconds(clock: Clock): Clock {
 }
 
 function newSeal(
-  { gossip, members, peer, rpc, signer }: SignalsComponents,
-  cluster: string,
-  clock: Clock,
-  { boot }: Running
+  { authors, gossip, members, peer, rpc, signer }: SignalsComponents,
+  rest: Pick<Ground, 'cluster' | 'clock' | 'logAgeMs' | 'boot'>
 ): BatchSeal {
   if (signer === undefined && (gossip !== undefined || rpc !== undefined)) {
     throw new InvalidParametersError('signer is needed with gossip or rpc')
   }
-  return new BatchSeal({ signer: signer ?? createLocalSigner(peer, clock), cluster, boot, members })
+  if (authors !== undefined && signer !== undefined && signer.claimed === undefined) {
+    throw new InvalidParametersError(
+      'a signer must tell what is claimed, where authors are checked'
+    )
+  }
+  // Without a network nobody else is heard of.
+  const local = signer === undefined
+  const own = { ...rest, members, authors: local ? undefined : authors }
+  return new BatchSeal({ ...own, signer: signer ?? createLocalSigner(peer, rest.clock) })
 }
 
 function copiesOf(copies: number): number {

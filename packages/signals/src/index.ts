@@ -18,7 +18,13 @@ export { gossipsubGossip } from './gossipsub.ts'
 export type { GossipsubGossipInit } from './gossipsub.ts'
 export type { Gossip, GossipMessage, Verdict } from './gossip.ts'
 export { createSignalSigner } from './signer.ts'
-export type { OpenedEnvelope, SignalSigner, SignalSignerInit, SignedStatement } from './signer.ts'
+export type {
+  OpenedEnvelope,
+  SignalAuthors,
+  SignalSigner,
+  SignalSignerInit,
+  SignedStatement
+} from './signer.ts'
 export { fromHttp, toBinaryHttp, toStructuredHttp } from './core/http.ts'
 export type { HttpMessage } from './core/http.ts'
 export { fromJSON, toJSON } from './core/json.ts'

@@ -93,7 +93,7 @@ export class Intake {
       if (turn !== undefined) {
         await turn
       }
-      const opened = this.#init.seal.open(message.bytes, topic)
+      const opened = this.#init.seal.open(message.bytes, { channel: topic })
       const { verdict } = await this.#inTurn(topic, async () => {
         const batch = await opened
         return { verdict: this.#judge(batch) }
@@ -123,7 +123,7 @@ export class Intake {
     options: TakeOptions,
     channel?: string
   ): Promise<RejectReason | 'logged'> {
-    const opened = await this.#init.seal.open(bytes, channel)
+    const opened = await this.#init.seal.open(bytes, { channel, kept: true })
     if (typeof opened === 'string') {
       this.#refuse(opened)
       return opened

@@ -185,7 +185,9 @@ export class Progress {
   }
 
   /** Takes what another peer knows; whether it was news. */
-  merge({ handled, id, stream }: ProgressNote): boolean {
+  merge(note: ProgressNote): boolean {
+    const { id, stream } = note
+    const handled = stream.author === beginning.author ? this.#plausible(note) : note.handled
     const key = keyOf(id, stream)
     if (!this.#handled.has(key) && this.#handled.size >= defaults.progressMax) {
       return false
@@ -198,6 +200,15 @@ export class Progress {
       this.#schedule()
     }
     return news
+  }
+
+  /** All that is sent before a beginning is passed by: one in the future is now, if there is no other. */
+  #plausible({ handled, id }: ProgressNote): ProgressNote['handled'] {
+    const now = this.#init.clock.now()
+    const until = now + defaults.ageMsMax
+    const past = handled.filter(({ from }) => from <= until)
+    const isKnown = this.beganAt(id) > 0 || past.some(({ to }) => to > 1)
+    return isKnown || past.length === handled.length ? past : [...past, { from: now, to: now }]
   }
 
   /** What is known of one subscription, for others. */

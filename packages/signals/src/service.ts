@@ -28,7 +28,7 @@ export interface SignalsServiceInit
     SignalsInit,
     Pick<
       SignalsComponents,
-      'boot' | 'members' | 'view' | 'ownerOf' | 'store' | 'clock' | 'random'
+      'authors' | 'boot' | 'members' | 'view' | 'ownerOf' | 'store' | 'clock' | 'random'
     > {
   /** Name of the gossipsub service, listed before this one. @default 'pubsub' */
   readonly pubsub?: string
@@ -70,6 +70,7 @@ export function signals(
         rpc: named(components, init.rpc ?? 'rpc', isRpc),
         boot: init.boot,
         members: init.members,
+        authors: init.authors,
         view: init.view,
         store: init.store,
         ownerOf: init.ownerOf,

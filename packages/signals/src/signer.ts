@@ -1,5 +1,5 @@
 import type { PrivateKey } from '@libp2p/interface'
-import { claimedSigner, createOpener, createSealer } from '@murmuration/identity'
+import { claimedEnvelope, createOpener, createSealer } from '@murmuration/identity'
 import type { Clock } from '@murmuration/interface'
 import { messageBytesMax } from './defaults.ts'
 
@@ -35,12 +35,28 @@ export interface SignalSigner {
   /** Throws `InvalidSignatureError` or `MalformedMessageError`. */
   open(bytes: Uint8Array): OpenedEnvelope | Promise<OpenedEnvelope>
   /**
-   * PeerId (text) of whom an envelope names as its author, which nothing proves. Undefined: it cannot be
-   * read, or is not told. What is refused for its author then costs no verification.
+   * What an envelope says, its author included, which nothing proves. Undefined: it cannot be read. What
+   * is refused for its author then costs no verification. Needed with {@link SignalAuthors}.
    */
-  claimedBy?(bytes: Uint8Array): string | undefined
+  claimed?(bytes: Uint8Array): OpenedEnvelope | undefined
   /** Told what an author has signed under which number, each time a batch is opened. */
   noted?(statement: SignedStatement): void
+}
+
+/**
+ * Who may publish. Without it, whoever signs: then a peer that could connect vouches for the authors
+ * of all that it hands on.
+ */
+export interface SignalAuthors {
+  /** What this peer shows with each batch: certificates, at most 2 of 2048 bytes. */
+  shown(): readonly Uint8Array[] | Promise<readonly Uint8Array[]>
+  /** Whether an author may publish whatever it shows: it was admitted here, or is in the view. */
+  knows(author: string): boolean
+  /**
+   * Whether an author may publish by what it shows, none to two certificates, which must have held at
+   * that time (milliseconds since 1970). Of those that do not hold nothing must be remembered.
+   */
+  proves(author: string, shown: readonly Uint8Array[], at: number): boolean | Promise<boolean>
 }
 
 /** What {@link createSignalSigner} needs. */
@@ -59,6 +75,6 @@ export function createSignalSigner(init: SignalSignerInit): SignalSigner {
   return {
     seal: (payload, sequence) => sealer.seal({ domain, type: 'batch', sequence, payload }),
     open: (bytes) => opener.open(bytes, { domain, bytesMax: messageBytesMax }),
-    claimedBy: claimedSigner
+    claimed: claimedEnvelope
   }
 }

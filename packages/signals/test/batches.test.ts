@@ -10,7 +10,8 @@ const channel = '/default/signals/1/to/b'
 const clock = { now: () => 1_000 }
 
 function sealOf(signer: SignalSigner): BatchSeal {
-  return new BatchSeal({ signer, cluster: 'default', boot: () => 1, members: undefined })
+  const open = { members: undefined, authors: undefined, logAgeMs: 0 }
+  return new BatchSeal({ signer, clock, cluster: 'default', boot: () => 1, ...open })
 }
 
 async function setup() {

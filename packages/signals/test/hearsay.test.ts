@@ -1,6 +1,6 @@
-import type { SignalLoss } from '@murmuration/interface'
+import type { Clock, SignalLoss } from '@murmuration/interface'
 import { describe, expect, it } from 'vitest'
-import { Exchange, ExchangeReply, Progress, Register } from '../src/core/messages.ts'
+import { Exchange, ExchangeReply, Progress, Register, RegisterReply } from '../src/core/messages.ts'
 import type { Notes } from '../src/core/messages.ts'
 import { Exchanges } from '../src/exchanges.ts'
 import { atLeastOnce, durably, during } from './durably.ts'
@@ -158,6 +158,60 @@ describe('what a peer says of the subscriptions of another one', () => {
     await cluster.clock.advance(20_000)
     await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
     expect(got).toEqual([1])
+  })
+
+  it('does not let a group begin in the future, which would pass by all until then', async () => {
+    const peers = await four()
+    const { a, b, c, cluster } = peers
+    const stream = { author: '', boot: 0, channel: '' }
+    const later = cluster.clock.now() + 86_400_000
+    const handled = [1, later].map((at) => ({ from: at, to: at }))
+    const progress = [{ id: 'group/all', stream, handled }]
+    const reply = RegisterReply.encode({ heads: [], progress })
+    cluster.rpc.join('m', cluster.clock).handle('signals.register', () => reply)
+    answer(peers, { progress })
+    const got: unknown[] = []
+    for (const bus of [b, c]) {
+      // oxlint-disable-next-line no-await-in-loop
+      await durably(cluster, bus, got, { group: true })
+      // oxlint-disable-next-line no-await-in-loop
+      await cluster.clock.advance(20_000)
+    }
+    for (let data = 1; data <= 6; data += 1) {
+      const order = { type: 'order.created', subject: String(data), data }
+      // oxlint-disable-next-line no-await-in-loop
+      await during(cluster, a.bus.publish(order, atLeastOnce))
+    }
+    await cluster.clock.advance(5_000)
+    expect(got.map(Number).toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  it('heals a group whose first consumer has a clock that is ahead', async () => {
+    const cluster = testCluster()
+    const view = (): string[] => ['a', 'b', 'c']
+    const a = await cluster.bus('a', { components: { view } })
+    const { clock } = cluster
+    const ahead: Clock = {
+      now: () => clock.now() + 3_600_000,
+      monotonic: () => clock.monotonic(),
+      schedule: (delayMs, task) => clock.schedule(delayMs, task)
+    }
+    const b = await cluster.bus('b', { components: { view, clock: ahead } })
+    const c = await cluster.bus('c', { components: { view } })
+    const got: unknown[] = []
+    for (const bus of [b, c]) {
+      // oxlint-disable-next-line no-await-in-loop
+      await durably(cluster, bus, got, { group: true })
+      // oxlint-disable-next-line no-await-in-loop
+      await clock.advance(20_000)
+    }
+    for (let data = 1; data <= 6; data += 1) {
+      const order = { type: 'order.created', subject: String(data), data }
+      // oxlint-disable-next-line no-await-in-loop
+      await during(cluster, a.bus.publish(order, atLeastOnce))
+    }
+    await clock.advance(5_000)
+    expect(got.map(Number).toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6])
   })
 
   it('removes none, and what it invents holds until that peer says otherwise', async () => {

@@ -15,6 +15,8 @@ import type { Signal } from '@murmuration/interface'
 import { MalformedMessageError } from '@murmuration/interface'
 import {
   batchSignalsMax,
+  certificateBytesMax,
+  certificatesMax,
   clusterBytesMax,
   dataDepthMax,
   handedMax,
@@ -76,6 +78,8 @@ export interface Batch {
   readonly durable?: boolean | undefined
   /** Who gets it straight from its author, as of {@link shortName}: nobody need send it on to them. */
   readonly handed?: readonly string[] | undefined
+  /** Of the author, for those that are not connected to it and have it in no view. */
+  readonly certificates?: readonly Uint8Array[] | undefined
   /** Each as of {@link encodeSignal}, at least one. */
   readonly signals: readonly Uint8Array[]
 }
@@ -90,6 +94,7 @@ export const Batch: Message<Batch> = message(
     attempt: integer({ min: 0 }),
     durable: optional(boolean()),
     handed: optional(list(text({ max: 16 }), { max: handedMax })),
+    certificates: optional(list(bytes({ max: certificateBytesMax }), { max: certificatesMax })),
     signals: list(bytes({ max: signalBytesMax }), { max: batchSignalsMax })
   },
   // Each signal is decoded once more, which copies what is kept of it.
