@@ -188,11 +188,11 @@ async function opened(path: string, count: number): Promise<Opened> {
 
 async function memoryOf(folder: string, count: number): Promise<void> {
   const few = await opened(join(folder, 'few'), Math.ceil(count / 10))
-  const all = await opened(join(folder, 'all'), count)
+  const many = await opened(join(folder, 'all'), count)
   const each = (of: 'rss' | 'live' | 'encoded'): number =>
-    Math.round((all[of] - few[of]) / (all.held - few.held))
+    Math.round((many[of] - few[of]) / (many.held - few.held))
   console.log(
-    `${all.held} documents of ${each('encoded')} bytes: ${each('rss')} bytes of resident memory each, ${each('live')} of them reachable; started from disk in ${Math.round(all.startMs)} ms`
+    `${many.held} documents of ${each('encoded')} bytes: ${each('rss')} bytes of resident memory each, ${each('live')} of them reachable; started from disk in ${Math.round(many.startMs)} ms`
   )
 }
 
