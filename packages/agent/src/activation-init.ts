@@ -20,6 +20,8 @@ export interface WorkOptions {
   readonly timeoutMs: number
   /** Keeps the key and the output even where the handler changed nothing. @default false */
   readonly recorded?: boolean | undefined
+  /** Of the schema by which operations were made. @default 1 */
+  readonly schemaVersion?: number | undefined
 }
 
 /** An action whose handler has begun, and which now goes on as any other request. */

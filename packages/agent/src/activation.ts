@@ -16,7 +16,7 @@ import type { Caller } from './interest.ts'
 import { LateSignals } from './late-signals.ts'
 import { doneOf, nameOf, opened, Request, storedOutput } from './request.ts'
 import type { Done } from './request.ts'
-import { stamped } from './schema-version.ts'
+import { refuseOther, stamped } from './schema-version.ts'
 import { handleStrong } from './strong-handling.ts'
 
 /** What a request is: an action or reactions, an action on the strong part, or recorded operations. */
@@ -305,6 +305,11 @@ export class Activation {
   }
 
   #apply(request: Request, options: WorkOptions, operations: readonly Operation[]): void {
+    try {
+      refuseOther(this.type, options.schemaVersion)
+    } catch (error) {
+      return request.fail(error)
+    }
     if (operations.length === 0) {
       const { document, epoch } = this.owned
       const acknowledgement = { version: document.version, epoch, copies: 0, duplicate: false }

@@ -5,7 +5,7 @@ import {
   InvalidParametersError,
   NotOwnerError,
   PausedError,
-  UnavailableError
+  SessionAheadError
 } from '@murmuration/interface'
 import type { AgentRecord, Epoch, Signal, SignalInput } from '@murmuration/interface'
 import { Activation } from './activation.ts'
@@ -262,15 +262,16 @@ export class AgentHost {
     activation.lastUsedMs = this.#components.clock.monotonic()
     const { after } = request
     if (after !== undefined && !activation.owned.includes(after)) {
-      throw new UnavailableError(
-        `${activation.id} has not got an update that this session saw before it was acknowledged`
-      )
+      throw new SessionAheadError(activation.id)
     }
     switch (request.kind) {
       case 'call':
         return activation.call(request.action ?? '', request.input, options)
       case 'update':
-        return activation.update(request.operations ?? [], options)
+        return activation.update(request.operations ?? [], {
+          ...options,
+          schemaVersion: request.schemaVersion
+        })
       case 'signal': {
         const signal = signalOf(request.input)
         const reactions = this.#catalog

@@ -59,6 +59,8 @@ export const WorkRequest = message({
   action: optional(text({ max: 128 })),
   input: optional(anything()),
   operations: optional(list(operation, { max: 4_096 })),
+  /** Of the schema by which the operations were made; left out for version 1. */
+  schemaVersion: optional(integer({ min: 2 })),
   key: optional(key),
   ack: optional(oneOf('local', 'replicated', 'majority')),
   /** A member has handed it on to the edge peer that owns the agent: nobody else does. */

@@ -8,6 +8,8 @@ import type { CallGuard, Clock, MurmurationError, Random } from '@murmuration/in
 import { defaults } from './defaults.ts'
 import { HandlerFailure, withUnknownOutcome } from './failure.ts'
 
+const tellingMore: ReadonlySet<string> = new Set(['PausedError', 'SessionAheadError'])
+
 export interface PersistenceInit {
   /** What is asked for, for messages. */
   readonly id: string
@@ -60,7 +62,8 @@ export class Persistence {
     if (error instanceof HandlerFailure) return this.#told(error.error)
     if (!isFactual(error)) return error
     if (!this.#mayRepeat(error)) return this.#told(error)
-    this.last = error
+    // An attempt that was begun too late to be answered says less than the one before.
+    if (this.last === undefined || this.remainingMs() >= 1) this.last = error
     if (this.#init.reading !== true) this.#isUnknown ||= error.outcomeUnknown
     return this.#pausedForLong(error) ? this.#told(error) : undefined
   }
@@ -86,7 +89,7 @@ export class Persistence {
       })
     }
     // These say more than that it was not available, and what to do is another thing.
-    if (isFactual(cause) && (cause.name === 'PausedError' || cause.overloaded)) return cause
+    if (isFactual(cause) && (tellingMore.has(cause.name) || cause.overloaded)) return cause
     return new UnavailableError(`${id} was not available within ${timeoutMs} ms${why}`, { cause })
   }
 

@@ -26,7 +26,7 @@ import { exportBytes, exportJson, importedValues, restoring } from './porting.ts
 import type { Exported } from './porting.ts'
 import type { Recent } from './recent.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
-import { isOld, migrated, refuseOld } from './schema-version.ts'
+import { isOld, migrated } from './schema-version.ts'
 import { StrongReference } from './strong-reference.ts'
 import type { Agreed } from './strong-reference.ts'
 import { watchDocument } from './watching.ts'
@@ -150,7 +150,6 @@ class Reference implements AgentRef<AgentType> {
       // Its owner migrates it before it does anything, and be it nothing.
       await this.#work({ kind: 'update', operations: [] }, options, limits)
       base = (await this.#read(options, limits)).document
-      refuseOld(this.#type, base)
     }
     const { draft, operations } = base.draft(this.#type.state)
     const returned: unknown = change(draft)
@@ -206,7 +205,6 @@ class Reference implements AgentRef<AgentType> {
       }
       // A document that is not migrated yet gets no operations that were made on a migrated one.
       const isLate = isOld(this.#type, document)
-      if (part > 0) refuseOld(this.#type, document)
       const work = { kind: 'update', operations: isLate ? [] : [...operations] } as const
       await this.#work(work, options, this.#limits(options))
     }
@@ -242,9 +240,11 @@ class Reference implements AgentRef<AgentType> {
       const token = options.session
       const follows = token === undefined ? {} : { after: token.of(this.id) }
       const level = ack === undefined ? {} : { ack }
+      const { schemaVersion } = this.#type
+      const made = work.kind === 'update' && schemaVersion > 1 ? { schemaVersion } : {}
       const routed = await router.perform(
         this.#record,
-        { ...work, agent: this.id, view: 0, key, ...level, ...follows },
+        { ...work, agent: this.id, view: 0, key, ...made, ...level, ...follows },
         limits,
         begun
       )

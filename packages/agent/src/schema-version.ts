@@ -76,15 +76,16 @@ export function isOld(type: AgentType, document: Document): boolean {
 }
 
 /**
- * For a document that its owner was asked to migrate: a change that was made for the later version
- * would be one of fields that are still to be migrated, and overwritten then.
+ * As the owner: a change that was made for another version is one of other fields. A later one would
+ * be overwritten when the state is migrated, and also begins an empty document as one of the version
+ * that the owner knows; an earlier one would be left behind by that.
  *
  * @throws SchemaVersionError
  */
-export function refuseOld(type: AgentType, document: Document): void {
-  if (!isOld(type, document)) return
+export function refuseOther({ type, schemaVersion }: AgentType, made = 1): void {
+  if (made === schemaVersion) return
   throw new SchemaVersionError(
-    `the owner does not know version ${type.schemaVersion} of ${type.type} yet; nothing was changed`
+    `the change is one of version ${made} of ${type}, and its owner knows version ${schemaVersion}; nothing was changed`
   )
 }
 

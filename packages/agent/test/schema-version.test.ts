@@ -145,6 +145,29 @@ test('while its owner knows an earlier version only, a change of the later one i
   expect(new Set((await simulation.wait(now.state())).value.titles)).toEqual(new Set(['x', 'y']))
 })
 
+test('a document that was never updated takes no change of another version than its owner knows', async () => {
+  const simulation = createSimulation({ seed: 5 })
+  const names = ['a', 'b', 'c']
+  const peers = await start(simulation, names, (name) => [name === 'a' ? second : first])
+  const keys = ['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'k8']
+  const owned = (isLater: boolean): string =>
+    keys.find((one) => (peers[0]!.ownerOf(one, first) === 'a') === isLater)!
+  const refused = { name: 'SchemaVersionError', outcomeUnknown: false }
+  const later = peers[0]!.agents.agent(second, owned(false))
+  const update = later.update((draft) => draft.titles.add('y'))
+  await expect(simulation.wait(update)).rejects.toMatchObject(refused)
+  const earlier = peers[1]!.agents.agent(first, owned(true))
+  const late = earlier.update((draft) => draft.title.set('x'))
+  await expect(simulation.wait(late)).rejects.toMatchObject(refused)
+  const own = peers[0]!.agents.agent(second, owned(true))
+  await simulation.wait(own.update((draft) => draft.titles.add('z')))
+  expect((await simulation.wait(own.state())).value).toEqual({ titles: ['z'], seen: {} })
+  // The owner that knows the earlier one begins it as such, and it is migrated later.
+  const begun = peers[1]!.agents.agent(first, owned(false))
+  await simulation.wait(begun.update((draft) => draft.title.set('w')))
+  expect((await simulation.wait(later.state())).value.titles).toEqual(['w'])
+})
+
 test('versions are whole numbers from 1, and names with ~ are not for fields', () => {
   expect(() => defineAgent({ type, state: {}, schemaVersion: 0 })).toThrow('must be 1 or more')
   expect(() => defineAgent({ type, state: { '~schema': max<number>() } })).toThrow('not for fields')

@@ -298,6 +298,21 @@ export class SchemaError extends MurmurationError {
   }
 }
 
+/**
+ * A session has read an update that its owner does not have: it was not acknowledged then, and may be
+ * lost with whoever had it, or come back with them. To go on without it, begin another session.
+ */
+export class SessionAheadError extends MurmurationError {
+  constructor(id: string, detail: ErrorDetail = {}) {
+    const why = 'has not got an update that this session saw before it was acknowledged'
+    super('SessionAheadError', `${id} ${why}`, {
+      code: 'ERR_SESSION_AHEAD',
+      retryable: true,
+      ...detail
+    })
+  }
+}
+
 /** The state of an agent was written with a later schema than this peer knows. */
 export class SchemaVersionError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {

@@ -66,7 +66,7 @@ export class Disk {
   /** Reads everything. What cannot be read is put aside and its document marked, never left out. */
   async load(): Promise<Loaded> {
     const { store } = this.#init
-    const found = new Findings()
+    const found = new Findings(this.#init.mutants)
     const putAside = (key: string, value: Uint8Array, cause?: unknown): void => {
       const id = idOf(key)
       this.#init.onCorrupt(new CorruptDataError(`damaged value under ${key}`, { cause }))
@@ -88,7 +88,7 @@ export class Disk {
     if (this.#extra.length > 0) {
       await this.#enqueue(true)
     }
-    return found.finish(this.#init.mutants)
+    return found.finish()
   }
 
   /** Resolves when everything that the document holds now is durable (if `sync`) or written. */
@@ -187,12 +187,22 @@ export class Disk {
   }
 }
 
+/**
+ * Copies are made as they are read, of `b/…` before the rest: with many documents, what is decoded and
+ * kept until all is read would grow the heap for good.
+ */
 class Findings {
   readonly damaged = new Set<string>()
+  readonly #mutants: Mutants
+  readonly #copies = new Map<string, DocumentCopy>()
+  /** Of documents whose base was not found. */
   readonly #records = new Map<string, AgentRecord>()
-  readonly #bases = new Map<string, CopyState>()
   readonly #entries = new Map<string, Entry[]>()
   readonly #boots = new Map<string, number>()
+
+  constructor(mutants: Mutants) {
+    this.#mutants = mutants
+  }
 
   take(key: string, value: Uint8Array): void {
     const id = idOf(key)
@@ -202,9 +212,10 @@ class Findings {
     } else if (key.startsWith('d/') && id !== undefined) {
       this.damaged.add(id)
     } else if (key.startsWith('r/') && id !== undefined) {
-      this.#records.set(id, agentRecord.read(decode(opened(value))))
+      const record = agentRecord.read(decode(opened(value)))
+      if (!this.#copies.has(id)) this.#records.set(id, record)
     } else if (key.startsWith('b/') && id !== undefined) {
-      this.#bases.set(id, decodeBase(opened(value)))
+      this.#copies.set(id, this.#saved(decodeBase(opened(value))))
     } else if (key.startsWith('e/') && id !== undefined) {
       const entries = this.#entries.get(id) ?? []
       entries.push(decodeEntry(opened(value)))
@@ -212,27 +223,26 @@ class Findings {
     }
   }
 
-  finish(mutants: Mutants): Loaded {
-    const copies: DocumentCopy[] = []
-    for (const id of new Set([...this.#records.keys(), ...this.#bases.keys()])) {
-      const base = this.#bases.get(id)
-      const record = base?.record ?? this.#records.get(id)
-      if (record === undefined) {
-        continue
-      }
-      const floors = new Map(base?.floors.map(([session, floor]) => [session, floor]))
-      const entries = (this.#entries.get(id) ?? []).filter(
-        ({ session, sequence }) => sequence >= (floors.get(session) ?? 0)
-      )
-      const fresh = new DocumentCopy(record, mutants).state()
-      const copy = DocumentCopy.from({ ...fresh, ...base, record, entries }, mutants)
-      copy.takeChanges()
-      copies.push(copy)
-      if (base === undefined) {
-        this.damaged.add(id)
-      }
+  finish(): Loaded {
+    for (const [id, record] of this.#records) {
+      if (this.#copies.has(id)) continue
+      this.#copies.set(id, this.#saved(new DocumentCopy(record, this.#mutants).state()))
+      this.damaged.add(id)
     }
-    return { copies, damaged: this.damaged, boots: this.#boots }
+    for (const [id, found] of this.#entries) {
+      const copy = this.#copies.get(id)
+      if (copy === undefined) continue
+      const entries = found.filter(({ session, sequence }) => sequence >= copy.floorOf(session))
+      this.#copies.set(id, this.#saved({ ...copy.state(), entries }))
+    }
+    return { copies: [...this.#copies.values()], damaged: this.damaged, boots: this.#boots }
+  }
+
+  /** As nothing of it has to be written. */
+  #saved(state: CopyState): DocumentCopy {
+    const copy = DocumentCopy.from(state, this.#mutants)
+    copy.takeChanges()
+    return copy
   }
 }
 

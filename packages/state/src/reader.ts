@@ -1,6 +1,6 @@
 import { decodeDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
-import { InvalidParametersError, UnavailableError } from '@murmuration/interface'
+import { InvalidParametersError, SessionAheadError, UnavailableError } from '@murmuration/interface'
 import type { AgentRecord, Epoch, RpcContext, VersionVector, View } from '@murmuration/interface'
 import { serverOf } from '@murmuration/placement'
 import { withHedge } from '@murmuration/resilience'
@@ -140,9 +140,7 @@ export class Reader {
   async #ofOwner(record: AgentRecord, after: VersionVector, signal: AbortSignal): Promise<Answer> {
     const answer = await this.#fromOwner(record, signal)
     if (hasSeen(answer, after)) return answer
-    throw new UnavailableError(
-      `the owner of ${record.id} has not got an update that this session saw before it was acknowledged`
-    )
+    throw new SessionAheadError(record.id)
   }
 
   /** Throws where the replica is behind, or does not answer: the owner will. */

@@ -101,7 +101,7 @@ test('a session that has seen a writer which has left goes on, and not without w
   }
   const more = { ...version, [writer]: 3 }
   const lost = world.simulation.wait(next.state!.read(recordOf(ID), { after: more }))
-  await expect(lost).rejects.toMatchObject({ name: 'UnavailableError' })
+  await expect(lost).rejects.toMatchObject({ name: 'SessionAheadError' })
 })
 
 test('random runs with faults lose and double nothing while writers leave', async () => {

@@ -48,6 +48,14 @@ export class SessionToken {
     this.#versions.set(id, joined)
   }
 
+  /**
+   * Gives up what the session has seen of an agent, after `SessionAheadError`: its next read may lack
+   * that, and whatever was written after it stays.
+   */
+  forget(id: string): void {
+    this.#versions.delete(id)
+  }
+
   toJSON(): Readonly<Record<string, VersionVector>> {
     return Object.fromEntries(this.#versions)
   }

@@ -5,7 +5,7 @@ import { ownSessionPrefix } from './copy-state.ts'
 import type { DocumentCopy } from './document-copy.ts'
 import { sameExecution } from './entry.ts'
 import type { Entry } from './entry.ts'
-import { copiesNeeded, keyOf, memberKey } from './homes.ts'
+import { copiesNeeded, keyOf } from './homes.ts'
 import type { MemberKey } from './homes.ts'
 import type { Mutants } from './mutants.ts'
 import { Passed } from './passed.ts'
@@ -50,7 +50,8 @@ export class Replication {
   readonly #tracks = new Tracks()
   readonly #passed: Passed
   #home: readonly Member[] = []
-  #targets = new Map<MemberKey, Target>()
+  // Of so few, and mostly idle ones, a list takes much less memory than a map.
+  #targets: readonly Target[] = []
 
   constructor(init: ReplicationInit) {
     this.#init = init
@@ -76,12 +77,12 @@ export class Replication {
     return this.#tracks.unacknowledged
   }
 
-  get targets(): IterableIterator<Target> {
-    return this.#targets.values()
+  get targets(): readonly Target[] {
+    return this.#targets
   }
 
   target(member: MemberKey): Target | undefined {
-    return this.#targets.get(member)
+    return find(this.#targets, member)
   }
 
   /**
@@ -92,14 +93,14 @@ export class Replication {
     const { copy, mutants, self } = this.#init
     const former = this.#targets
     this.#home = home
-    this.#targets = new Map()
-    home.forEach((member, at) => this.#addTarget(keyOf(member), member.peer, 1 << at, former))
-    if (!this.#targets.has(self.key)) {
+    const targets = home.map((member, at) => newTarget(keyOf(member), member.peer, 1 << at, former))
+    if (find(targets, self.key) === undefined) {
       // Kept on disk for `ack: 'local'` and a quick restart, but not counted.
-      this.#addTarget(self.key, self.peer, 1 << home.length, former)
+      targets.push(newTarget(self.key, self.peer, 1 << home.length, former))
     }
+    this.#targets = targets
     const homeBits = (1 << home.length) - 1
-    const selfBit = this.#targets.get(self.key)?.bit ?? 0
+    const selfBit = this.target(self.key)?.bit ?? 0
     const all = homeBits | selfBit
     const counted = mutants?.countOutsideHome === true ? all : homeBits
     const tracks = this.#tracks.clear({ needed: this.needed, counted, self: selfBit, all })
@@ -120,7 +121,7 @@ export class Replication {
     if (former !== undefined) this.#tracks.remove(former)
     this.#tracks.add({ entry, mask: 0, waiters: former?.waiters ?? [] })
     this.#passed.sending(entry)
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       this.#enqueue(target, { kind: 'entry', entry })
     }
   }
@@ -141,7 +142,7 @@ export class Replication {
 
   /** Takes the next items for a replica out of its queue. */
   take(member: MemberKey, bytesMax: number, itemsMax: number): SendItem[] {
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target?.mode !== 'append') {
       return []
     }
@@ -165,7 +166,7 @@ export class Replication {
 
   /** Items that did not arrive go back to the front, in their order. */
   putBack(member: MemberKey, items: readonly SendItem[]): void {
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target?.mode === 'append') {
       target.queue.unshift(...items)
     }
@@ -174,7 +175,7 @@ export class Replication {
   /** The full state is about to be sent; returns the entries in it, to be given to the next two. */
   beginFull(member: MemberKey): readonly Entry[] {
     const entries = [...this.#init.copy.entries()]
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target !== undefined) {
       target.mode = 'putting'
       target.queue = []
@@ -185,7 +186,7 @@ export class Replication {
 
   /** It did not arrive, as far as is known. */
   failFull(member: MemberKey, entries: readonly Entry[]): void {
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target?.sent === entries) {
       startOver(target)
     }
@@ -193,7 +194,7 @@ export class Replication {
 
   /** The member holds the full state, these entries included, durably. */
   endFull(member: MemberKey, entries: readonly Entry[]): void {
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target?.sent === entries) {
       target.mode = 'append'
       target.sent = undefined
@@ -220,7 +221,7 @@ export class Replication {
 
   /** The member needs the full state: nothing that it confirmed before is relied on. */
   needsFull(member: MemberKey): void {
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target === undefined) {
       return
     }
@@ -235,7 +236,7 @@ export class Replication {
 
   /** The member holds these entries durably. Entries that were replaced meanwhile do not count. */
   confirm(member: MemberKey, entries: readonly Entry[]): void {
-    const target = this.#targets.get(member)
+    const target = this.target(member)
     if (target === undefined) {
       return
     }
@@ -256,7 +257,7 @@ export class Replication {
   /** Replicas that hold the full state. */
   synced(): number {
     return this.#home.reduce((count, member) => {
-      const { mode } = this.#targets.get(memberKey(member)) ?? {}
+      const { mode } = this.target(keyOf(member)) ?? {}
       return mode === 'append' ? count + 1 : count
     }, 0)
   }
@@ -304,14 +305,14 @@ export class Replication {
   }
 
   collected(step: CollectStep): void {
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       this.#enqueue(target, { kind: 'collect', step })
     }
     for (const name of step.sessions) this.#passed.folded(name, Number.POSITIVE_INFINITY)
   }
 
   folded(steps: readonly FoldStep[]): void {
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       for (const step of steps) {
         this.#enqueue(target, { kind: 'fold', step })
       }
@@ -324,26 +325,13 @@ export class Replication {
   /** Forgets everything, for the end of a tenure. */
   end(): void {
     this.#tracks.clear()
-    this.#targets.clear()
+    this.#targets = []
   }
 
-  #addTarget(
-    key: MemberKey,
-    peer: string,
-    bit: number,
-    former: ReadonlyMap<MemberKey, Target>
-  ): void {
-    const old = former.get(key)
-    // A full state that is under way was sent with an older set of entries; it is sent again.
-    const mode = old?.mode === 'append' ? 'append' : 'full'
-    const queue = mode === 'append' ? (old?.queue ?? []) : []
-    this.#targets.set(key, { key, peer, bit, mode, queue, sent: undefined })
-  }
-
-  #carriedMask(track: Track | undefined, former: ReadonlyMap<MemberKey, Target>): number {
+  #carriedMask(track: Track | undefined, former: readonly Target[]): number {
     let mask = 0
-    for (const target of this.#targets.values()) {
-      const old = former.get(target.key)
+    for (const target of this.#targets) {
+      const old = find(former, target.key)
       if (old?.mode === 'append' && (track === undefined || (track.mask & old.bit) !== 0)) {
         mask |= target.bit
       }
@@ -362,7 +350,7 @@ export class Replication {
   /** All replicas, and the owner's disk, which has to see folds too. */
   #allBits(): number {
     let bits = 0
-    for (const { bit } of this.#targets.values()) {
+    for (const { bit } of this.#targets) {
       bits |= bit
     }
     return bits
@@ -390,6 +378,18 @@ export class Replication {
     }
     return to
   }
+}
+
+function find(targets: readonly Target[], member: MemberKey): Target | undefined {
+  return targets.find(({ key }) => key === member)
+}
+
+function newTarget(key: MemberKey, peer: string, bit: number, former: readonly Target[]): Target {
+  const old = find(former, key)
+  // A full state that is under way was sent with an older set of entries; it is sent again.
+  const mode = old?.mode === 'append' ? 'append' : 'full'
+  const queue = mode === 'append' ? (old?.queue ?? []) : []
+  return { key, peer, bit, mode, queue, sent: undefined }
 }
 
 /** The full state has to be sent (again). */

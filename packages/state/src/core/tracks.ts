@@ -30,16 +30,19 @@ export interface TrackBits {
   readonly all: number
 }
 
+const noTracks: ReadonlyMap<EntryKey, Track> = new Map()
+
 /** Which entries of one document have which copies, and who waits for them. */
 export class Tracks {
-  readonly #tracks = new Map<EntryKey, Track>()
+  // Of most documents everything is confirmed: then there is none.
+  #tracks: Map<EntryKey, Track> | undefined
   #bits: TrackBits = { needed: 1, counted: 0, self: 0, all: 0 }
   /** Entries of earlier views that are not on W replicas of this view yet. */
   #unsafe: Set<EntryKey> | undefined
   #unacknowledged = 0
 
   get size(): number {
-    return this.#tracks.size
+    return this.#tracks?.size ?? 0
   }
 
   /** Entries that are not on W replicas. */
@@ -53,21 +56,21 @@ export class Tracks {
   }
 
   get(key: EntryKey): Track | undefined {
-    return this.#tracks.get(key)
+    return this.#tracks?.get(key)
   }
 
   has(key: EntryKey): boolean {
-    return this.#tracks.has(key)
+    return this.#tracks?.has(key) === true
   }
 
-  values(): IterableIterator<Track> {
-    return this.#tracks.values()
+  values(): Iterable<Track> {
+    return this.#tracks?.values() ?? []
   }
 
   /** Takes all tracks out; they are put back one by one under new bits. */
-  clear(bits?: TrackBits): Map<EntryKey, Track> {
-    const former = new Map(this.#tracks)
-    this.#tracks.clear()
+  clear(bits?: TrackBits): ReadonlyMap<EntryKey, Track> {
+    const former = this.#tracks ?? noTracks
+    this.#tracks = undefined
     this.#unacknowledged = 0
     this.#bits = bits ?? this.#bits
     return former
@@ -77,6 +80,7 @@ export class Tracks {
     if (this.#done(track)) {
       return
     }
+    this.#tracks ??= new Map()
     this.#tracks.set(track.entry.key, track)
     if (this.count(track) < this.#bits.needed) {
       this.#unacknowledged++
@@ -86,7 +90,7 @@ export class Tracks {
   /** Whatever is short of copies now has to get them before the view can be settled. */
   markUnsafe(): void {
     this.#unsafe = undefined
-    for (const track of this.#tracks.values()) {
+    for (const track of this.values()) {
       if (this.count(track) < this.#bits.needed) {
         this.#unsafe ??= new Set()
         this.#unsafe.add(track.entry.key)
@@ -97,14 +101,14 @@ export class Tracks {
   /** Entries that are gone need no copies. */
   trimUnsafe(): void {
     for (const key of this.#unsafe ?? []) {
-      if (!this.#tracks.has(key)) {
+      if (!this.has(key)) {
         this.#unsafe?.delete(key)
       }
     }
   }
 
   remove(track: Track): void {
-    this.#tracks.delete(track.entry.key)
+    this.#forget(track)
     if (this.count(track) < this.#bits.needed) {
       this.#unacknowledged--
     }
@@ -136,12 +140,17 @@ export class Tracks {
       }
     }
     if (this.#done(track)) {
-      this.#tracks.delete(track.entry.key)
+      this.#forget(track)
     }
   }
 
   count({ mask }: Track): number {
     return onesIn(mask & this.#bits.counted)
+  }
+
+  #forget({ entry }: Track): void {
+    this.#tracks?.delete(entry.key)
+    if (this.#tracks?.size === 0) this.#tracks = undefined
   }
 
   #done({ mask, waiters }: Track): boolean {
