@@ -109,11 +109,12 @@ async function syncFolders(
 ): Promise<void> {
   await syncFolder(files, folder)
   if (firstMade === undefined || nodePath === undefined) return
-  const { dirname, resolve } = nodePath
-  const shortest = resolve(firstMade).length
-  for (let made = resolve(folder); made.length >= shortest; made = dirname(made)) {
+  const shortest = nodePath.resolve(firstMade).length
+  let made = nodePath.resolve(folder)
+  while (made.length >= shortest) {
+    made = nodePath.dirname(made)
     // oxlint-disable-next-line no-await-in-loop
-    await syncFolder(files, dirname(made))
+    await syncFolder(files, made)
   }
 }
 

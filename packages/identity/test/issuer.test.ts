@@ -196,6 +196,6 @@ describe('keeping certificates fresh', () => {
     expect(await renew()).toBeInstanceOf(Uint8Array)
     clock.time = 100_001
     await expect(renew()).rejects.toMatchObject({ reason: 'expired' })
-    kept.stop()
+    await kept.stop()
   })
 })

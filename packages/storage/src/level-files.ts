@@ -14,10 +14,10 @@ export async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 })
   let made = resolve(path)
   while (first !== undefined && made.length >= resolve(first).length) {
+    made = dirname(made)
     // One after the other: there are few, and this is done once in the life of a store.
     // oxlint-disable-next-line no-await-in-loop
-    await syncDirectory(dirname(made))
-    made = dirname(made)
+    await syncDirectory(made)
   }
 }
 
