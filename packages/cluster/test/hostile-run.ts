@@ -1,11 +1,13 @@
 /**
- * The long form of the hostile suite: 100,000 frames of rubbish on every protocol, a million valid
- * envelopes of unknown keys, or as many as can be sent in the given time.
+ * The long form of the hostile suite: 100,000 frames of rubbish on every protocol, as many
+ * calls of rubbish by an edge peer, a guest and a member, a million valid envelopes of unknown keys, or as many as can be sent in the given time.
  * `node packages/cluster/test/hostile-run.ts [frames] [envelopes] [minutes] [seed]`
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fuzzCalls } from './fuzzed-calls.ts'
+import { recordCalls } from './recorded-calls.ts'
 import { floodWithUnknown, fuzzEverything, Victim } from './victim-process.ts'
 
 const [frames = 100_000, envelopes = 1_000_000, minutes = 20, seed = Date.now() % 1e9] =
@@ -17,6 +19,13 @@ console.log(`seed ${seed}`)
 if (frames > 0) {
   const { sent, stalls, rssMb } = await fuzzEverything(victim, frames, seed)
   console.log({ sent, stalls, rssMb })
+  const recorded = await recordCalls()
+  for (const role of ['edge', 'guest', 'member'] as const) {
+    const calls = Math.ceil(frames / 3)
+    // oxlint-disable-next-line no-await-in-loop
+    const { methods, ...fuzzed } = await fuzzCalls(victim, recorded, { role, calls, seed })
+    console.log({ role, methods: methods.length, ...fuzzed })
+  }
 }
 const { sent, taken, stallMs, rssMb, growthMb, revoked } = await floodWithUnknown(
   victim,

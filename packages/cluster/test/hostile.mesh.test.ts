@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fuzzCalls } from './fuzzed-calls.ts'
 import {
   babble,
   babbleInside,
@@ -12,6 +13,7 @@ import {
   wrongCertificate
 } from './hostile.ts'
 import type { Attack } from './hostile.ts'
+import { recordCalls } from './recorded-calls.ts'
 import { floodWithUnknown, fuzzEverything, Victim } from './victim-process.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cluster-hostile-'))
@@ -81,6 +83,25 @@ describe('a peer under attack', () => {
     expect(count).toBeGreaterThan(0)
     expect(rssMb).toBeLessThan(400)
     expect([...stalls].filter(([, ms]) => ms >= 50)).toEqual([])
+  })
+
+  it('lives through rubbish in every call that an edge peer, a guest and a member can make', async () => {
+    const recorded = await recordCalls()
+    expect(recorded.methods.size).toBeGreaterThanOrEqual(45)
+    for (const role of ['edge', 'guest', 'member'] as const) {
+      const fuzzed = await fuzzCalls(victim, recorded, { role, calls: 1_000, seed: 20_262 })
+      const { sent, stalls, stallMs, rssMb, count, outcomes, unforeseen } = fuzzed
+      console.log(
+        `${sent} calls of rubbish by one of role ${role}: longest stall ${stallMs.toFixed(0)} ms, ` +
+          `${rssMb.toFixed(0)} MB, ${JSON.stringify(Object.fromEntries(outcomes))}`
+      )
+      expect(sent).toBeGreaterThanOrEqual(1_000)
+      expect(count).toBeGreaterThan(0)
+      expect(rssMb).toBeLessThan(400)
+      // Each is refused for what it says, and by name: no handler came to what it had not foreseen.
+      expect([...unforeseen]).toEqual([])
+      expect([...stalls].filter(([, ms]) => ms >= 50)).toEqual([])
+    }
   })
 
   it('keeps its memory under valid envelopes of unknown keys', async () => {

@@ -170,7 +170,7 @@ export async function babbleInside(address: string, bytes: Uint8Array): Promise<
 }
 
 /** Bytes as an attacker makes them: noise, lengths that lie, deep nesting, and mutants of real frames. */
-function evilBytes(random: Random, samples: readonly Uint8Array[]): Uint8Array {
+export function evilBytes(random: Random, samples: readonly Uint8Array[]): Uint8Array {
   const kind = Math.floor(random.next() * 6)
   const sample = samples[Math.floor(random.next() * samples.length)] ?? new Uint8Array(1)
   switch (kind) {

@@ -188,7 +188,7 @@ async function identified(
 }
 
 /** Mulberry32: equal seeds give equal runs. */
-function seededRandom(seed: number): Random {
+export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import { afterEach, describe, expect, it } from 'vitest'
 import { dns } from '../src/index.ts'
 import type { DnsQuestion } from '../src/index.ts'
@@ -79,7 +80,8 @@ describe('peers in DNS', () => {
 
   it('are found by dnsaddr records through other names, and one that moved is found again', async () => {
     const server = await startServer()
-    const one = await start()
+    const privateKey = await generateKeyPair('Ed25519')
+    const one = await start({ privateKey })
     const peer = one.peerId.toString()
     server.zone.set('_dnsaddr.example.org', [
       { type: 'TXT', data: 'other text' },
@@ -99,10 +101,13 @@ describe('peers in DNS', () => {
     await until('found', isConnected(self, one))
     // The suffix chose one of two.
     expect(isConnected(self, stranger)()).toBe(false)
-    const moved = await start()
     await one.stop()
+    await until('lost', () => !isConnected(self, one)())
+    // The same peer, with another port.
+    const moved = await start({ privateKey })
     server.zone.set('_dnsaddr.example.org', [record(moved)])
     await until('found where it moved', isConnected(self, moved))
+    expect(moved.peerId.toString()).toBe(peer)
   })
 
   it('are found by AAAA records, where the machine has IPv6', async (context) => {

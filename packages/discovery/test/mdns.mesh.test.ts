@@ -3,9 +3,10 @@ import type { ChildProcess } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { expect, it } from 'vitest'
 import { mdns } from '../src/index.ts'
-import { createNode, until } from './mesh-nodes.ts'
+import { createKeys, createNode, until } from './mesh-nodes.ts'
 
 const group = '224.0.0.251'
 
@@ -108,9 +109,13 @@ it('connects peers of two network namespaces by mDNS, and again after one has mo
   const script = fileURLToPath(new URL('mdns-peer.ts', import.meta.url))
   const tag = `_murmuration-${id}._udp.local`
   const children: ChildProcess[] = []
+  const keys = await createKeys(2)
   const start = (index: number): { connected: number; child: ChildProcess } => {
+    const key = keys[index]
+    if (key === undefined) throw new Error('two keys expected')
+    const hex = Buffer.from(privateKeyToProtobuf(key)).toString('hex')
     const args = ['netns', 'exec', made.names[index] ?? '', process.execPath, script]
-    const child = spawn('ip', [...args, `10.77.0.${index + 1}`, tag], {
+    const child = spawn('ip', [...args, `10.77.0.${index + 1}`, tag, hex], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
     children.push(child)
@@ -124,7 +129,7 @@ it('connects peers of two network namespaces by mDNS, and again after one has mo
     const [one, another] = [start(0), start(1)]
     const ms = await until('found', () => one.connected === 1 && another.connected === 1)
     console.log(`found across two namespaces by mDNS after ${ms.toFixed(0)} ms, start included`)
-    // It comes back with another key and another port.
+    // It comes back with the same key at another port.
     another.child.kill('SIGKILL')
     await until('lost', () => one.connected === 0)
     const back = start(1)

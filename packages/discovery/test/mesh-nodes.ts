@@ -70,9 +70,10 @@ export async function createNode({
 /** The same with a DHT, and the strategy that walks it. */
 export async function createKademliaNode(
   addresses: readonly string[],
-  init: NodeInit = {}
+  { privateKey, ...init }: NodeInit = {}
 ): Promise<KademliaNode> {
   const node: KademliaNode = await createLibp2p({
+    ...(privateKey === undefined ? {} : { privateKey }),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp(tcpDefaults)],
     connectionEncrypters: [tls()],

@@ -311,11 +311,13 @@ class CertificateKeeper implements CertificateService {
   async #renewFor(peer: string): Promise<Uint8Array> {
     const { admitted, credentials } = this.#components
     const issuer = this.#issuer
-    const certificate = admitted.certificateOf(peer)
+    const shown = admitted.shownBy(peer)
+    const stranger = 'not admitted (stranger): there is nothing to renew'
+    if (issuer === undefined || shown === undefined) throw new NotAdmittedError(stranger)
+    // What it was admitted by may have expired or been refused since, and a sweep not have come to it.
+    const certificate = await credentials.verify(shown, peer)
     // Who was invited only exchanges its pass, and who is not connected any more asks in vain.
-    if (issuer === undefined || certificate === undefined || isPass(certificate)) {
-      throw new NotAdmittedError('not admitted (stranger): there is nothing to renew')
-    }
+    if (isPass(certificate)) throw new NotAdmittedError(stranger)
     const rank = isRootKey(credentials) ? credentials.roots().indexOf(certificate.root) : -1
     if (this.#issuerRank() < Math.max(0, rank)) {
       throw new UnavailableError('the issuer of this peer is of a root key that was replaced')

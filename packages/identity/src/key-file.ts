@@ -74,7 +74,7 @@ async function create(files: typeof FileSystem, path: string): Promise<Uint8Arra
   const random = toString(globalThis.crypto.getRandomValues(new Uint8Array(8)), 'base16')
   const temporary = `${path}.${random}.new`
   try {
-    await files.mkdir(folder, { recursive: true, mode: 0o700 })
+    const made = await files.mkdir(folder, { recursive: true, mode: 0o700 })
     const file = await files.open(temporary, 'wx', 0o600)
     try {
       await file.writeFile(bytes)
@@ -88,7 +88,7 @@ async function create(files: typeof FileSystem, path: string): Promise<Uint8Arra
     } finally {
       await files.unlink(temporary)
     }
-    await syncFolder(files, folder)
+    await syncFolders(files, folder, made)
     return bytes
   } catch (cause) {
     if (codeOf(cause) === 'EEXIST') {
@@ -98,6 +98,23 @@ async function create(files: typeof FileSystem, path: string): Promise<Uint8Arra
       }
     }
     throw new StorageError(`the key file ${path} cannot be created`, { cause })
+  }
+}
+
+/** A folder that was made is an entry of the one above it, which has to be durable too. */
+async function syncFolders(
+  files: typeof FileSystem,
+  folder: string,
+  firstMade: string | undefined
+): Promise<void> {
+  await syncFolder(files, folder)
+  if (firstMade === undefined || nodePath === undefined) return
+  const shortest = nodePath.resolve(firstMade).length
+  let made = nodePath.resolve(folder)
+  while (made.length >= shortest) {
+    made = nodePath.dirname(made)
+    // oxlint-disable-next-line no-await-in-loop
+    await syncFolder(files, made)
   }
 }
 

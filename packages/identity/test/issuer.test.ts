@@ -1,6 +1,7 @@
 import type { Rpc, Store } from '@murmuration/interface'
 import { describe, expect, test } from 'vitest'
 import {
+  certificateName,
   createCertificateService,
   createInvitation,
   createIssuer,
@@ -153,6 +154,48 @@ describe('keeping certificates fresh', () => {
     const renewals = logged.filter((message) => message === 'renewed the certificate')
     expect(renewals.length).toBeGreaterThan(5)
     expect(renewals.length).toBeLessThan(15)
+    await kept.stop()
+  })
+
+  test('renews nobody whose certificate was refused or has expired, though no sweep has come to it', async () => {
+    const clock = new ManualClock()
+    const issuer = createIssuer({ cluster, privateKey: await keyOf(1), ttlMs: 100_000, clock })
+    const [own, asking] = [await peerOfSeed(3), await peerOfSeed(4)]
+    const certificates: Uint8Array[] = []
+    for (const peer of [own, asking]) certificates.push(await issuer.issue(peer, ['member']))
+    const [certificate = new Uint8Array(), shown = new Uint8Array()] = certificates
+    const rootPublicKey = await peerOfSeed(1)
+    const init = { cluster, rootPublicKey, privateKey: await keyOf(3), certificate, clock }
+    const credentials = await credentialsFromCertificate(init)
+    const handlers = new Map<string, (request: Uint8Array, context: object) => unknown>()
+    const rpc = {
+      peer: own,
+      handle: (name: string, handler: () => unknown) => handlers.set(name, handler),
+      unhandle: () => {}
+    } as unknown as Rpc
+    // It was admitted when its certificate held.
+    const admitted = {
+      sweep: () => Promise.resolve([]),
+      certificateOf: () => readCertificate(shown),
+      shownBy: (peer: string) => (peer === asking ? [shown] : undefined)
+    } as unknown as Admitted
+    const store = { write: () => Promise.resolve() } as unknown as Store
+    const random = { next: () => 0.5, bytes: (length: number) => new Uint8Array(length) }
+    const parts = { credentials, admitted, rpc, clock, random, store, issuer }
+    const kept = createCertificateService({ ...parts, connected: () => [], log: () => {} })
+    await kept.start()
+    const renew = async (peer = asking): Promise<unknown> =>
+      await handlers.get('identity.renew')?.(new Uint8Array([0xa0]), { peer })
+    expect(await renew()).toBeInstanceOf(Uint8Array)
+    await expect(renew(await peerOfSeed(5))).rejects.toMatchObject({ name: 'NotAdmittedError' })
+    const name = certificateName(await credentials.verify([shown], asking))
+    // By its serial: a new certificate would have another one, and hold.
+    credentials.agree({ peers: [], serials: [name] })
+    await expect(renew()).rejects.toMatchObject({ reason: 'revoked' })
+    credentials.agree({ peers: [], serials: [] })
+    expect(await renew()).toBeInstanceOf(Uint8Array)
+    clock.time = 100_001
+    await expect(renew()).rejects.toMatchObject({ reason: 'expired' })
     await kept.stop()
   })
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { loadOrCreateKey } from '../src/index.ts'
 
 const run = promisify(execFile)
@@ -37,6 +37,19 @@ describe('a key file', () => {
     const deep = join(folder, 'a', 'b', 'peer.key')
     await loadOrCreateKey(deep)
     expect(await modeOf(join(folder, 'a'))).toBe(0o700)
+  })
+
+  test('is made with its folders, each durable in the one above it', async () => {
+    const opened = vi.spyOn(process.getBuiltinModule('node:fs/promises'), 'open')
+    try {
+      await loadOrCreateKey(join(folder, 'c', 'd', 'peer.key'))
+      const paths = opened.mock.calls.map(([each]) => each)
+      const folders = [join(folder, 'c', 'd'), join(folder, 'c'), folder]
+      expect(paths).toEqual(expect.arrayContaining(folders))
+      expect(paths).not.toContain(tmpdir())
+    } finally {
+      opened.mockRestore()
+    }
   })
 
   test('is one key for all that start together in one process', async () => {

@@ -1,27 +1,34 @@
 import { Buffer } from 'node:buffer'
 import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { CorruptDataError } from '@murmuration/interface'
 import { findLogDamage } from './core/log-file.ts'
 import { readManifest } from './core/manifest-file.ts'
 import { findTableDamage } from './core/table-file.ts'
 
 /**
- * Makes the directory, so that its name survives a loss of power too: a synced file in a directory
- * whose own entry was never synced is gone with it.
+ * Makes the directory, for its owner only, so that its name survives a loss of power too: a synced file
+ * in a directory whose own entry was never synced is gone with it, and so with each directory above.
  */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
-  if (first === undefined) {
-    return
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  let made = resolve(path)
+  while (first !== undefined && made.length >= resolve(first).length) {
+    made = dirname(made)
+    // One after the other: there are few, and this is done once in the life of a store.
+    // oxlint-disable-next-line no-await-in-loop
+    await syncDirectory(made)
   }
-  const parent = await open(dirname(first), 'r')
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
   try {
-    await parent.sync()
+    await directory.sync()
   } catch {
     // Some systems (Windows) cannot sync a directory, and need not: they journal its entries.
   } finally {
-    await parent.close()
+    await directory.close()
   }
 }
 

@@ -1,11 +1,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import files, {
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile
+} from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ClassicLevel } from 'classic-level'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Store } from '@murmuration/interface'
 import { openLevelStore } from '../src/index.ts'
 import { storeCompliance } from './compliance.ts'
@@ -28,6 +38,21 @@ afterAll(async () => {
 })
 
 storeCompliance('openLevelStore', () => openLevelStore({ path }))
+
+it('is in directories for its owner only, each durable in the one above it', async () => {
+  const opened = vi.spyOn(files, 'open')
+  syncBuiltinESMExports()
+  try {
+    const store = await openLevelStore({ path: join(path, 'a', 'store') })
+    await store.close()
+    const paths = opened.mock.calls.map(([each]) => each)
+    expect(paths).toEqual(expect.arrayContaining([join(path, 'a'), path, root]))
+    expect((await stat(path)).mode & 0o777).toBe(0o700)
+  } finally {
+    opened.mockRestore()
+    syncBuiltinESMExports()
+  }
+})
 
 function value(size: number, salt: number): Uint8Array {
   return new Uint8Array(size).map((_, index) => ((index + salt) * 2_654_435_761) >>> 13)
