@@ -143,8 +143,14 @@ export const DNS_LOOKUPS_MAX = 512
 /** DNS: names that a `dnsaddr` record may lead to, one after the other. */
 export const DNSADDR_DEPTH_MAX = 4
 
-/** Kademlia: longest time between walks, in ms; each walk that finds nobody new doubles it up to here. */
+/** Kademlia: longest time between walks, in ms; walks that find nobody new come less and less often. */
 export const KADEMLIA_INTERVAL_MS = 60_000
+
+/**
+ * Kademlia: how much longer the time to the next walk is after one that found nobody new. Tables of others
+ * fill within seconds, on a busy machine within some twenty, and twice as long would leave half of that without a walk.
+ */
+export const KADEMLIA_GROWTH = 1.5
 
 /** Kademlia: time between walks while they still find somebody, in ms. */
 export const KADEMLIA_EAGER_MS = 1_000

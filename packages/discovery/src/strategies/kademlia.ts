@@ -6,6 +6,7 @@ import { withDeadline } from '../deadline.ts'
 import {
   KADEMLIA_EAGER_MS,
   KADEMLIA_FOUND_MAX,
+  KADEMLIA_GROWTH,
   KADEMLIA_INTERVAL_MS,
   KADEMLIA_WALK_MS
 } from '../defaults.ts'
@@ -25,9 +26,9 @@ export type Walkable = Pick<KadDHT, 'getClosestPeers'>
 /**
  * Walks towards random points of the key space and reports the peers that the others name. One
  * connection to any peer of the DHT is enough to begin with. While walks find somebody, or somebody was
- * connected since the last one, they follow each other each second; each that brings nothing new doubles
- * the time to the next, because the tables of the others may still be filling: a peer enters them some
- * time after it is connected.
+ * connected since the last one, they follow each other each second; each that brings nothing new makes
+ * the time to the next half as long again, because the tables of the others may still be filling: a peer
+ * enters them some time after it is connected.
  *
  * What a walk brings is a hint that anybody in the DHT can forge: at most 256 peers of one walk are
  * taken, and whether they are admitted is decided when they are dialled.
@@ -103,7 +104,8 @@ class Kademlia implements DiscoveryStrategy {
       this.#log('a walk failed: %e', error)
     }
     if (!signal.aborted) {
-      this.#delayMs = isNews ? KADEMLIA_EAGER_MS : Math.min(this.#intervalMs, this.#delayMs * 2)
+      const longerMs = Math.min(this.#intervalMs, this.#delayMs * KADEMLIA_GROWTH)
+      this.#delayMs = isNews ? KADEMLIA_EAGER_MS : longerMs
       this.#plan(this.#delayMs * (0.5 + random.next()), found, signal)
     }
   }
