@@ -11,6 +11,8 @@ import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { mayPinOf, openEdges } from './edges.ts'
+import { ClusterMotion } from './motion.ts'
+import type { MotionParts } from './motion.ts'
 import { MergeReports } from './merge-report.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
@@ -64,11 +66,12 @@ export async function assemble(
     sink
   })
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
+  const motion = openMotion(platform, settings, { membership, state, agents, log: sink('motion') })
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
   const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
-  for (const service of [...lower, hints, reports, recovery]) {
+  for (const service of [...lower, hints, reports, recovery, motion]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -86,6 +89,7 @@ export async function assemble(
     agents,
     registry,
     recovery,
+    motion,
     log: sink('cluster')
   }
 }
@@ -100,6 +104,16 @@ async function startMembership(
   if (identity === undefined) return
   identity.follow(membership)
   await start(closers, identity)
+}
+
+/** Only members own agents; alone there is nobody to have them from. */
+function openMotion(
+  { rpc, clock, random }: Platform,
+  { role, distributed, motion }: Settings,
+  parts: Pick<MotionParts, 'membership' | 'state' | 'agents' | 'log'>
+): ClusterMotion | undefined {
+  if (role !== 'member' || !distributed) return undefined
+  return new ClusterMotion({ ...parts, rpc, clock, random }, motion)
 }
 
 /** Documents on the disk of this peer. */
@@ -162,6 +176,7 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     cluster: settings.name,
     labels: settings.labels,
     weight: settings.weight,
+    gradual: true,
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
     // A view is settled when the data of both is where it belongs.

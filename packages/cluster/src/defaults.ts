@@ -23,6 +23,23 @@ export const defaults = Object.freeze({
   movePauseMs: 200,
   /** Milliseconds that a view has to come which moves agents. */
   moveTimeoutMs: 10_000,
+  /**
+   * Most agents of one step, and so most of those that their types may keep back in one view: a view
+   * names 2048 moved agents.
+   */
+  perViewMax: 2048,
+  /** Milliseconds that an owner has to say which of its agents a joiner would have. */
+  motionAskMs: 2_000,
+  /** Milliseconds before a step that failed is tried again; doubled up to the longest. */
+  motionRetryMs: { first: 100, longest: 2_000 },
+  /** Milliseconds between two looks at whether the last step has arrived. */
+  motionPollMs: 100,
+  /** Milliseconds after which the next member in order moves agents, if the one before it does not. */
+  motionTurnMs: 3_000,
+  /** Milliseconds that a step takes, about: so many fit into the time that a peer has to leave. */
+  motionStepMs: 1_000,
+  /** Milliseconds that a peer is not ready, at most, because owners do not say what will be its own. */
+  motionLookMs: 2_000,
   /** Milliseconds between two questions whether a side of a split is merged. */
   mergedAskMs: 1_000,
   /** Milliseconds after which an agent is reported without what became of it. */

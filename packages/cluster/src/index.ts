@@ -112,6 +112,19 @@ export interface ClusterInit {
   readonly labels?: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. @default 100 */
   readonly weight?: number
+  /**
+   * How agents come to this peer when it joins or its weight changes, and go before it leaves. Each
+   * view moves at most `perView` of them (1 to 2048), and the next one comes when all members have
+   * what the last one moved, and after a pause of `pauseMs` milliseconds on average, jittered by half.
+   * With `hold` none come by themselves, until `placement.motion.resume()`.
+   *
+   * @default { perView: 256, pauseMs: 200, hold: false }
+   */
+  readonly motion?: {
+    readonly perView?: number
+    readonly pauseMs?: number
+    readonly hold?: boolean
+  }
   /** What this peer has of the resources that agent types declare, such as `{ gpu: 2 }`. @default {} */
   readonly capacity?: Readonly<Record<string, number>>
   /** Agents running on this peer at once. @default 100000 */
@@ -168,9 +181,11 @@ export interface Cluster extends AsyncDisposable {
   /** For operators: what is waited for, and giving it up. */
   readonly recovery: ClusterRecovery
   /**
-   * Says `draining`, leaves the view (as one that left, not one that failed), waits until the others
-   * have taken over everything, at most `timeoutMs`, then disconnects and stops. It does not come
-   * back by itself. @default 10000 ms
+   * Says `draining`, gives its agents away step by step in at most half of `timeoutMs`, leaves the
+   * view (as one that left, not one that failed), waits for the rest of it until the others have
+   * taken over everything, then disconnects and stops. It does not come back by itself. A signal that
+   * fires while it gives agents away makes it stay and take them back: then it rejects with
+   * `AbortedError`. @default 10000 ms
    */
   drain(options?: AbortOptions & { readonly timeoutMs?: number }): Promise<void>
   /** Stops without leaving: the peer may come back with its data directory. */
@@ -250,8 +265,43 @@ export interface GivenUp {
   readonly view: number
 }
 
+/** Agents on their way to or from a member that has joined, will leave, or has another weight. */
+export interface Motion {
+  /** How far this peer is. */
+  readonly progress: MotionProgress
+  /** All members on such a way, by the agreed view. */
+  peers(): readonly PeerMotion[]
+  /**
+   * Cancels what is not under way yet: agents that have come to this peer stay, and no others come
+   * or go until `resume`. A drain goes on; it is ended by its signal.
+   */
+  hold(): void
+  resume(): void
+}
+
+export interface MotionProgress {
+  /** `waiting`: for the reason given; tried again by itself. */
+  readonly status: 'idle' | 'waiting' | 'moving' | 'held'
+  /** Agents moved since the last way began. */
+  readonly moved: number
+  /** Agents that still have to move. */
+  readonly left: number
+  /** Ids of agents whose type refused in the last step: they stay where they are. */
+  readonly refused: readonly string[]
+  readonly reason: string | undefined
+}
+
+export interface PeerMotion {
+  /** PeerId (text). */
+  readonly peer: string
+  /** The weight by which agents run on it now. */
+  readonly ownerWeight: number
+  readonly weight: number
+}
+
 /** Where agents belong by the current view, and how they are moved. */
 export interface ClusterPlacement {
+  readonly motion: Motion
   /** PeerIds (text) of the replicas, the owner first where it is one of them. */
   homeOf(agent: string | AgentRecord): readonly string[]
   ownerOf(agent: string | AgentRecord): string | undefined
@@ -310,7 +360,16 @@ export function createCluster(init: ClusterInit): Promise<Cluster> {
 /** Options that do not depend on what a peer stands on. */
 export type PlatformClusterInit = Pick<
   ClusterInit,
-  'name' | 'agents' | 'role' | 'routes' | 'signals' | 'labels' | 'weight' | 'capacity' | 'agentsMax'
+  | 'name'
+  | 'agents'
+  | 'role'
+  | 'routes'
+  | 'signals'
+  | 'labels'
+  | 'weight'
+  | 'motion'
+  | 'capacity'
+  | 'agentsMax'
 >
 
 /**

@@ -19,6 +19,12 @@ export interface Member {
   readonly labels: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. */
   readonly weight: number
+  /**
+   * The weight by which agents run on it, in thousandths, while that is on its way to `weight`: from
+   * 0 for one that has joined, to 0 for one that will leave. What it keeps copies of follows
+   * `weight`, and so is there before. 0 to 1,000,000. @default 1000 × weight
+   */
+  readonly ownerWeight?: number
   /** Number of the view in which this incarnation was first a member. */
   readonly since: number
   /** What its certificate allowed when it was admitted. @default ['member'] */
@@ -80,6 +86,14 @@ export interface MovedAgents {
   readonly peer: string
   /** Their shard keys, or ids where they have none; in order. */
   readonly keys: readonly string[]
+}
+
+/** How far a member's {@link Member.ownerWeight} has come. */
+export interface OwnerShare {
+  /** PeerId (text) of a member; nothing happens for others. */
+  readonly peer: string
+  /** In thousandths; 1000 × its weight ends the way. */
+  readonly ownerWeight: number
 }
 
 /** A numbered set of members on which a majority of the previous view agreed. */
@@ -180,6 +194,14 @@ export interface ViewProposal {
   readonly abandon?: Abandonment
   /** Moves agents to these members; keys under the peer `''` go back to where hashing puts them. */
   readonly move?: readonly MovedAgents[]
+  /** Gives these members more or fewer agents. */
+  readonly share?: readonly OwnerShare[]
+  /**
+   * All of it while all members own agents by exactly these weights, or not at all, so that it
+   * changes exactly what its maker has looked at; where another share, a join or a leave comes first,
+   * `propose` rejects with `UnavailableError`. @default in whatever view
+   */
+  readonly among?: readonly OwnerShare[]
 }
 
 /** Where a majority of replicas is lost, their last known data would be waited for, for ever. */

@@ -135,7 +135,8 @@ describe('continue-all', () => {
     for (const { id, sides: wrote, updates, elsewhere, owner, epoch } of told) {
       expect([id, wrote]).toEqual([id, 'both'])
       expect(Math.min(updates, elsewhere)).toBeGreaterThan(20)
-      expect(owner).toBe(cluster.peer('a').placement.ownerOf(id))
+      // Those of the other side come in again, and get agents later.
+      expect(sides[0]).toContain(owner)
       expect(epoch).toBeDefined()
     }
     expect(told.find(({ id }) => id === board.id('x'))?.conflicts).toEqual(['chief'])

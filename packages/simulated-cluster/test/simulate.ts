@@ -5,6 +5,7 @@ import { runClaims } from './claims.ts'
 import type { ClaimsMutants } from './claims.ts'
 import { runEdges } from './edges.ts'
 import type { EdgesMutants } from './edges.ts'
+import { runJoins } from './joins.ts'
 import { runMoves } from './moves.ts'
 import { runSplits } from './splits.ts'
 
@@ -37,7 +38,8 @@ export const workloads: readonly Workload[] = [
     run: async (simulation) => {
       await runEdges(simulation)
     }
-  }
+  },
+  { name: 'simulated-cluster/joins', share: 1, run: runJoins }
 ]
 
 export const mutants: readonly Mutant[] = [

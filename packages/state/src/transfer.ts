@@ -84,8 +84,19 @@ export class Transfer {
     return bytes
   }
 
+  /** Fetches those copies of a peer that differ from the ones here, and joins them. */
+  async fetchDiffering(peer: string, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    const { table } = this.#context
+    await this.fetch(peer, ids, signal, (id) => table.get(id)?.copy.digestAsText ?? '')
+  }
+
   /** Fetches the copies of a peer and joins them. */
-  async fetch(peer: string, ids: readonly string[], signal: AbortSignal): Promise<Fetched> {
+  async fetch(
+    peer: string,
+    ids: readonly string[],
+    signal: AbortSignal,
+    digestOf?: (id: string) => string
+  ): Promise<Fetched> {
     const { edge, rpc, settings } = this.#context
     const method = edge === undefined ? 'state.fetch' : 'state.pinned.fetch'
     const absent: string[] = []
@@ -96,8 +107,9 @@ export class Transfer {
     let rest: readonly string[] = ids
     while (rest.length > 0) {
       const page = rest.slice(0, fetchMax)
+      const request = { ids: page, ...(digestOf && { known: page.map(digestOf) }) }
       // oxlint-disable-next-line no-await-in-loop -- each answer says what is left to ask.
-      const bytes = await rpc.call(peer, method, fetchRequest.encode({ ids: page }), {
+      const bytes = await rpc.call(peer, method, fetchRequest.encode(request), {
         timeoutMs: settings.requestTimeoutMs,
         signal
       })
@@ -135,16 +147,18 @@ export class Transfer {
   }
 
   #onFetch(bytes: Uint8Array, edge?: string): Uint8Array {
-    const { ids } = fetchRequest.decode(bytes)
+    const { ids, known = [] } = fetchRequest.decode(bytes)
     const states: Uint8Array[] = []
     const large: string[] = []
     const rest: string[] = []
     const absent: string[] = []
     let total = 0
-    for (const id of ids) {
+    for (const [at, id] of ids.entries()) {
       const held = this.#pinnedTo(id, edge)
       if (held === undefined) {
         absent.push(id)
+      } else if (held.copy.digestAsText === known[at]) {
+        continue
       } else if (total >= stateBytesMax) {
         rest.push(id)
       } else {

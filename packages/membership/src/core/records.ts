@@ -93,7 +93,11 @@ export const profileFields = {
   protocols: optional(protocols)
 }
 
-export const member: Shape<Member> = object({ ...profileFields, since: count })
+export const member: Shape<Member> = object({
+  ...profileFields,
+  ownerWeight: optional(integer({ min: 0, max: 1000 * weightMax })),
+  since: count
+})
 
 export const placement: Shape<PlacementParameters> = object({
   hash: oneOf('sha256-hrw-1'),

@@ -171,6 +171,8 @@ export const collectReply: Message<CollectReply> = message({
 
 export interface FetchRequest {
   readonly ids: readonly string[]
+  /** Digests of the copies that the asker has, one for each id: equal ones are not sent. */
+  readonly known?: readonly string[]
 }
 export interface FetchReply {
   readonly states: readonly Uint8Array[]
@@ -180,7 +182,10 @@ export interface FetchReply {
   /** Ids that are not held (any more). */
   readonly absent: readonly string[]
 }
-export const fetchRequest: Message<FetchRequest> = message({ ids: list(idText) })
+export const fetchRequest: Message<FetchRequest> = message({
+  ids: list(idText),
+  known: optional(list(text({ max: 64 })))
+})
 export const fetchReply: Message<FetchReply> = message({
   states: list(bytes()),
   large: list(idText),
