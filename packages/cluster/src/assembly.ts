@@ -14,6 +14,7 @@ import { mayPinOf, openEdges } from './edges.ts'
 import { ClusterMotion } from './motion.ts'
 import type { MotionParts } from './motion.ts'
 import { MergeReports } from './merge-report.ts'
+import { FirstAgents } from './first-agents.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
@@ -66,12 +67,13 @@ export async function assemble(
     sink
   })
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
-  const motion = openMotion(platform, settings, { membership, state, agents, log: sink('motion') })
+  const moving = { membership, partition, state, agents, log: sink('motion') }
+  const { motion, firstAgents } = openMotion(platform, settings, moving)
   const merging = { state, partition, clock, log: sink('partition') }
   const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
   const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
-  for (const service of [...lower, hints, reports, recovery, motion]) {
+  for (const service of [...lower, hints, reports, recovery, motion, firstAgents]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -110,10 +112,11 @@ async function startMembership(
 function openMotion(
   { rpc, clock, random }: Platform,
   { role, distributed, motion }: Settings,
-  parts: Pick<MotionParts, 'membership' | 'state' | 'agents' | 'log'>
-): ClusterMotion | undefined {
-  if (role !== 'member' || !distributed) return undefined
-  return new ClusterMotion({ ...parts, rpc, clock, random }, motion)
+  parts: Omit<MotionParts, 'rpc' | 'clock' | 'random'>
+): { readonly motion?: ClusterMotion; readonly firstAgents?: FirstAgents } {
+  if (role !== 'member' || !distributed) return {}
+  const all = { ...parts, rpc, clock, random }
+  return { motion: new ClusterMotion(all, motion), firstAgents: new FirstAgents(all) }
 }
 
 /** Documents on the disk of this peer. */

@@ -32,14 +32,14 @@ export const defaults = Object.freeze({
   motionAskMs: 2_000,
   /** Milliseconds before a step that failed is tried again; doubled up to the longest. */
   motionRetryMs: { first: 100, longest: 2_000 },
-  /** Milliseconds between two looks at whether the last step has arrived. */
+  /** Milliseconds between two looks at whether the next step may begin. */
   motionPollMs: 100,
   /** Milliseconds after which the next member in order moves agents, if the one before it does not. */
   motionTurnMs: 3_000,
   /** Milliseconds that a step takes, about: so many fit into the time that a peer has to leave. */
   motionStepMs: 1_000,
-  /** Milliseconds that a peer is not ready, at most, because owners do not say what will be its own. */
-  motionLookMs: 2_000,
+  /** Mean of the milliseconds between two looks at whether a cluster that had no agents has some. */
+  firstAgentsMs: 1_000,
   /** Milliseconds between two questions whether a side of a split is merged. */
   mergedAskMs: 1_000,
   /** Milliseconds after which an agent is reported without what became of it. */

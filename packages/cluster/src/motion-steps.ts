@@ -25,9 +25,11 @@ export type Step =
   /** Who leaves has nothing more to give away. */
   | { readonly type: 'given' }
   /** Nothing may move yet: copies of what moved before are not on enough disks. */
-  | { readonly type: 'unsettled'; readonly left: number }
+  | { readonly type: 'unsettled' }
+  /** Nor while owners cannot be heard. */
+  | { readonly type: 'split' }
   /** Another member moves them for all. */
-  | { readonly type: 'turn'; readonly left: number }
+  | { readonly type: 'turn' }
   | {
       readonly type: 'moved'
       readonly moved: number
@@ -47,11 +49,6 @@ interface Leg extends OwnedAgent {
   readonly to: string
 }
 
-interface Way {
-  readonly view: View
-  readonly isSettled: boolean
-}
-
 /**
  * A step of the members that have less than their share, by one for all of them: it asks all owners
  * for what would be theirs. Rising in proportion they take nothing from each other, so that whatever
@@ -59,15 +56,7 @@ interface Way {
  */
 export async function grow(
   parts: StepParts,
-  {
-    view,
-    agentsMax,
-    isSettled,
-    isTurn
-  }: Way & {
-    readonly agentsMax: number
-    readonly isTurn: boolean
-  }
+  { view, agentsMax }: { readonly view: View; readonly agentsMax: number }
 ): Promise<Step> {
   if (view.members.every((member) => ownerWeightOf(member) === 0)) {
     // Those that had agents are gone, and everybody owns by weight already.
@@ -80,8 +69,6 @@ export async function grow(
     await propose(parts, view, { share: sharesAt(view, rise.peers, rise.until) })
     return { type: 'done' }
   }
-  if (!isSettled) return { type: 'unsettled', left }
-  if (!isTurn) return { type: 'turn', left }
   const slots = offered.map(({ slot }) => slot)
   const share = sharesAt(view, rise.peers, nextPart(view, rise, slots, agentsMax))
   const next = createPlacement(withShares(view, share))
@@ -147,10 +134,12 @@ export async function shrink(
     agentsMax,
     isSettled,
     isLeaving
-  }: Way & {
+  }: {
+    readonly view: View
     readonly own: number
     /** The owner weight at its end, in thousandths. */
     readonly target: number
+    readonly isSettled: boolean
     readonly isLeaving: boolean
     readonly agentsMax: (left: number) => number
   }
@@ -166,7 +155,7 @@ export async function shrink(
     await propose(parts, view, { share: [{ peer: rpc.peer, ownerWeight: target }] })
     return { type: 'done' }
   }
-  if (!isSettled) return { type: 'unsettled', left }
+  if (!isSettled) return { type: 'unsettled' }
   const isOtherOwner = view.members.some(
     (member) => member.peer !== rpc.peer && ownerWeightOf(member) > 0
   )

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '@libp2p/interface'
 import { AbortedError } from '@murmuration/interface'
-import type { Clock, Member, Random, View } from '@murmuration/interface'
+import type { Clock, Member, Partition, Random, View } from '@murmuration/interface'
 import { ownerWeightOf } from '@murmuration/placement'
 import type { JoiningMembership } from '@murmuration/membership'
 import type { State } from '@murmuration/state'
@@ -14,6 +14,7 @@ import { fingerprintOf } from './owned-agents.ts'
 
 export interface MotionParts extends Omit<AnswerParts, 'rests'> {
   readonly membership: JoiningMembership
+  readonly partition: Pick<Partition, 'status'>
   readonly state: Pick<State, 'records' | 'prepare'>
   readonly clock: Clock
   readonly random: Random
@@ -46,9 +47,6 @@ export class ClusterMotion implements Motion {
   /** It has given its agents away, and takes none any more. */
   #isAway = false
   #isRunning = false
-  /** In the view, this peer has seen whether there are agents for it. */
-  #hasLooked = false
-  #memberSince: number | undefined
   /** The newest view in which others were members or owned by other weights, and when it came. */
   #changed = { number: 0, at: 0, fingerprint: -1 }
 
@@ -101,14 +99,6 @@ export class ClusterMotion implements Motion {
     this.#run()
   }
 
-  /** Whether this peer has its agents, or others have them for now and it takes them over. */
-  get hasBegun(): boolean {
-    const { clock } = this.#parts
-    const since = this.#memberSince
-    const isLate = since !== undefined && clock.monotonic() - since > defaults.motionLookMs
-    return this.#hasLooked || this.#isHeld || isLate || this.#way() === undefined
-  }
-
   /**
    * Gives all agents away, as many as there is time for; an owner no more, this peer can leave the
    * view without a call that waits. Rejects with `AbortedError` when the signal fires: then it stays.
@@ -145,8 +135,6 @@ export class ClusterMotion implements Motion {
     if (fingerprint !== this.#changed.fingerprint) {
       this.#changed = { number: view?.number ?? 0, at: clock.monotonic(), fingerprint }
     }
-    if (this.#self() === undefined) this.#memberSince = undefined
-    else this.#memberSince ??= clock.monotonic()
     this.#run()
   }
 
@@ -167,12 +155,13 @@ export class ClusterMotion implements Motion {
 
   /**
    * One of the members that rise moves agents for all of them, the first by name; where it does not,
-   * because it is held or slow, the next does after a while.
+   * because it is held or slow, the next does after a while. The others ask nobody: where many join
+   * together, each would ask all owners after every view.
    */
   #isTurn(view: View): boolean {
     const { rpc, clock } = this.#parts
     const rising = view.members.filter(
-      (member) => member.ownerWeight !== undefined && member.ownerWeight < 1000 * member.weight
+      ({ weight, ownerWeight }) => ownerWeight !== undefined && ownerWeight < 1000 * weight
     )
     const rank = rising.findIndex(({ peer }) => peer === rpc.peer)
     return clock.monotonic() - this.#changed.at >= rank * defaults.motionTurnMs
@@ -227,18 +216,15 @@ export class ClusterMotion implements Motion {
     signal: AbortSignal
   ): Promise<Step> {
     const parts: StepParts = { ...this.#parts, answers: this.answers, signal }
-    const { clock, membership } = this.#parts
+    const { clock, membership, partition } = this.#parts
     // What the former step has moved is on enough disks before the next one moves more.
     const isSettled = membership.settled >= this.#changed.number
     if (target > own) {
-      const { perView: agentsMax } = this.#settings
-      const isTurn = this.#isTurn(view)
-      const { left } = this.#progress
-      // What is known to be left need not be asked for again until it may move.
-      if (this.#hasLooked && left > 0 && !isSettled)
-        return Promise.resolve({ type: 'unsettled', left })
-      if (this.#hasLooked && left > 0 && !isTurn) return Promise.resolve({ type: 'turn', left })
-      return grow(parts, { view, agentsMax, isSettled, isTurn })
+      // Nobody is asked for anything before it may move.
+      if (!this.#isTurn(view)) return Promise.resolve({ type: 'turn' })
+      if (partition.status !== 'whole') return Promise.resolve({ type: 'split' })
+      if (!isSettled) return Promise.resolve({ type: 'unsettled' })
+      return grow(parts, { view, agentsMax: this.#settings.perView })
     }
     const leaving = this.#leaving
     const restMs = leaving === undefined ? undefined : leaving.deadline - clock.monotonic()
@@ -262,19 +248,17 @@ export class ClusterMotion implements Motion {
 
   /** Notes what a step did, and says how long to wait for the next. */
   #follow(step: Step): number {
-    this.#hasLooked = true
     if (step.type === 'given') this.#leaving?.done()
-    if (step.type === 'done' || step.type === 'given') return 0
+    // Never at once: a step that changes nothing would be taken again and again.
+    if (step.type === 'done' || step.type === 'given') return defaults.motionPollMs
     if (step.type !== 'moved') {
-      const reason = step.type === 'turn' ? 'another member moves them' : 'copies are being made'
-      this.#tell({ status: 'waiting', reason, left: step.left })
+      this.#tell({ status: 'waiting', reason: reasons[step.type] })
       return defaults.motionPollMs
     }
     const { moved, left, refused } = step
     const total = this.#progress.moved + moved
     this.#tell({ status: 'moving', reason: undefined, moved: total, left, refused })
-
-    return left === 0 ? 0 : this.#settings.pauseMs
+    return left === 0 ? defaults.motionPollMs : this.#settings.pauseMs
   }
 
   #tell(change: Partial<MotionProgress>): void {
@@ -297,6 +281,12 @@ export class ClusterMotion implements Motion {
     })
     this.#wake = undefined
   }
+}
+
+const reasons = {
+  turn: 'another member moves them',
+  split: 'some members are not reached',
+  unsettled: 'copies are being made'
 }
 
 const idle: MotionProgress = { status: 'idle', moved: 0, left: 0, refused: [], reason: undefined }

@@ -163,7 +163,6 @@ export class Peer implements Cluster {
     const connected = new Set(this.discovery?.connected())
     if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
     if (others.length === view.members.length) return false
-    if (this.#parts.motion?.hasBegun === false) return false
     // A member that is down must not keep this one from being ready.
     return others.every(({ peer }) => connected.has(peer) || this.#isDown(peer))
   }

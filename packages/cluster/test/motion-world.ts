@@ -1,5 +1,13 @@
+import { setMaxListeners } from 'node:events'
 import { UnavailableError } from '@murmuration/interface'
-import type { AgentRecord, Member, View, ViewProposal } from '@murmuration/interface'
+import type {
+  AgentRecord,
+  Member,
+  PartitionStatus,
+  Rpc,
+  View,
+  ViewProposal
+} from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import { createSimulation } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
@@ -18,6 +26,10 @@ export interface WorldInit {
   readonly settings?: Partial<MotionSettings>
   /** Milliseconds until what a view moves is on enough disks. @default 50 */
   readonly settleMs?: number
+  /** @default 'whole' */
+  readonly status?: PartitionStatus
+  /** @default 1 */
+  readonly settled?: number
 }
 
 /** The motions of some peers around one agreed view, which a majority would decide. */
@@ -28,15 +40,23 @@ export class MotionWorld {
   readonly ids: readonly string[]
   mayMove: (id: string, to: string) => boolean = () => true
   canCopy = true
+  status: PartitionStatus
+  proposals = 0
+  /** Messages to owners. */
+  messages = 0
   view: View
-  settled = 1
+  settled: number
   readonly #records: readonly AgentRecord[]
   readonly #watchers = new EventTarget()
   readonly #init: WorldInit
 
   constructor(init: WorldInit) {
     this.#init = init
+    this.status = init.status ?? 'whole'
+    this.settled = init.settled ?? 1
     this.simulation = createSimulation({ seed: init.seed ?? 1 })
+    // All members listen.
+    setMaxListeners(0, this.#watchers)
     this.ids = Array.from({ length: init.agents }, (_, at) => `default/light/${at}`)
     this.#records = this.ids.map((id) => ({ id, placement: 'hash', replicas: 3 }))
     this.view = {
@@ -46,18 +66,25 @@ export class MotionWorld {
       tieBreaker: 'a',
       placement: { hash: 'sha256-hrw-1', slots: 16_384, zoneLabel: 'zone' }
     }
-    for (const { peer } of init.members) this.start(peer)
+    for (const { peer } of init.members) this.#make(peer)
+    for (const motion of this.motions.values()) motion.start()
   }
 
-  start(peer: string): ClusterMotion {
+  /** Decides a view with one more member. */
+  join(peer: string): void {
+    const joined = member(peer, { ownerWeight: 0 })
+    this.decide((view) => ({ ...view, members: [...view.members, joined] }))
+    this.#make(peer).start()
+  }
+
+  #make(peer: string): ClusterMotion {
     const { clock, random, rpc } = this.simulation.node(peer)
     const { settings } = this.#init
     const motion = new ClusterMotion(
-      { rpc, clock, random, log: () => {}, ...this.#partsOf(peer) },
+      { rpc: this.#counted(rpc), clock, random, log: () => {}, ...this.#partsOf(peer) },
       { perView: 8, pauseMs: 100, hold: false, ...settings }
     )
     this.motions.set(peer, motion)
-    motion.start()
     return motion
   }
 
@@ -102,7 +129,21 @@ export class MotionWorld {
     }
   }
 
-  #partsOf(peer: string): Pick<MotionParts, 'membership' | 'state' | 'agents'> {
+  #counted(rpc: Rpc): Rpc {
+    const call: Rpc['call'] = (...args) => {
+      this.messages++
+      return rpc.call(...args)
+    }
+    return new Proxy(rpc, {
+      get: (target, key): unknown => {
+        if (key === 'call') return call
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      }
+    })
+  }
+
+  #partsOf(peer: string): Pick<MotionParts, 'membership' | 'partition' | 'state' | 'agents'> {
     // oxlint-disable-next-line typescript/no-this-alias -- getters below have a `this` of their own.
     const world = this
     const membership = {
@@ -117,6 +158,11 @@ export class MotionWorld {
         world.#watchers.addEventListener('view', listener),
       removeEventListener: (_type: string, listener: () => void) =>
         world.#watchers.removeEventListener('view', listener)
+    }
+    const partition = {
+      get status() {
+        return world.status
+      }
     }
     const state = {
       records: () => world.#records,
@@ -134,10 +180,11 @@ export class MotionWorld {
       }
     }
     // Of the rest nothing is used.
-    return { membership, state, agents } as unknown as MotionParts
+    return { membership, partition, state, agents } as unknown as MotionParts
   }
 
   async #propose({ share = [], move = [], among = [] }: ViewProposal): Promise<View> {
+    this.proposals++
     await new Promise<void>((resolve) => void this.simulation.after(5, resolve))
     const isSame = this.view.members.every((one) => {
       const wanted = among.find(({ peer }) => peer === one.peer)?.ownerWeight

@@ -43,7 +43,6 @@ function firstView(world: MotionWorld): MotionWorld['view'] {
 describe('a member that joins', () => {
   it('gets its share some agents at a time, each asked and copied before the view that moves it', async () => {
     const world = made({ members: joining('d'), agents: 200, settings: { perView: 8 } })
-    expect(world.of('d').hasBegun).toBe(false)
     await world.untilStill('d')
     await world.simulation.run(500)
     assertMadeBefore(world, 8)
@@ -51,7 +50,6 @@ describe('a member that joins', () => {
     const share = world.owned('d').length
     expect(share).toBeGreaterThan(20)
     expect(world.of('d').progress).toMatchObject({ status: 'idle', moved: share, left: 0 })
-    expect(world.of('d').hasBegun).toBe(true)
     expect(world.of('a').peers()).toEqual([])
   })
 
@@ -113,11 +111,30 @@ describe('a member that joins', () => {
     expect(world.share('d')).toBe(0)
     expect(world.of('d').progress).toMatchObject({ status: 'waiting' })
     expect(world.of('d').progress.reason).toContain('c')
-    // It can serve all the same.
-    expect(world.of('d').hasBegun).toBe(true)
     simulation.heal()
     await world.untilStill('d')
     assertMadeBefore(world, 8)
+  })
+
+  it.each(['majority', 'minority'] as const)(
+    'gets none on the side of a split with a %s, and asks nobody',
+    async (status) => {
+      const world = made({ members: joining('d'), agents: 100, status })
+      await world.simulation.run(10_000)
+      expect([world.messages, world.proposals, world.share('d')]).toEqual([0, 0, 0])
+      expect(world.of('d').progress.reason).toBe('some members are not reached')
+      world.status = 'whole'
+      await world.untilStill('d')
+      assertMadeBefore(world, 8)
+    }
+  )
+
+  it('gets none while copies of what moved before are not made, and asks nobody', async () => {
+    const world = made({ members: joining('d'), agents: 100, settled: 0 })
+    await world.simulation.run(10_000)
+    expect([world.messages, world.proposals, world.share('d')]).toEqual([0, 0, 0])
+    world.settled = 1
+    await world.untilStill('d')
   })
 
   it('gets none of which it cannot have copies', async () => {
@@ -208,6 +225,36 @@ describe('members that join together', () => {
       world.of(held).resume()
       await world.untilStill(held)
     }
+  })
+
+  it.each([4, 16])(
+    'ask by one of them, and bring %i to their share at the same cost',
+    async (count) => {
+      const names = Array.from({ length: count }, (_, at) => `d${10 + at}`)
+      const world = made({ members: joining(...names), agents: 0 })
+      for (const name of names) await world.untilStill(name, 2_000)
+      await world.simulation.run(10_000)
+      // One view, for which each owner is asked once.
+      expect(world.views()).toHaveLength(1)
+      expect(world.proposals).toBe(1)
+      expect(world.messages).toBe(old.length + count)
+    }
+  )
+
+  it('go on as others join all the time, and ask no more than once for each that does', async () => {
+    const world = made({ members: joining('d'), agents: 100 })
+    const { simulation } = world
+    for (let at = 0; at < 12; at++) {
+      await simulation.run(400)
+      world.join(`e${10 + at}`)
+    }
+    const began = simulation.now
+    await world.untilStill('d')
+    await world.untilStill('e21')
+    expect(simulation.now - began).toBeLessThan(10_000)
+    expect(world.proposals).toBeLessThan(40)
+    expect(world.messages).toBeLessThan(40 * world.view.members.length)
+    assertMadeBefore(world, 8)
   })
 
   it('own by weight where all that had agents are gone, and nothing moves', async () => {

@@ -112,6 +112,11 @@ export interface View {
    */
   readonly moved?: readonly MovedAgents[]
   /**
+   * There are agents, or have been: from here on they come step by step to members that join, which
+   * get their share at once as long as there is nothing to move. @default false
+   */
+  readonly inUse?: boolean
+  /**
    * Milliseconds for which one renewal of a peer's lease counts. It grows with the cluster and never
    * shrinks again, so that whoever waits for a lease to end knows how long. @default 1500
    */
@@ -194,6 +199,8 @@ export interface ViewProposal {
   readonly abandon?: Abandonment
   /** Moves agents to these members; keys under the peer `''` go back to where hashing puts them. */
   readonly move?: readonly MovedAgents[]
+  /** Says that there are agents; there is no way back. */
+  readonly inUse?: true
   /** Gives these members more or fewer agents. */
   readonly share?: readonly OwnerShare[]
   /**

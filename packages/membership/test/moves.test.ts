@@ -3,6 +3,7 @@ import type { View, ViewProposal } from '@murmuration/interface'
 import { checkProposal } from '../src/control.ts'
 import { withMoves } from '../src/core/moves.ts'
 import { withShares } from '../src/core/shares.ts'
+import { nextDecision } from '../src/core/view-change.ts'
 import { Cluster } from './cluster.ts'
 
 const member = (peer: string): View['members'][number] => ({
@@ -112,6 +113,7 @@ describe('shares of agents', () => {
     await cluster.form(3)
     const { simulation } = cluster
     let weight = 100
+    await simulation.wait(cluster.of('a').propose({ inUse: true }))
     cluster.start('d', { gradual: true, weight: () => weight })
     await cluster.agree(['a', 'b', 'c', 'd'])
     expect(of(cluster.of('a').view, 'd')).toBe(0)
@@ -129,6 +131,38 @@ describe('shares of agents', () => {
     const isSmaller = (): boolean => of(cluster.of('a').view, 'd') === 200_000
     expect(await simulation.until(isSmaller, 5_000)).toBe(true)
     cluster.assertSound()
+  })
+
+  it('are by weight at once for who joins before there are agents', async () => {
+    const cluster = new Cluster({ seed: 8 })
+    await cluster.form(3)
+    cluster.start('d', { gradual: true })
+    await cluster.agree(['a', 'b', 'c', 'd'])
+    const { number } = cluster.of('a').view ?? {}
+    expect(of(cluster.of('a').view, 'd')).toBeUndefined()
+    const { simulation } = cluster
+    // However many say so, it is one view.
+    const said = ['a', 'b', 'd'].map((name) => cluster.of(name).propose({ inUse: true }))
+    await simulation.wait(Promise.all(said))
+    await simulation.run(1_000)
+    expect(cluster.of('a').view).toMatchObject({ inUse: true, number: (number ?? 0) + 1 })
+    cluster.start('e', { gradual: true })
+    await cluster.agree(['a', 'b', 'c', 'd', 'e'])
+    expect(cluster.of('a').view?.inUse).toBe(true)
+    expect(of(cluster.of('a').view, 'e')).toBe(0)
+    cluster.assertSound()
+  })
+
+  it('stay what they are for who starts again before it is missed', () => {
+    const used = withShares({ ...view, inUse: true }, [{ peer: 'b', ownerWeight: 50_000 }])
+    const again = (peer: string): View => {
+      const candidate = { ...member(peer), incarnation: '2', gradual: true, after: 0 }
+      const change = { join: [candidate], remove: [], leave: [], advance: false }
+      return nextDecision(used, change).view
+    }
+    expect(of(again('b'), 'b')).toBe(50_000)
+    expect(of(again('c'), 'c')).toBeUndefined()
+    expect(of(again('d'), 'd')).toBe(0)
   })
 
   it('change while all others are what they were made for, or not at all', async () => {

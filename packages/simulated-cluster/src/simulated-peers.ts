@@ -73,14 +73,6 @@ export class SimulatedPeers implements SimulatedCluster {
   }
 
   async ready(names: readonly string[] = this.running, withinMs = readyMsDefault): Promise<void> {
-    await this.#untilOne(names, withinMs)
-    const waits = names.map((name) => this.peer(name).ready())
-    await this.simulation.wait(Promise.all(waits), withinMs)
-    // Members that joined without agents to wait for have got their share by another view.
-    await this.#untilOne(names, withinMs)
-  }
-
-  async #untilOne(names: readonly string[], withinMs: number): Promise<void> {
     const isReady = await this.simulation.until(() => this.#isOne(names), withinMs)
     if (!isReady) {
       const views = names.map((name) => {
@@ -91,6 +83,8 @@ export class SimulatedPeers implements SimulatedCluster {
       const { seed } = this.simulation
       throw new Error(`seed ${seed}: not in one view in ${withinMs} ms\n${views.join('\n')}`)
     }
+    const waits = names.map((name) => this.peer(name).ready())
+    await this.simulation.wait(Promise.all(waits), withinMs)
   }
 
   /** Exactly these peers are in one settled view. */

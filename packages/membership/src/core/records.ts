@@ -1,4 +1,5 @@
 import {
+  boolean,
   bytes,
   integer,
   list,
@@ -131,6 +132,7 @@ export const viewFields = {
   tieBreaker: name,
   placement,
   moved: optional(list(movedAgents, { max: membersMax })),
+  inUse: optional(boolean()),
   leaseMs: optional(count),
   protocols: optional(protocols),
   revoked: optional(revocations),

@@ -6,17 +6,24 @@ const unit = 1000
 
 /**
  * The share of agents of a member whose record comes or changes: it stays what it was, and 0 for one
- * that is new, so that agents go to it later and bit by bit. Where that is not asked for, it is what
- * the weight says.
+ * that is new, so that agents go to it later and bit by bit. Who starts again before it was missed is
+ * not new: its agents are where they were, and would move twice. Where that is not asked for, or
+ * there is nothing to move, it is what the weight says: members that start together need no steps.
  */
 export function withoutStep(
+  { inUse }: View,
   present: Member | undefined,
   { gradual, weight }: Candidate
 ): Pick<Member, 'ownerWeight'> {
-  if (gradual !== true) {
+  if (gradual !== true || inUse !== true) {
     return {}
   }
   return shareOf(weight, present === undefined ? 0 : ownerWeightOf(present))
+}
+
+/** The view with the mark that there are agents: itself, if it has that, or if nobody says so. */
+export function withUse(view: View, inUse: true | undefined): View {
+  return inUse === undefined || view.inUse === true ? view : { ...view, inUse }
 }
 
 /** The view with these shares: itself, if it has them. Those of strangers are none. */

@@ -13,7 +13,7 @@ import { protocolVersions } from '../defaults.ts'
 import type { Candidate } from './messages.ts'
 import { withAbandoned } from './abandoning.ts'
 import { movesAmong, withMoves } from './moves.ts'
-import { withShares, withoutStep } from './shares.ts'
+import { withShares, withUse, withoutStep } from './shares.ts'
 import { leaseMsOf, paceOf } from './pace.ts'
 import type { Decision } from './records.ts'
 
@@ -62,7 +62,7 @@ export function nextDecision(view: View, change: Change): Decision {
     const record = memberOf(candidate, same ? present.since : number)
     // Its roles were read from its certificate when it came; its own word does not change them.
     const roles = same ? present.roles : candidate.roles
-    const share = withoutStep(same ? present : undefined, candidate)
+    const share = withoutStep(view, present, candidate)
     members.set(candidate.peer, { ...record, ...share, ...(roles && { roles }) })
   }
   for (const peer of controlled.revoked?.peers ?? []) {
@@ -108,7 +108,7 @@ export function withProposal(view: View, proposal: ViewProposal): View {
     unsafe.length === (view.unsafe?.length ?? 0)
   const controlled = isSame ? view : { ...view, revoked, unsafe }
   const moved = withMoves(withAbandoned(controlled, proposal.abandon), proposal.move)
-  return withShares(moved, proposal.share)
+  return withShares(withUse(moved, proposal.inUse), proposal.share)
 }
 
 function changed(
