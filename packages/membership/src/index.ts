@@ -77,7 +77,7 @@ export interface MembershipInit {
   readonly weight?: number | (() => number)
   /**
    * Whether agents come to this peer bit by bit, as somebody proposes by `share`, and not all with
-   * the view that it joins in or that changes its weight. @default false
+   * the view that it joins in or that changes its weight; once a view is `inUse`. @default false
    */
   readonly gradual?: boolean
   /**

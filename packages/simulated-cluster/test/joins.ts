@@ -25,6 +25,9 @@ export async function runJoins(simulation: Simulation): Promise<void> {
   const callers = new Callers(cluster, keys)
   callers.start()
   await simulation.run(integerBetween(random, 300, 1500))
+  // Mostly step by step; a join at the very beginning moves its share at once.
+  const isInUse = (): boolean => cluster.peer('p0').view?.inUse === true
+  if (random.next() < 0.9) await simulation.until(isInUse, 10_000)
   const comes = joiners.slice(0, integerBetween(random, 0, 2))
   const goes = comes.length === 0 || random.next() < 0.5 ? pick(random, founders) : undefined
   const tasks = comes.map((name) => simulation.wait(cluster.start(name)))
