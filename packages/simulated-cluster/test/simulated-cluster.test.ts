@@ -136,6 +136,6 @@ test('the same seed gives the same run of all layers, with faults', async () => 
 })
 
 test('a call that outlives its deadline is found', async () => {
-  const run = runAllLayers(createSimulation({ seed: 11 }), { missesAnswer: true })
+  const run = runAllLayers(createSimulation({ seed: 12 }), { missesAnswer: true })
   await expect(run).rejects.toThrow(/t0 of . through p\d outlives its deadline/)
 })
