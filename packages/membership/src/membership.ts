@@ -185,10 +185,8 @@ export class MembershipService
     const what = 'a proposal'
     const isOver = (): View | undefined => overIn(this.view, proposal)
     try {
-      return checkIn(
-        await this.#waiters.until(isOver, { what, ...waitOf(what, options) }),
-        proposal
-      )
+      const over = await this.#waiters.until(isOver, { what, ...waitOf(what, options) })
+      return checkIn(over, proposal)
     } finally {
       this.#engine.enter((machine) => machine.proposals.remove(proposal))
     }
