@@ -34,7 +34,14 @@ const longest = [
   'packages/discovery/test/discovery.mesh.test.ts',
   'packages/signals/test/signals.mesh.test.ts',
   'tooling/examples-check/test/snippets.mesh.test.ts',
-  'tooling/simulate/test/command.mesh.test.ts'
+  'tooling/simulate/test/command.mesh.test.ts',
+  'packages/cluster/test/signals.mesh.test.ts',
+  'packages/cli/test/cli.mesh.test.ts',
+  'packages/cluster/test/moves.mesh.test.ts',
+  'packages/cluster/test/cluster.mesh.test.ts',
+  'examples/edge-device/test/device.mesh.test.ts',
+  'packages/identity/test/admission.mesh.test.ts',
+  'packages/discovery/test/duplicates.mesh.test.ts'
 ]
 
 /**
@@ -55,6 +62,8 @@ export default defineConfig({
           include: ['{packages,examples,tooling}/*/test/**/*.test.ts'],
           exclude: ['**/*.{mesh,pack,simulate}.test.ts', '**/node_modules/**'],
           isolate: false,
+          // Every core: left to itself Vitest keeps one free, which of two is half.
+          maxWorkers: '100%',
           sequence: { groupOrder: 0 },
           testTimeout: 30_000
         }

@@ -2,8 +2,8 @@ import type { FromPeer, PeerStatus } from './protocol.ts'
 
 /** Signals remembered so that each is told once. */
 const SIGNALS_KEPT = 1_000
-/** Reports of merges that are shown. */
-const MERGES_KEPT = 20
+/** Reports of merges that are shown: some splits of a mesh of twenty peers. */
+export const MERGES_KEPT = 100
 
 export type Merge = Extract<FromPeer, { kind: 'merged' }>
 

@@ -14,7 +14,10 @@ import type { FromPeer, HostSample, ToPeer } from './protocol.ts'
 const STATUS_INTERVAL_MS = 500
 const SAMPLE_INTERVAL_MS = 1_000
 /** Agents of a merge that are shown one by one. */
-const MERGE_EXAMPLES = 8
+const MERGE_EXAMPLES = 100
+/** Of these: values of one side in one field, and characters of each. */
+const VALUES_SHOWN = 4
+const VALUE_CHARACTERS = 120
 
 const init = readChildInit()
 const send = (message: FromPeer): void => tell(message)
@@ -43,6 +46,9 @@ async function main(): Promise<void> {
   send({ kind: 'listening', index: init.index, peer: cluster.peerId, addresses: cluster.addresses })
   await cluster.ready()
   send({ kind: 'ready', index: init.index })
+  // At once, and not at the next interval: the launcher begins when all have told that they see all.
+  cluster.membership.addEventListener('view', () => report(cluster))
+  report(cluster)
   setInterval(() => {
     announcements.tellAgents()
     report(cluster)
@@ -71,18 +77,43 @@ function watch(cluster: Cluster, announcements: Announcements): void {
   })
 }
 
-function tellMerge({ began, ended, agents }: MergeReport): void {
+function tellMerge({ began, ended, members, agents }: MergeReport): void {
   send({
     kind: 'merged',
     index: init.index,
+    began,
+    ended,
     durationMs: ended - began,
+    members,
     agents: agents.length,
     both: agents.filter(({ sides }) => sides === 'both').length,
     conflicts: agents.filter(({ conflicts }) => conflicts.length > 0).length,
+    // Those that several sides changed come first: they are what somebody has to look at.
     examples: agents
+      .toSorted((a, b) => Number(b.sides === 'both') - Number(a.sides === 'both'))
       .slice(0, MERGE_EXAMPLES)
-      .map(({ id, updates, elsewhere, owner }) => ({ id, updates, elsewhere, owner }))
+      .map(({ id, updates, elsewhere, sides, conflicts, owner, diverged }) => ({
+        id,
+        updates,
+        elsewhere,
+        sides,
+        conflicts,
+        owner,
+        diverged: diverged.map(({ field, here, there }) => ({
+          field,
+          here: textsOf(here),
+          there: textsOf(there)
+        }))
+      }))
   })
+}
+
+function textsOf(values: readonly unknown[]): string[] {
+  const plain = (_: string, value: unknown): unknown =>
+    typeof value === 'bigint' ? String(value) : value
+  return values
+    .slice(0, VALUES_SHOWN)
+    .map((value) => (JSON.stringify(value, plain) ?? 'nothing').slice(0, VALUE_CHARACTERS))
 }
 
 function report(cluster: Cluster): void {

@@ -46,6 +46,18 @@ export interface PeerStatus {
   readonly rssBytes: number
 }
 
+/** What became of one agent; values as text. */
+export interface MergeExample extends Pick<
+  MergedAgent,
+  'id' | 'updates' | 'elsewhere' | 'sides' | 'conflicts' | 'owner'
+> {
+  readonly diverged: readonly {
+    readonly field: string
+    readonly here: readonly string[]
+    readonly there: readonly string[]
+  }[]
+}
+
 export type FromPeer =
   | PeerStatus
   /** It can be dialled. */
@@ -75,13 +87,18 @@ export type FromPeer =
   | {
       readonly kind: 'merged'
       readonly index: number
+      /** Milliseconds since 1970: from when to when its side went on by itself. */
+      readonly began: number
+      readonly ended: number
       readonly durationMs: number
+      /** PeerIds of that side. */
+      readonly members: readonly string[]
       /** Agents that it changed meanwhile; on both sides; with values that exclude each other. */
       readonly agents: number
       readonly both: number
       readonly conflicts: number
       /** The first of them. */
-      readonly examples: readonly Pick<MergedAgent, 'id' | 'updates' | 'elsewhere' | 'owner'>[]
+      readonly examples: readonly MergeExample[]
     }
   | { readonly kind: 'failed'; readonly index: number; readonly reason: string }
 

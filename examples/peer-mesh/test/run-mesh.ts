@@ -15,7 +15,9 @@ const RUN_MAX_MS = 120_000
 export function runMesh(
   args: readonly string[],
   input?: string,
-  env: NodeJS.ProcessEnv = process.env
+  env: NodeJS.ProcessEnv = process.env,
+  /** Hears what the mesh has written to its standard error, each time that there is more. */
+  seen: (stderr: string) => void = () => {}
 ): Promise<MeshRun> {
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
   return new Promise((resolve) => {
@@ -25,7 +27,10 @@ export function runMesh(
     let stdout = ''
     let stderr = ''
     mesh.stdout.setEncoding('utf8').on('data', (text: string) => void (stdout += text))
-    mesh.stderr.setEncoding('utf8').on('data', (text: string) => void (stderr += text))
+    mesh.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+      seen(stderr)
+    })
     mesh.stdin.on('error', () => undefined) // A mesh that refuses its options does not read its input.
     mesh.stdin.end(input ?? '')
     const late = setTimeout(() => mesh.kill('SIGTERM'), RUN_MAX_MS)

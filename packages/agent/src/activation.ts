@@ -1,5 +1,4 @@
 import {
-  AbortedError,
   FencedError,
   isFactual,
   KeyExpiredError,
@@ -186,7 +185,7 @@ export class Activation {
     }
     const interest = new Interest(options.caller, this.#closing.signal)
     const request = new Request(interest, () => this.#take(request, name, options, work))
-    request.hasWaited = this.#mailbox.size > 0
+    if (this.#mailbox.size > 0) request.wait(this.#init.now(), options)
     return this.#enqueue(request, name)
   }
 
@@ -227,9 +226,8 @@ export class Activation {
     options: WorkOptions,
     work: Task
   ): void | Promise<void> {
-    if (request.hasWaited && request.interest.lost) {
-      return request.fail(new AbortedError('the caller went away before its turn'))
-    }
+    const uselessness = request.uselessness(this.#init.now, this.#mailbox.size === 1)
+    if (uselessness !== undefined) return request.fail(uselessness)
     if (!this.mayAct) {
       return this.#whenHeld(request, options, () => this.#take(request, name, options, work))
     }

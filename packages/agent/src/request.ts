@@ -1,8 +1,10 @@
-import { SchemaError } from '@murmuration/interface'
+import { AbortedError, OverloadedError, SchemaError, stackless } from '@murmuration/interface'
 import type { Epoch, IdempotencyKey, VersionVector } from '@murmuration/interface'
 import type { Commit } from '@murmuration/state'
 import type { AgentType } from './define.ts'
 import type { Turn } from './core/mailbox.ts'
+import type { WorkOptions } from './activation-init.ts'
+import { STEADY } from './interest.ts'
 import type { Interest } from './interest.ts'
 import { StoredResult } from './messages.ts'
 
@@ -30,8 +32,8 @@ interface Settle {
 export class Request implements Turn {
   readonly interest: Interest
   readonly done: Promise<Done>
-  /** Whether others were before it. */
-  hasWaited = false
+  /** Where others were before it: until when it is of use to wait. */
+  #patientUntilMs: number | undefined
   onEnd: (() => unknown) | undefined
   readonly #work: () => void | Promise<void>
   #settle: Settle | undefined
@@ -42,6 +44,24 @@ export class Request implements Turn {
     this.done = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
+  }
+
+  /** Others are before it, and its caller waits for so long in all; who is steady waits for ever. */
+  wait(nowMs: number, { caller, timeoutMs }: Pick<WorkOptions, 'caller' | 'timeoutMs'>): void {
+    // The other half is for the handler, and for both ways.
+    this.#patientUntilMs = caller === STEADY ? Number.POSITIVE_INFINITY : nowMs + timeoutMs / 2
+  }
+
+  /**
+   * Why its turn is of no use, if so. One that comes late is begun only where nothing else waits: else
+   * a mailbox with more than can be done serves what has no time left, and answers nothing in time.
+   */
+  uselessness(now: () => number, isLast: boolean): Error | undefined {
+    if (this.#patientUntilMs === undefined) return undefined
+    if (this.interest.lost) return new AbortedError('the caller went away before its turn')
+    if (isLast || now() <= this.#patientUntilMs) return undefined
+    const why = 'the request waited for half of its time and was not begun'
+    return stackless(() => new OverloadedError(why))
   }
 
   take(): void | Promise<void> {

@@ -3,7 +3,7 @@ import type { AgentComponents, Agents } from '@murmuration/agent'
 import type { LogSink, Membership, Registers, Registry, Store } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import { createLocalRegistry, createRegistry } from '@murmuration/registry'
-import type { Tenure } from '@murmuration/registry'
+import type { ClaimingSides, Tenure } from '@murmuration/registry'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
 import { mayBranchOf } from './sides.ts'
@@ -15,6 +15,8 @@ export interface AgentParts extends Omit<AgentComponents, 'membership' | 'regist
   readonly store: Store
   /** Undefined on a peer that is no member. */
   readonly registers: Registers | undefined
+  /** What became of the state of an agent that this peer changed for its side of a split. */
+  readonly stateOf?: ClaimingSides['stateOf']
   readonly sink: (component: string) => LogSink
   readonly openRegistry?: Platform['openRegistry'] | undefined
 }
@@ -58,7 +60,7 @@ function openRegistry(
   { agents, tenure }: { readonly agents: Agents; readonly tenure: Tenure }
 ): Registry {
   const { rpc, membership, placed, partition, state, clock, registers, signals, sink } = parts
-  const { openRegistry: open = createRegistry, store } = parts
+  const { openRegistry: open = createRegistry, stateOf, store } = parts
   const init = { recordOf: (id: string) => agents.recordOf(id) }
   if (!settings.distributed) {
     return createLocalRegistry({ peer: rpc.peer, tenure, store: store.sub('registry/') }, init)
@@ -73,6 +75,7 @@ function openRegistry(
           membership: placed,
           mayBranch: mayBranchOf(settings),
           partition,
+          stateOf,
           store: store.sub('registry/sides/')
         }
   return open(

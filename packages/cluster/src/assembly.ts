@@ -50,6 +50,8 @@ export async function assemble(
   const isAlive = async (other: string): Promise<boolean> =>
     (await discovery?.probe?.(other)) === 'alive'
   const guard = createCallGuard({ clock, isAlive })
+  const merging = { state, partition, clock, log: sink('partition') }
+  const reports = branches === undefined ? undefined : new MergeReports(merging)
   const { agents, registry } = openAgents(settings, {
     ...shared,
     store,
@@ -60,6 +62,7 @@ export async function assemble(
     registers: settings.distributed ? registers : undefined,
     signals,
     partition,
+    stateOf: (branch, id) => reports?.resultOf(branch, id),
     leaseOf: leases === undefined ? undefined : (id) => leases.of(id),
     guard,
     machine: platform.machine,
@@ -69,8 +72,6 @@ export async function assemble(
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
   const moving = { membership, partition, state, agents, log: sink('motion') }
   const { motion, firstAgents } = openMotion(platform, settings, moving)
-  const merging = { state, partition, clock, log: sink('partition') }
-  const reports = branches === undefined ? undefined : new MergeReports(merging)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
   const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
   for (const service of [...lower, hints, reports, recovery, motion, firstAgents]) {

@@ -44,8 +44,14 @@ export const defaults = Object.freeze({
   mergedAskMs: 1_000,
   /** Milliseconds after which an agent is reported without what became of it. */
   mergedTimeoutMs: 60_000,
+  /** Agents that are asked for at once. */
+  mergedAsksMax: 8,
   /** Agents in one report of a merge. */
   mergedAgentsMax: 10_000,
+  /** Fields of one agent in such a report of which the values are shown. More makes reports larger. */
+  divergedFieldsMax: 16,
+  /** Reports that this peer remembers, for who asks what became of an agent. Splits are rare. */
+  mergeReportsKept: 16,
   /** Milliseconds that a member may take to have given disks up, a view included. */
   recoveryTimeoutMs: 15_000,
   /** Agents that wait for lost disks, of those that are shown. */

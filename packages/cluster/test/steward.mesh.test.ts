@@ -56,6 +56,15 @@ async function add(through: Cluster, key: string, name: string): Promise<string>
 }
 
 const keys = Array.from({ length: 8 }, (_, at) => `k${at}`)
+/** An agent of which the two are not sure to lack something: not all of its replicas stand still. */
+async function wholeOf(owner: Cluster): Promise<string> {
+  for (const key of keys) {
+    const { epoch } = await owner.agent(desk, key).state()
+    if (epoch?.branch !== undefined && epoch.partial !== true) return key
+  }
+  throw new Error('of every agent all replicas stand still')
+}
+
 const running = ({ agents }: Cluster): string[] =>
   agents
     .running()
@@ -91,16 +100,19 @@ it('a side of real processes goes on under one steward, which has all agents unt
   const [owner, other] = first.peerId === steward ? [first, second] : [second, first]
   expect(running(owner)).toEqual(keys.map((key) => desk.id(key)).toSorted())
   expect(running(other)).toEqual([])
-  const claim = await owner.registry.register({ ...desk.record('k0'), labels: { by: 'side' } })
+  // Of an agent of which this side has all: else the others had it too, which is told as a conflict.
+  const claimed = await wholeOf(owner)
+  const [, next = ''] = keys.filter((key) => key !== claimed)
+  const claim = await owner.registry.register({ ...desk.record(claimed), labels: { by: 'side' } })
   expect(claim).toMatchObject({ status: 'claimed', epoch: { branch } })
-  const elsewhere = await other.registry.register(desk.record('k1'))
+  const elsewhere = await other.registry.register(desk.record(next))
   expect(elsewhere).toMatchObject({ status: 'conflict', owner: owner.peerId })
 
   const told: RegistryChange[] = []
   owner.registry.addEventListener('change', ({ detail }) => told.push(detail))
   for (const child of children) child.kill('SIGCONT')
   const ofClaimed = (): string[] =>
-    told.filter(({ id }) => id === desk.id('k0')).map(({ type }) => type)
+    told.filter(({ id }) => id === desk.id(claimed)).map(({ type }) => type)
   // Nobody else had claimed it.
   await expect.poll(ofClaimed, { timeout: 30_000 }).toEqual(['registered'])
   for (const key of keys) {
@@ -112,6 +124,6 @@ it('a side of real processes goes on under one steward, which has all agents unt
     expect(value.count).toBe(2)
     expect(epoch?.branch).toBeUndefined()
   }
-  expect((await other.registry.describe(desk.id('k0')))?.labels).toEqual({ by: 'side' })
+  expect((await other.registry.describe(desk.id(claimed)))?.labels).toEqual({ by: 'side' })
   expect(ofClaimed()).toEqual(['registered'])
 }, 180_000)

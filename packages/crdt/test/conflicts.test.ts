@@ -44,7 +44,11 @@ describe('an opaque value', () => {
         {
           field: 'note',
           kind: 'opaque',
-          values: [{ words: ['base', 'one', 'two'] }, { words: ['base', 'three'] }]
+          values: [{ words: ['base', 'one', 'two'] }, { words: ['base', 'three'] }],
+          dots: [
+            { writer: 'a', counter: 3 },
+            { writer: 'b', counter: 1 }
+          ]
         }
       ])
     }
@@ -84,13 +88,14 @@ describe('a conflict', () => {
       s.last.set(1)
       s.all.get('k').set(1)
     })
+    const dots = (counter: number) => ['a', 'b'].map((writer) => ({ writer, counter }))
     const second = b.update(fields, (s) => {
       s.last.set(2)
       s.all.get('k').set(2)
     })
     expect(a.document.apply(second.delta).conflicts).toEqual([
-      { field: 'last', kind: 'lww', values: [1, 2] },
-      { field: 'all.k', kind: 'register', values: [1, 2] }
+      { field: 'last', kind: 'lww', values: [1, 2], dots: dots(1) },
+      { field: 'all.k', kind: 'register', values: [1, 2], dots: dots(2) }
     ])
     expect(a.document.apply(second.delta).conflicts).toEqual([])
     const settled = a.update(fields, (s) => s.all.get('k').set(3)).delta
@@ -103,7 +108,9 @@ describe('the signer of a delta', () => {
   it('is the only one that may write under its names', () => {
     const writer = 'peer-a#1#1'
     const { delta } = new Replica(writer).update(schema, (s) => s.last.set(1))
-    const signedBy = (peer: string) => ({ isWriter: (name: string) => name.startsWith(`${peer}#`) })
+    const signedBy = (peer: string) => ({
+      isWriter: (name: string) => name.startsWith(`${peer}#`)
+    })
     const document = createDocument()
     expect(() => document.apply(delta, signedBy('peer-b'))).toThrow(
       expect.objectContaining({ name: 'InvalidSignatureError' })

@@ -289,6 +289,7 @@ describe('kademlia', () => {
         // The one that is connected has not got the others in its table yet.
         async *getClosestPeers() {
           at.push(host.clock.monotonic())
+          yield* []
         }
       }
     })(host.components)
@@ -300,6 +301,47 @@ describe('kademlia', () => {
     expect(at.length).toBeLessThan(25)
     const last = at.slice(-3)
     expect((last[2] ?? 0) - (last[0] ?? 0)).toBeGreaterThan(60_000)
+    await strategy.stop()
+  })
+
+  it('walks again soon when somebody was connected since the last walk', async () => {
+    const host = createHost()
+    const at: number[] = []
+    const strategy = kademlia({
+      dht: {
+        async *getClosestPeers() {
+          at.push(host.clock.monotonic())
+          yield* []
+        }
+      }
+    })(host.components)
+    host.state.connected = [b]
+    await host.start(strategy)
+    await host.clock.advance(300_000)
+    const before = at.length
+    host.state.connected = [b, c]
+    await host.clock.advance(100_000)
+    // The walk that was due, and those that follow: after 1 s, 2 s, 4 s, and so on, each by half more or less.
+    expect(at.length - before).toBeGreaterThanOrEqual(4)
+    await strategy.stop()
+  })
+
+  it('tells of a peer when it is named, and not when the walk is over', async () => {
+    const host = createHost()
+    const strategy = kademlia({
+      dht: {
+        async *getClosestPeers() {
+          const closer = [{ id: peerIdFromString(c), multiaddrs: [multiaddr(second)] }]
+          // Only what the strategy reads of an event is there.
+          yield { name: 'PEER_RESPONSE', closer } as unknown as QueryEvent
+          await new Promise(() => {})
+        }
+      }
+    })(host.components)
+    host.state.connected = [b]
+    await host.start(strategy)
+    await host.clock.advance(100)
+    expect(host.found).toEqual([{ peer: c, addresses: [second] }])
     await strategy.stop()
   })
 })

@@ -23,6 +23,8 @@ export class MurmurationError extends Error {
   readonly outcomeUnknown: boolean
   /** The peer on which the error arose, where that was not this one. */
   peer?: string
+  /** That peer itself answered with it, so it is there. Else this one came to it, or another between. */
+  answered?: boolean
 
   constructor(name: string, message: string, facts: ErrorFacts) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
@@ -50,6 +52,20 @@ export function isFactual(error: unknown): error is MurmurationError {
     'outcomeUnknown' in error &&
     typeof error.outcomeUnknown === 'boolean'
   )
+}
+
+/**
+ * Makes an error without a stack, which costs more than all else of a refusal: for those of which there
+ * may be thousands a second, and that say where they arose by what they are.
+ */
+export function stackless<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }
 
 /** What a caller may add to an error. */

@@ -122,10 +122,22 @@ export interface MergedAgent {
   readonly sides: 'this' | 'both'
   /** Fields in which values of several sides exclude each other, and who reads them has to choose. */
   readonly conflicts: readonly string[]
+  /** The first of these fields, with the values of each side. */
+  readonly diverged: readonly DivergedField[]
   /** Who owns it now, as PeerId text. */
   readonly owner: string | undefined
   /** Undefined where it could not be read in time: its copies are handed over all the same. */
   readonly epoch: Epoch | undefined
+}
+
+/** A field that sides of a split have set to different values. */
+export interface DivergedField {
+  /** Its dotted path. */
+  readonly field: string
+  /** What this side set it to. */
+  readonly here: readonly unknown[]
+  /** What others did. */
+  readonly there: readonly unknown[]
 }
 
 /** When to stop and when to go on. */

@@ -13,7 +13,7 @@ export interface RpcContext {
   readonly peer: string
   /** Fires when the caller cancelled, went away, or its deadline passed. */
   readonly signal: AbortSignal
-  /** Milliseconds the caller still waits, as told by it when it sent the request. */
+  /** Milliseconds the caller still waits: as told by it, less what the request waited here before it began. */
   readonly remainingMs: number
 }
 

@@ -504,6 +504,9 @@ describe('settling', () => {
     cluster.of('c').reportSettled(number - 1)
     await cluster.simulation.run(5000)
     expect(cluster.of('a').settled).toBe(1)
+    const c = cluster.of('c').self.peer
+    expect(cluster.of('a').unreported).toEqual({ members: [c], layers: [] })
+    expect(cluster.of('c').unreported).toEqual({ members: [c], layers: ['state'] })
     expect(
       cluster
         .of('c')
@@ -514,6 +517,7 @@ describe('settling', () => {
     await cluster.simulation.run(2000)
     for (const name of names) {
       expect(cluster.of(name).settled).toBe(number)
+      expect(cluster.of(name).unreported).toEqual({ members: [], layers: [] })
       expect(cluster.of(name).unsettledViews()).toHaveLength(1)
       expect(cluster.lives.get(name)?.settled.at(-1)).toBe(number)
     }

@@ -309,6 +309,96 @@ describe('verdicts', () => {
     )
   })
 
+  it('let at most one of two sides go on that have heard differently of who joins and leaves', () => {
+    const peers = fc.uniqueArray(fc.constantFrom(...'abcdefgh'.split('')), { minLength: 2 })
+    const strangers = fc.uniqueArray(fc.constantFrom('x', 'y', 'z'))
+    const heard = fc.record({
+      leaving: fc.nat({ max: 255 }),
+      joining: strangers,
+      rest: fc.boolean()
+    })
+    fc.assert(
+      fc.property(peers, fc.nat(), fc.tuple(heard, heard), (all, at, both) => {
+        const point = 1 + (at % (all.length - 1))
+        const sides = [all.slice(0, point), all.slice(point)]
+        const broken = cut(sides[0]?.join('') ?? '', sides[1]?.join('') ?? '')
+        const goingOn = (policy: PartitionPolicy): number =>
+          sides.filter((side, index) =>
+            side.some((self) => {
+              const { leaving, joining, rest } = both[index] ?? both[0]
+              const outside = {
+                leaving: new Set(all.filter((_, bit) => (leaving & (1 << bit)) !== 0)),
+                joining: new Set(joining),
+                isUnstable: !rest
+              }
+              const situation = situationOf(linksOf(viewOf(all), self, broken), outside)
+              return strategyOf(policy).decide(situation).verdict === 'run'
+            })
+          ).length
+        // Who is in the view counts, whatever else was heard: so it is always one.
+        expect(goingOn('pause-minority')).toBe(1)
+        expect(goingOn('keep-oldest')).toBeLessThanOrEqual(1)
+        expect(goingOn(staticQuorum({ size: 4 }))).toBeLessThanOrEqual(1)
+      })
+    )
+  })
+
+  it('let at most one of two sides go on where a view was decided that not all have heard of', () => {
+    const peers = fc.uniqueArray(fc.constantFrom(...'abcdefgh'.split('')), { minLength: 3 })
+    const order = fc.shuffledSubarray('abcdefghx'.split(''), { minLength: 9, maxLength: 9 })
+    fc.assert(
+      fc.property(peers, order, fc.nat(), fc.boolean(), (all, shuffled, at, isJoin) => {
+        const older = viewOf(all)
+        // One joins, or one leaves; the tie-breaker stays, as who decides it is not asked here.
+        const newer = viewOf(isJoin ? [...all, 'x'] : all.slice(0, -1), older.tieBreaker)
+        // A majority has decided it, and knows it; who joins does too.
+        const deciders = shuffled.filter((peer) => all.includes(peer))
+        const known = new Set([...deciders.slice(0, Math.floor(all.length / 2) + 1), 'x'])
+        const everybody = shuffled.filter((peer) => all.includes(peer) || (isJoin && peer === 'x'))
+        everybody.push(...everybody.splice(0, at % everybody.length))
+        const point = 1 + (at % (everybody.length - 1))
+        const sides = [everybody.slice(0, point), everybody.slice(point)]
+        const broken = cut(sides[0]?.join('') ?? '', sides[1]?.join('') ?? '')
+        // Those of a side tell each other of the newest view.
+        const goesOn = (side: readonly string[]): boolean => {
+          const newest = side.some((peer) => known.has(peer)) ? newer : older
+          return side
+            .filter((self) => newest.members.some(({ peer }) => peer === self))
+            .some((self) => {
+              const situation = situationOf(linksOf(newest, self, broken))
+              return strategyOf('pause-minority').decide(situation).verdict === 'run'
+            })
+        }
+        expect(sides.filter((side) => goesOn(side)).length).toBeLessThanOrEqual(1)
+      })
+    )
+  })
+
+  it('are on every member of a side what was said of that side before', () => {
+    const peers = fc.uniqueArray(fc.constantFrom(...'abcdefgh'.split('')), { minLength: 2 })
+    fc.assert(
+      fc.property(
+        peers,
+        fc.array(fc.nat({ max: 2 }), { minLength: 8, maxLength: 8 }),
+        (all, on) => {
+          const view = viewOf(all)
+          const sides = [0, 1, 2].map((side) => all.filter((_, at) => on[at] === side))
+          const broken = cut(...sides.map((side) => side.join('')))
+          for (const policy of Object.values(policies)) {
+            for (const { members, decision } of simulateSplit(view, policy, sides)) {
+              for (const self of members) {
+                const { verdict, steward } = strategyOf(policy).decide(
+                  situationOf(linksOf(view, self, broken))
+                )
+                expect([self, verdict, steward]).toEqual([self, decision.verdict, decision.steward])
+              }
+            }
+          }
+        }
+      )
+    )
+  })
+
   it('are the same on all members of a side, whatever the links', () => {
     const all = 'abcdef'.split('')
     const pairs = all.flatMap((a) => all.filter((b) => a < b).map((b) => `${a}>${b}`))

@@ -4,6 +4,7 @@ import type {
   Clock,
   Epoch,
   LogSink,
+  MergedAgent,
   MergedSide,
   Registration,
   RegistryChange,
@@ -18,6 +19,7 @@ import { branchClaimShape } from './core/shapes.ts'
 import { defaults } from './defaults.ts'
 import { MergeReply, MergeRequest } from './messages.ts'
 import { registrationToWire } from './registration-store.ts'
+import { Told } from './told.ts'
 
 export const MERGE = 'registry.merge'
 
@@ -25,6 +27,8 @@ export interface BranchClaimsComponents {
   readonly rpc: Rpc
   readonly clock: Clock
   readonly placement: () => Placement | undefined
+  /** What became of the state that this peer made of an agent in a branch, as far as it is known. */
+  readonly stateOf: (branch: string, id: string) => 'pending' | MergedAgent | undefined
   /** The branch in which this peer is; undefined where it follows the agreed view. */
   readonly branch: () => View['branch']
   readonly store: Store | undefined
@@ -50,8 +54,10 @@ export class BranchClaims {
   readonly #init: BranchClaimsInit
   /** By branch and id: a peer may have gone through several branches. */
   readonly #claims = new Map<string, BranchClaim>()
-  /** Merges that were told, so that the report of the agent's state does not tell them again. */
-  readonly #told = new Set<string>()
+  /** Answers of owners, while it is not known yet whether several sides changed the agent. */
+  readonly #replies = new Map<string, MergeReply>()
+  /** What was told, so that the report of the agent's state does not tell it again. */
+  readonly #told = new Told()
   #cancel: (() => void) | undefined
   #isStopped = true
 
@@ -130,10 +136,15 @@ export class BranchClaims {
       const owner = placement()?.ownerOf(recordOf(claim))?.peer
       if (owner === undefined) continue
       try {
-        const reply = await this.#ask(owner, claim)
+        const reply = this.#replies.get(name) ?? (await this.#ask(owner, claim))
         if (this.#isStopped || reply.status === 'not-now') continue
-        this.#report(owner, claim, reply)
-        if (this.#init.mutants.mergeTwice !== true) await this.#write(name, undefined)
+        this.#replies.set(name, reply)
+        const state = this.#stateOf(claim)
+        if (state === 'pending' && reply.status === 'taken') continue
+        // Given up while the owner was asked: nothing of it is left to tell.
+        if (this.#claims.get(name) === claim) this.#report(owner, claim, { ...reply, state })
+        if (this.#init.mutants.mergeTwice === true) this.#replies.delete(name)
+        else await this.#write(name, undefined)
       } catch (error) {
         // The owner is silent, or the view changes: again a second later.
         log?.(`the claim of ${idOf(claim)} in ${claim.branch} waits: ${String(error)}`)
@@ -150,34 +161,55 @@ export class BranchClaims {
     )
   }
 
-  #report(owner: string, claim: BranchClaim, { status, other }: MergeReply): void {
-    const { branch } = claim
-    const id = idOf(claim)
-    if (status === 'merged' && other !== undefined) {
-      const here = sideOf(this.#components.rpc.peer, claim)
-      const reason = `branch ${branch}`
-      this.#init.report({ type: 'merged', id, peer: owner, reason, sides: [here, other] })
-    } else {
-      const reason = `claimed in branch ${branch}`
-      this.#init.report({ type: 'registered', id, peer: owner, reason })
-    }
-    // What becomes of the claim is told once, whether its state is merged before or after.
-    this.#remember(nameOf(branch, id))
+  #stateOf(claim: BranchClaim): 'pending' | MergedAgent | undefined {
+    if (this.#init.mutants.tellEarly === true) return undefined
+    return this.#components.stateOf(claim.branch, idOf(claim))
   }
 
-  #remember(name: string): void {
-    this.#told.add(name)
-    if (this.#told.size <= defaults.branchClaimsMax) return
-    const oldest = this.#told.values().next()
-    if (oldest.done !== true) this.#told.delete(oldest.value)
+  /**
+   * What becomes of a claim is one change, whether its state is merged before or after: a conflict where
+   * another side had claimed the agent, or had changed it.
+   */
+  #report(owner: string, claim: BranchClaim, { status, other, state }: Answer): void {
+    const { branch } = claim
+    const id = idOf(claim)
+    if (this.#init.mutants.tellEarly !== true) this.#told.add(nameOf(branch, id))
+    const there = status === 'merged' ? other : changedBy(state, other)
+    if (there === undefined) {
+      const reason = `claimed in branch ${branch}`
+      this.#init.report({ type: 'registered', id, peer: owner, reason })
+      return
+    }
+    const here = sideOf(this.#components.rpc.peer, claim)
+    const reason = `branch ${branch}`
+    this.#init.report({ type: 'merged', id, peer: owner, reason, sides: [here, there] })
   }
 
   async #write(name: string, claim: BranchClaim | undefined): Promise<void> {
+    // What its owner said of an earlier one does not hold for this one.
+    this.#replies.delete(name)
     if (claim === undefined) this.#claims.delete(name)
     else this.#claims.set(name, claim)
     const value = claim === undefined ? undefined : ClaimRecord.encode({ claim })
     await this.#components.store?.write([{ key: name, value }], { sync: true })
   }
+}
+
+/** An owner's answer, and what became of the state. */
+interface Answer extends MergeReply {
+  readonly state: 'pending' | MergedAgent | undefined
+}
+
+/** The side that changed an agent without a claim, by what had been registered before. */
+function changedBy(
+  state: 'pending' | MergedAgent | undefined,
+  before: MergeReply['other']
+): MergedSide | undefined {
+  if (state === undefined || state === 'pending' || state.sides !== 'both') return undefined
+  const { owner, epoch } = state
+  if (owner === undefined) return undefined
+  const { labels = {}, metadata = {} } = before ?? {}
+  return { peer: owner, ...(epoch === undefined ? {} : { epoch }), labels, metadata }
 }
 
 function nameOf(branch: string, id: string): string {

@@ -9,7 +9,7 @@ import type {
   Registers,
   Registration
 } from '@murmuration/interface'
-import { mergedClaim } from './core/merging.ts'
+import { keptIn, mergedClaim } from './core/merging.ts'
 import type { BranchClaim } from './core/merging.ts'
 import type { Mutants } from './core/mutants.ts'
 import { defaults } from './defaults.ts'
@@ -63,7 +63,7 @@ export class Claims {
     const isNew = isPlaced && !this.#tenure.held(agent.id)
     return this.#change(
       agent,
-      (current) => claimed(current, claimant, wire ?? current?.registration, status),
+      (current) => claimed(current, claimant, wordsAfter(current, wire), status),
       { ...options, isNew }
     )
   }
@@ -149,6 +149,16 @@ export class Claims {
     }
     return result
   }
+}
+
+/** New words leave what the register knows of merges, so that none is done or told twice. */
+function wordsAfter(
+  current: AgentRegister | undefined,
+  words: ReturnType<typeof registrationToWire> | undefined
+): AgentRegister['registration'] {
+  const { merged } = keptIn(current)
+  if (words === undefined) return current?.registration
+  return merged === undefined ? words : { ...words, merged }
 }
 
 function resultOf(outcome: RegisterOutcome): BallotResult {

@@ -7,6 +7,9 @@ export const defaults = Object.freeze({
   locationsMax: 100_000,
   /** Milliseconds that one question to another peer may take. */
   questionTimeoutMs: 2_000,
+  /** How often one start of an edge peer takes its seat again; two that run with one key must not go on for ever. */
+  seatRetakesMax: 3,
+
   /** Milliseconds after which an edge peer asks for its seat again; doubled with each failure, to 2000. */
   seatRetryMs: 200,
   /** Milliseconds that a ballot on an agent's register may take, and the view that brings it here. */
@@ -25,6 +28,11 @@ export const defaults = Object.freeze({
   labelsMax: 32,
   /** Merges of claims that the register of an agent remembers, so that none is done twice. */
   mergesKept: 16,
+  /**
+   * Of these, the latest ones with what had been claimed before: a split has rarely more sides, and each
+   * may take as much room as the registration itself.
+   */
+  othersKept: 4,
   /** Claims that one peer may grant for its side of a split: each is on its disk until it is merged. */
   branchClaimsMax: 10_000,
   /** Milliseconds between two attempts to merge them, once the split is over. */

@@ -13,6 +13,7 @@ import type {
   LeaseWaitOptions,
   LogSink,
   Membership,
+  MergedAgent,
   Partition,
   PeerLease,
   Random,
@@ -100,6 +101,13 @@ export interface ClaimingSides {
   /** Whether an agent may be claimed for one side: it goes on everywhere, and all of it merges. */
   readonly mayBranch: (agent: AgentRecord) => boolean
   readonly partition: Pick<Partition, 'addEventListener' | 'removeEventListener'>
+  /**
+   * What became of the state of an agent that this peer changed in a branch: a claim of it is told when
+   * that is known, as one change. @default nothing is waited for
+   */
+  readonly stateOf?:
+    | ((branch: string, id: string) => 'pending' | MergedAgent | undefined)
+    | undefined
   /** Where such claims are kept until they are merged. @default nowhere: they end with the process */
   readonly store?: Store | undefined
 }
@@ -174,7 +182,7 @@ export type { SeatKeeperComponents } from './seats/seat-keeper.ts'
 
 /** The place of an edge peer, under whose number and lease it owns what is pinned to it. */
 export interface Seat extends Service {
-  /** Greater in each later life of the peer; undefined before it is taken. */
+  /** Greater in each later life of the peer; undefined before it is taken, and before the lease of a former life with another disk has ended. */
   readonly number: number | undefined
   /** Fires when it is over, until the next start. */
   readonly lost: AbortSignal

@@ -37,7 +37,7 @@ export const MergeReply = message({
    * does not own it, or cannot ask the register: to be asked again.
    */
   status: oneOf('merged', 'taken', 'not-now'),
-  /** What the other side had. */
+  /** What had been claimed before, of the other side where it is `merged`. */
   other: optional(mergedSideShape)
 })
 export type MergeReply = Infer<typeof MergeReply>

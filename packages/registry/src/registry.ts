@@ -389,6 +389,7 @@ export class PlacementRegistry extends TypedEventEmitter<RegistryEvents> impleme
   }
 
   #dispatch(change: RegistryChange): void {
+    if (!this.#splits.isNews(change)) return
     this.safeDispatchEvent('change', { detail: change })
     if (change.type === 'merged') this.safeDispatchEvent('merged', { detail: change })
   }

@@ -1,4 +1,3 @@
-import type { AgentRegister } from '@murmuration/agent-register'
 import type {
   AgentRecord,
   Epoch,
@@ -11,13 +10,15 @@ import type {
 } from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import { BranchClaims, MERGE, recordOf, sideOf } from './branch-claims.ts'
+import type { BranchClaimsComponents } from './branch-claims.ts'
 import type { Claims } from './claims.ts'
-import { keptIn, mergeOf } from './core/merging.ts'
+import { mergeOf } from './core/merging.ts'
 import type { BranchClaim } from './core/merging.ts'
 import type { Mutants } from './core/mutants.ts'
 import type { RegistryComponents } from './index.ts'
 import { MergeReply, MergeRequest } from './messages.ts'
 import { registrationOf } from './registration-store.ts'
+import { Told } from './told.ts'
 
 export interface SplitClaimsInit {
   readonly claims: Claims | undefined
@@ -35,6 +36,10 @@ export class SplitClaims {
   readonly #components: RegistryComponents
   readonly #init: SplitClaimsInit
   readonly #branched: BranchClaims
+  /** Conflicts that watchers here have heard of. */
+  readonly #heard = new Told()
+  /** Those of state alone. */
+  readonly #states = new Told()
   readonly #onMerged = ({ detail }: PartitionEvents['merged']): void => {
     for (const agent of detail.agents) void this.#tell(detail.branch, agent)
   }
@@ -44,8 +49,9 @@ export class SplitClaims {
     this.#init = init
     const { rpc, clock, placement, sides, log } = components
     const branch = (): View['branch'] => this.#branch
+    const stateOf: BranchClaimsComponents['stateOf'] = (name, id) => sides?.stateOf?.(name, id)
     this.#branched = new BranchClaims(
-      { rpc, clock, placement, branch, store: sides?.store, log },
+      { rpc, clock, placement, branch, stateOf, store: sides?.store, log },
       { merge: (claim) => this.#merge(claim), report: init.report, mutants: init.mutants }
     )
   }
@@ -82,6 +88,13 @@ export class SplitClaims {
     if (sides.mayBranch(agent)) return 'branch'
     const owner = createPlacement(branch.agreed).ownerOf(agent)
     return owner?.peer === rpc.peer ? 'register' : 'neither'
+  }
+
+  /** Of a conflict watchers hear once, also where its peer died after telling and tells again. */
+  isNews(change: RegistryChange): boolean {
+    const { mergeTwice, mergeOnBothSides } = this.#init.mutants
+    if (change.type !== 'merged' || mergeTwice === true || mergeOnBothSides === true) return true
+    return this.#heard.add(`${change.sides[0].branch ?? ''} ${change.id}`)
   }
 
   /** Whether this side goes on by itself. */
@@ -124,8 +137,10 @@ export class SplitClaims {
     const merge = mergeOf(result.register, claim)
     if (merge === undefined) return { status: 'not-now' }
     taken(agent.id)
-    if (!merge.isBoth || result.previous === undefined) return { status: 'taken' }
-    const other = sideIn(result.previous)
+    const { other } = merge
+    if (!merge.isBoth || other === undefined) {
+      return { status: 'taken', ...(other === undefined ? {} : { other }) }
+    }
     if (mutants.mergeOnBothSides === true) {
       const reason = `branch ${claim.branch}`
       const sides = [sideOf(rpc.peer, claim), other] as const
@@ -138,17 +153,11 @@ export class SplitClaims {
   async #tell(branch: string, { id, owner, epoch, sides }: MergedAgent): Promise<void> {
     if (sides !== 'both' || owner === undefined || this.#branched.tells(branch, id)) return
     const { rpc } = this.#components
+    if (!this.#states.add(`${branch} ${id}`)) return
     const words = await this.#init.words(id)
     const here: MergedSide = { peer: rpc.peer, branch, ...words }
     const there: MergedSide = { peer: owner, ...(epoch === undefined ? {} : { epoch }), ...words }
     const reason = `branch ${branch}`
     this.#init.report({ type: 'merged', id, peer: owner, reason, sides: [here, there] })
   }
-}
-
-/** What the side that decides views had. */
-function sideIn(register: AgentRegister): MergedSide {
-  const { owner: peer, epoch } = register
-  const { labels, metadata } = keptIn(register)
-  return { peer, epoch, labels, metadata }
 }

@@ -75,6 +75,21 @@ describe('the claim of one side of a split', () => {
     expect(mergeOf(merged, claim({}))?.isBoth).toBe(false)
   })
 
+  it('tells who asks again, because the answer was lost, the same of the other side', () => {
+    const words = { k: 'there', there: '1' }
+    const other = { peer: 'b', epoch: { view: 8, boot: 1 }, labels: words, metadata: {} }
+    const merged = mergedClaim(claimedBy('b', 8, words), owner, claim({ k: 'here', here: '1' }))
+    expect(mergeOf(merged, claim({}))).toEqual({ branch: 'one', isBoth: true, other })
+    const again = AgentRegister.decode(AgentRegister.encode(merged as AgentRegister))
+    expect(mergeOf(mergedClaim(again, owner, claim({ k: 'here' })), claim({}))?.other).toEqual(
+      other
+    )
+    // Another side came in between: each is told what was there before it.
+    const two = mergedClaim(again, owner, claim({ two: '1' }, 'two'))
+    expect(mergeOf(two, claim({}))?.other).toEqual(other)
+    expect(mergeOf(two, claim({}, 'two'))?.other?.labels).toEqual({ ...words, here: '1' })
+  })
+
   it('comes after what was given up on the other side, of which nothing is left', () => {
     const before = claimedBy('b', 8, { gone: '1' }, 'released')
     const merged = mergedClaim(before, owner, claim({ k: 'here' }))

@@ -156,6 +156,38 @@ it('a late question of an earlier boot takes nothing from the later one', () => 
   expect(seatTaken(later, { incarnation: 'two', boot: 1 })).toMatchObject({ number: 2 })
 })
 
+it('a ballot of a life whose disk is lost, decided after that of the next life, takes nothing from it', async () => {
+  const simulation = createSimulation({ seed: 5 })
+  keeperOn(simulation.node('member'), { members: ['member'], leaseIsHeld: true })
+  const killed = seatOn(simulation.node('a'), { incarnation: 'one', boot: 1 })
+  await simulation.wait(killed.whenTaken())
+  await killed.stop()
+  const next = seatOn(simulation.node('b'), { incarnation: 'two', boot: 1 })
+  await simulation.run(500)
+  const late = SeatRequest.encode({ incarnation: 'one', boot: 2, number: 0 })
+  await simulation.wait(simulation.node('c').rpc.call('member', SEAT, late))
+  expect(await simulation.wait(next.whenTaken())).toBe(4)
+  expect(next.lost.aborted).toBe(false)
+  expect(next.lease.held).toBe(true)
+})
+
+it('of two lives that start with two disks at one time, one has the seat in the end', async () => {
+  const simulation = createSimulation({ seed: 6 })
+  keeperOn(simulation.node('member'), { members: ['member'], leaseIsHeld: true })
+  const before = seatOn(simulation.node('a'), { incarnation: 'zero', boot: 1 })
+  await simulation.wait(before.whenTaken())
+  await before.stop()
+  const lives = ['one', 'two'].map((incarnation, at) =>
+    seatOn(simulation.node(`b${at}`), { incarnation, boot: 1 })
+  )
+  await simulation.until(() => lives.some(({ lost }) => lost.aborted), readyMs)
+  await simulation.until(() => lives.some(({ lease }) => lease.held), readyMs)
+  expect(lives.map(({ lease, lost }) => `${lease.held} ${lost.aborted}`).toSorted()).toEqual([
+    'false true',
+    'true false'
+  ])
+})
+
 it('a lease lapses where members hold none, and is held again after that', async () => {
   const simulation = createSimulation({ seed: 2 })
   const standing = { members: ['member'], leaseIsHeld: true }

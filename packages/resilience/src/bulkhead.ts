@@ -1,4 +1,4 @@
-import { InvalidParametersError, OverloadedError } from '@murmuration/interface'
+import { InvalidParametersError, OverloadedError, stackless } from '@murmuration/interface'
 import { bulkhead, isBulkheadRejectedError } from 'cockatiel'
 import type { BulkheadPolicy } from 'cockatiel'
 import { defaults } from './defaults.ts'
@@ -44,12 +44,16 @@ export async function through<T>(
   name: string,
   call: () => Promise<T>
 ): Promise<T> {
+  // Asked before, as a refusal by the library costs an error of its own.
+  if (policy.executionSlots === 0 && policy.queueSlots === 0) throw full(name)
   try {
     return await policy.execute(call)
   } catch (cause) {
-    if (isBulkheadRejectedError(cause)) {
-      throw new OverloadedError(`too many calls to ${name} are under way`, { cause })
-    }
+    if (isBulkheadRejectedError(cause)) throw full(name)
     throw cause
   }
+}
+
+function full(name: string): OverloadedError {
+  return stackless(() => new OverloadedError(`too many calls to ${name} are under way`))
 }

@@ -1,5 +1,5 @@
-import { isFactual } from '@murmuration/interface'
-import type { CallGuard, Clock } from '@murmuration/interface'
+import { isFactual, OverloadedError, stackless } from '@murmuration/interface'
+import type { CallGuard, Clock, MurmurationError } from '@murmuration/interface'
 import { systemClock } from '@murmuration/system'
 import type { BulkheadPolicy } from 'cockatiel'
 import { createBulkhead, through } from './bulkhead.ts'
@@ -7,6 +7,7 @@ import { createCircuit, isOpenCircuit } from './circuit-breaker.ts'
 import type { Circuit } from './circuit-breaker.ts'
 import { defaults } from './defaults.ts'
 import { createRetryBudget } from './retry.ts'
+import { Throttle } from './throttle.ts'
 
 /** Options of {@link createCallGuard}. */
 export interface CallGuardInit {
@@ -30,7 +31,9 @@ export interface CallGuardInit {
 /**
  * Guards the calls of a cluster peer. Only silence counts as a failure: a connection that is refused
  * or lost is for membership to judge, whose next view sends the calls elsewhere, and what a peer
- * answers shows that it is there.
+ * answers, be it that it is overloaded, shows that it is there. So does an answer to another call
+ * while a late one was under way. Of what would only be shed, no more is sent than shows when the load
+ * has ended.
  */
 export function createCallGuard(init: CallGuardInit = {}): CallGuard {
   const { failuresMax = defaults.failuresMax, resetMs = defaults.resetMs } = init
@@ -42,18 +45,28 @@ export function createCallGuard(init: CallGuardInit = {}): CallGuard {
   const agents = new Lane({ ...times, kind: 'agent', callsMax: callsPerAgentMax })
   const budget = createRetryBudget({ clock })
   return {
-    run: (peer, agent, call) => {
+    run: async (peer, agent, call) => {
       budget.earn()
       // By both: after a failover the same agent is well on another peer.
-      return peers.run(peer, () => agents.run(`${agent} on ${peer}`, call))
+      const name = `${agent} on ${peer}`
+      // What is kept from an agent with a full mailbox must not count against the others there.
+      agents.throttle(name)
+      peers.throttle(peer)
+      return await peers.run(peer, () => agents.run(name, call))
     },
     isOpenCircuit,
     mayRepeat: () => budget.take()
   }
 }
 
+/** Nobody answered in time. A deadline of which a peer tells was missed behind it. */
 function isSilence(error: unknown): boolean {
-  return isFactual(error) && error.name === 'DeadlineExceededError'
+  return isFactual(error) && error.name === 'DeadlineExceededError' && error.answered !== true
+}
+
+/** The far side itself said so. */
+function isAnswer(error: unknown): error is MurmurationError {
+  return isFactual(error) && error.answered === true
 }
 
 /** Whether a far side that did not answer one call is there all the same. */
@@ -68,13 +81,22 @@ interface LaneInit {
   readonly isAlive?: Judge | undefined
 }
 
-/** The circuits and bulkheads of one kind of far side. */
+/** A far side with calls under way. */
+interface Busy {
+  readonly bulkhead: BulkheadPolicy
+  /** Counts its answers, so that a late call knows whether any came while it waited. */
+  answers: number
+}
+
+/** The circuits, bulkheads and throttles of one kind of far side. */
 class Lane {
   readonly #init: LaneInit
   /** Of those that failed lately; all others have a closed one, which does nothing. */
   readonly #circuits = new Map<string, Circuit>()
-  /** Of those with calls under way. */
-  readonly #bulkheads = new Map<string, BulkheadPolicy>()
+  /** Those with calls under way. */
+  readonly #busy = new Map<string, Busy>()
+  /** Of those that shed lately. */
+  readonly #throttles = new Map<string, Throttle>()
   /** Of those that are being looked at. */
   readonly #verdicts = new Map<string, Promise<boolean>>()
 
@@ -85,23 +107,51 @@ class Lane {
     this.#createCircuit('')
   }
 
+  /** @throws OverloadedError for calls that the far side would only shed */
+  throttle(name: string): void {
+    if (this.#throttles.size === 0 || this.#throttles.get(name)?.passes() !== false) return
+    const why = `${this.#init.kind} ${name} sheds most of its calls; nothing was sent`
+    throw stackless(() => new OverloadedError(why))
+  }
+
   async run<T>(name: string, call: () => Promise<T>): Promise<T> {
     const { kind, callsMax } = this.#init
-    const bulkhead = this.#bulkheads.get(name) ?? createBulkhead(callsMax, 0)
-    this.#bulkheads.set(name, bulkhead)
+    const busy = this.#busy.get(name) ?? { bulkhead: createBulkhead(callsMax, 0), answers: 0 }
+    this.#busy.set(name, busy)
+    const { bulkhead, answers } = busy
     const within = (): Promise<T> => through(bulkhead, `${kind} ${name}`, call)
     const circuit = this.#circuits.get(name)
     const isDoubtful = circuit !== undefined && circuit.state !== 'closed'
     try {
       const result = await (isDoubtful ? circuit.run(within) : within())
-      if (circuit?.state === 'closed') this.#circuits.delete(name)
+      this.#answered(name, busy, false)
       return result
     } catch (error) {
-      if (!isDoubtful && isSilence(error)) void this.#suspect(name, error)
+      if (isAnswer(error)) this.#answered(name, busy, error.overloaded)
+      // Where others were answered meanwhile, it waited for its turn.
+      const isSilent = isSilence(error) && busy.answers === answers
+      if (isSilent && !isDoubtful) void this.#suspect(name, error)
       throw error
     } finally {
-      if (bulkhead.executionSlots === callsMax) this.#bulkheads.delete(name)
+      if (bulkhead.executionSlots === callsMax) this.#busy.delete(name)
     }
+  }
+
+  #answered(name: string, busy: Busy, isShed: boolean): void {
+    busy.answers++
+    if (this.#circuits.get(name)?.state === 'closed') this.#circuits.delete(name)
+    let throttle = this.#throttles.get(name)
+    if (throttle === undefined) {
+      if (!isShed) return
+      const { clock, kind } = this.#init
+      throttle = new Throttle(
+        clock,
+        kind === 'peer' ? defaults.throttleFreePeer : defaults.throttleFreeAgent
+      )
+      keep(this.#throttles, name, throttle)
+    }
+    throttle.ended(isShed)
+    if (!isShed && throttle.isCalm) this.#throttles.delete(name)
   }
 
   /** Counts a call without an answer, unless a look shows that the far side is there. */
@@ -110,11 +160,7 @@ class Lane {
     let circuit = this.#circuits.get(name)
     if (circuit === undefined) {
       circuit = this.#createCircuit(name)
-      this.#circuits.set(name, circuit)
-      const oldest = this.#circuits.keys().next()
-      if (this.#circuits.size > defaults.circuitsMax && oldest.done !== true) {
-        this.#circuits.delete(oldest.value)
-      }
+      keep(this.#circuits, name, circuit)
     }
     // Open already: the failure before this one was the last that it took.
     if (circuit.state !== 'closed') return
@@ -142,4 +188,11 @@ class Lane {
     const { kind, ...times } = this.#init
     return createCircuit({ ...times, name: `${kind} ${name}`, isFailure: isSilence })
   }
+}
+
+/** Keeps something of a far side; of too many, the oldest is forgotten. */
+function keep<V>(all: Map<string, V>, name: string, value: V): void {
+  all.set(name, value)
+  const oldest = all.keys().next()
+  if (all.size > defaults.circuitsMax && oldest.done !== true) all.delete(oldest.value)
 }

@@ -15,8 +15,24 @@ export const defaults = Object.freeze({
   /** Calls to one agent under way at once: as many as its mailbox takes. */
   callsPerAgentMax: 1_024,
 
-  /** Peers, and agents, whose failures are remembered. The one that failed longest ago is forgotten. */
+  /** Peers, and agents, whose failures, or sheds, are remembered. The oldest one is forgotten. */
   circuitsMax: 4_096,
+
+  /**
+   * Calls made for each one that a far side takes which sheds: fewer would not notice when it can do
+   * more, more cost it more for those that it sheds.
+   */
+  throttleRatio: 2,
+
+  /** Milliseconds after which what was shed and taken counts e times less. */
+  throttleMs: 500,
+
+  /**
+   * Calls in that time that are made in any case, to one agent and to one peer: that of a peer is larger, so that
+   * a few agents with full mailboxes hold up no calls to the others there.
+   */
+  throttleFreeAgent: 10,
+  throttleFreePeer: 100,
 
   /** Attempts of `withRetry`, the first included. */
   attemptsMax: 3,

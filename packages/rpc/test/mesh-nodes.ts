@@ -5,6 +5,8 @@ import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { Rpc } from '@murmuration/interface'
 import { createLibp2p } from 'libp2p'
 import { joinedFrames, rpc, sparingWindowUpdates } from '../src/index.ts'
@@ -21,6 +23,8 @@ export interface NodeInit {
   readonly privateKey?: PrivateKey
   readonly port?: number
   readonly encrypter?: 'tls' | 'noise'
+  /** The only port that it dials. */
+  readonly dials?: number
 }
 
 /** A started node on loopback. */
@@ -31,6 +35,10 @@ export async function startNode(init: NodeInit = {}): Promise<Node> {
     transports: [tcp()],
     connectionEncrypters: [init.encrypter === 'noise' ? noise() : tls()],
     streamMuxers: [joinedFrames(sparingWindowUpdates(yamux()))],
+    connectionGater: {
+      denyDialMultiaddr: (address) =>
+        init.dials !== undefined && !`${address.toString()}/`.includes(`/tcp/${init.dials}/`)
+    },
     connectionManager: { inboundConnectionThreshold: 1_000, reconnectRetries: 0 },
     services: { identify: identify(), rpc: rpc(init.rpc) }
   })
@@ -40,4 +48,10 @@ export async function startNode(init: NodeInit = {}): Promise<Node> {
 /** Tells `from` where `to` listens, so that it can be dialled by its PeerId. */
 export async function introduce(from: Node, to: Node): Promise<void> {
   await from.libp2p.peerStore.merge(to.libp2p.peerId, { multiaddrs: to.libp2p.getMultiaddrs() })
+}
+
+/** Tells `from` to dial a peer at a port of loopback, where something passes on what is sent. */
+export async function dialThrough(from: Node, peer: string, port: number): Promise<void> {
+  const multiaddrs = [multiaddr(`/ip4/127.0.0.1/tcp/${port}`)]
+  await from.libp2p.peerStore.merge(peerIdFromString(peer), { multiaddrs })
 }

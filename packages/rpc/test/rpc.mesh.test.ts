@@ -38,6 +38,14 @@ async function pair(first?: NodeInit, second?: NodeInit): Promise<[Node, Node]> 
   return [a, b]
 }
 
+/** The same with a stream from the first to the second, so that a call leaves before its time is up. */
+async function pairWithStream(): Promise<[Node, Node]> {
+  const [a, b] = await pair()
+  b.rpc.handle('echo', (request) => request)
+  await a.rpc.call(b.peer, 'echo', bytes())
+  return [a, b]
+}
+
 async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
   const end = performance.now() + timeoutMs
   while (!condition()) {
@@ -140,7 +148,7 @@ describe('rpc between two nodes', () => {
   })
 
   it('keeps deadlines, and cancellation reaches the remote handler', async () => {
-    const [a, b] = await pair()
+    const [a, b] = await pairWithStream()
     const signals: AbortSignal[] = []
     b.rpc.handle('wait', (_, { signal }) => {
       signals.push(signal)
@@ -158,7 +166,7 @@ describe('rpc between two nodes', () => {
   })
 
   it('answers overload', async () => {
-    const [a, b] = await pair()
+    const [a, b] = await pairWithStream()
     b.rpc.handle('slow', never, { concurrencyMax: 4 })
     const calls = Array.from({ length: 10 }, () =>
       errorOf(a.rpc.call(b.peer, 'slow', bytes(), { timeoutMs: 500 }))

@@ -13,16 +13,15 @@ function createBench(costMs: number) {
     startsMax: 4_096
   })
   const log: string[] = []
-  const submit = (peer: string, name: string, patienceMs = 1_000, isCancelled = false): void => {
+  const submit = (peer: string, name: string, patienceMs = 1_000): (() => void) => {
     const begin = (): void => {
       log.push(name)
       state.now += costMs
     }
-    if (queue.begins()) begin()
-    else {
-      const shed = (): void => void log.push(`shed ${name}`)
-      queue.add(peer, { cancelled: isCancelled, patienceMs, begin, shed })
-    }
+    const shed = (): void => void log.push(`shed ${name}`)
+    if (!queue.begins()) return queue.add(peer, { patienceMs, begin, shed })
+    begin()
+    return () => {}
   }
   const turn = (): void => {
     for (const task of turns.splice(0)) task()
@@ -59,12 +58,46 @@ describe('requests that begin', () => {
   it('sheds what waited for half of its time, and works on nothing that was given up', () => {
     const { state, log, submit, turn } = createBench(2)
     for (let index = 0; index < 5; index++) submit('a', String(index))
-    submit('a', 'given up', 1_000, true)
+    const giveUp = submit('a', 'given up')
     submit('a', 'late', 50)
     submit('a', 'patient', 5_000)
     state.now += 60
+    giveUp()
     turn()
     expect(log.slice(5)).toEqual(['shed late', 'patient'])
+  })
+
+  it('keep nothing of what was given up', () => {
+    const { log, submit, turn, queue } = createBench(2)
+    const leaves = Array.from({ length: 1_000 }, (_, index) => submit('a', String(index)))
+    expect(queue.size).toBe(995)
+    for (const leave of leaves) leave()
+    expect(queue.size).toBe(0)
+    turn()
+    expect(log).toHaveLength(5)
+  })
+
+  it('are told how long they would wait, by what others cost and by whose turn it is', () => {
+    const { submit, turn, queue } = createBench(2)
+    expect(queue.waitMs('a')).toBe(0)
+    for (let index = 0; index < 10; index++) submit('a', String(index))
+    turn()
+    turn()
+    for (let index = 0; index < 105; index++) submit('a', String(index))
+    expect(queue.size).toBe(100)
+    expect(queue.waitMs('a')).toBe(200)
+    expect(queue.waitMs('b')).toBe(2)
+  })
+
+  it('are not judged for long by one turn that something else held up', () => {
+    const { state, submit, turn, queue } = createBench(0.1)
+    submit('a', 'first')
+    state.now += 3_000
+    turn()
+    for (let index = 0; index < 400; index++) submit('a', String(index))
+    while (queue.size > 0) turn()
+    for (let index = 0; index < 400; index++) submit('a', String(index))
+    expect(queue.waitMs('a')).toBeLessThan(4 * 0.1 * queue.size)
   })
 
   it('follow the length of turns where their work is not seen', () => {

@@ -4,6 +4,7 @@ import type { Copies } from './copies.ts'
 import type { Mutants } from './core/mutants.ts'
 import { Outbox } from './core/outbox.ts'
 import type { Letter, Posted } from './core/outbox.ts'
+import { Pace } from './core/pace.ts'
 import { topicName } from './core/pattern.ts'
 import { RecentBatches } from './core/recent-batches.ts'
 import type { RecentBatch } from './core/recent-batches.ts'
@@ -75,7 +76,16 @@ export class ClusterSender {
           batchBytesMax: defaults.messageBytesMax - defaults.envelopeBytesMax,
           batchSignalsMax: defaults.batchSignalsMax,
           pendingBytesMax: defaults.outboxBytesMax,
-          pendingSignalsMax: defaults.outboxSignalsMax
+          pendingSignalsMax: defaults.outboxSignalsMax,
+          pacing: {
+            pace: new Pace({
+              intervalMs: defaults.paceMs,
+              burst: defaults.paceBurst,
+              vainMax: defaults.paceVainMax
+            }),
+            monotonic: () => init.clock.monotonic(),
+            schedule: (delayMs, task) => init.clock.schedule(delayMs, task)
+          }
         }),
         recent: new RecentBatches({
           lingerMs: defaults.lingerMs,

@@ -22,6 +22,19 @@ export const signalBytesMax = 126_976
 export const batchSignalsMax = 1024
 
 /**
+ * Time between two batches of an author on one topic, once it has sent {@link paceBurst} of them faster.
+ * Unit: milliseconds. What it publishes meanwhile shares the next one, also before where that is full.
+ * Higher spares everybody else more of a loud author, whose own signals then wait up to as long.
+ */
+export const paceMs = 10
+
+/** Batches that may follow each other faster. An author of less than one per {@link paceMs} never waits. */
+export const paceBurst = 10
+
+/** After how many batches a wait is tried again, at most, where nothing came in the last ones. */
+export const paceVainMax = 255
+
+/**
  * Peers that a batch names as reached by its author. Unit: peers. Saves one copy per link of the mesh
  * for 9 bytes per peer; where more listen, every peer sends on as gossip does.
  */

@@ -82,11 +82,13 @@ export class LiveRepair {
     const order = orders.of(stream.channel)
     const position = order.position(stream)
     if (position !== undefined && !position.fresh) {
-      if (order.announce(stream, head)) {
-        await this.#close(stream, peer)
-      }
+      order.announce(stream, head)
     } else if ((position?.high ?? 0) < head) {
       await this.#catchUp(stream, position?.high ?? 0, announcement)
+    }
+    // Also what was found to be missing meanwhile: nobody else asks for it while this runs.
+    if (order.position(stream)?.fresh === false) {
+      await this.#close(stream, peer)
     }
   }
 

@@ -232,7 +232,7 @@ class FakeGossip implements Gossip {
 
 /** Remote calls between buses of one process. */
 export class FakeRpcNetwork {
-  readonly calls: { from: string; to: string; request: Uint8Array }[] = []
+  readonly calls: { from: string; to: string; method: string; request: Uint8Array }[] = []
   /** Peers that no call reaches, nor theirs anybody. */
   readonly down = new Set<string>()
   readonly frozen = new Set<string>()
@@ -264,7 +264,7 @@ export class FakeRpcNetwork {
     clock: Clock,
     timeoutMs = 5000
   ): Promise<Uint8Array> {
-    this.calls.push({ from, to, request })
+    this.calls.push({ from, to, method, request })
     if (this.down.has(to) || this.down.has(from)) {
       throw new PeerUnavailableError('not there')
     }

@@ -223,6 +223,24 @@ describe('a gap', () => {
     expect(b.bus.counters()).not.toHaveProperty('lost')
   })
 
+  it('before the first that comes is closed too, where that was sent a moment ago', async () => {
+    const cluster = testCluster()
+    const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+    b.listen('order.*')
+    cluster.gossip.deaf.add('b')
+    await a.bus.publish({ type: 'order.created', data: 1 })
+    cluster.gossip.deaf.delete('b')
+    cluster.rpc.down.add('a')
+    await a.bus.publish({ type: 'order.created', data: 2 })
+    // As long as what may only be repeated is waited for, and longer.
+    await cluster.clock.advance(500)
+    expect(b.got).toEqual([])
+    cluster.rpc.down.delete('a')
+    await cluster.clock.advance(1000)
+    expect(b.got).toEqual([1, 2])
+    expect(b.bus.counters()).not.toHaveProperty('lost')
+  })
+
   it('at the end is noticed by comparing, also after ten minutes', async () => {
     const cluster = testCluster()
     const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]

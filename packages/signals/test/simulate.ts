@@ -22,8 +22,8 @@ export const mutants: readonly Mutant[] = [
   random('accept-before-log', 'accepted means that W logs have it, synced', 12, {
     acceptBeforeLog: true
   }),
-  random('skip-gaps', 'what the log lacks is waited for', 4, { skipGaps: true }),
-  random('order-by-arrival', 'signals of one author and topic are handled in their order', 4, {
+  random('skip-gaps', 'what the log lacks is waited for', 9, { skipGaps: true }),
+  random('order-by-arrival', 'signals of one author and topic are handled in their order', 9, {
     orderByArrival: true
   }),
   random('progress-not-persisted', 'what was handled is written down', 1, {

@@ -139,7 +139,11 @@ describe('continue-all', () => {
       expect(sides[0]).toContain(owner)
       expect(epoch).toBeDefined()
     }
-    expect(told.find(({ id }) => id === board.id('x'))?.conflicts).toEqual(['chief'])
+    const x = told.find(({ id }) => id === board.id('x'))
+    expect(x?.conflicts).toEqual(['chief'])
+    expect(x?.diverged).toEqual([{ field: 'chief', here: ['chief 1'], there: ['chief 0'] }])
+    // The warning ends when the side does.
+    expect(branches.slice(2).toSorted()).toEqual(['d ended de', 'e ended de'])
     expect(Math.min(...reports.map(({ began, ended }) => ended - began))).toBeGreaterThan(MINUTE_MS)
   }, 300_000)
 

@@ -55,20 +55,23 @@ export const mutants: readonly Mutant[] = [
   split('merge-twice', 'the claim of a side is merged once', { mergeTwice: true }, 2),
   split('merge-on-both-sides', 'a merge is told by one side', { mergeOnBothSides: true }, 2),
   split('forget-side', 'what both sides registered is there after the heal', { forgetSide: true }),
-  edgeOwner('serve-without-merge', 'an edge peer merges before it serves', {
-    serveWithoutMerge: true
-  }),
+  edgeOwner(
+    'serve-without-merge',
+    'an edge peer merges before it serves',
+    { serveWithoutMerge: true },
+    6002
+  ),
   edgeOwner(
     'counts-itself',
     'what only an edge peer and one member have is not acknowledged',
     { countOutsideHome: true },
-    116
+    6036
   ),
   edgeOwner(
     'own-boots',
     'lives of an edge peer are told apart by what members agree on',
     { boots: true },
-    10
+    6002
   ),
   {
     name: 'simulated-cluster/repeats-without-key',

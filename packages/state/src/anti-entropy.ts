@@ -17,7 +17,8 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { IndexEntry, ListReply, ListRequest } from './core/messages.ts'
-import { indexPageMax, quietMs, sentMax, stateBytesMax, transferTimeoutMs } from './defaults.ts'
+import { copiesMax, indexPageMax, quietMs, sentMax } from './defaults.ts'
+import { offer } from './offering.ts'
 import type { Tenure } from './tenure.ts'
 
 const damagedDigest = 'damaged'
@@ -225,32 +226,50 @@ export class AntiEntropy {
 
   /** Sends copies; returns the ids that hold nothing new and are safe with the owner. */
   async #put(view: View, owner: string, ids: readonly string[]): Promise<string[]> {
-    const { rpc, self, signal, table } = this.#context
+    const { self, table } = this.#context
+    const wanted = ids
+      .flatMap((id) => table.get(id) ?? [])
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    const states = this.#statesOf(wanted)
+    if (states === undefined) return this.#offer(owner, wanted)
+    if (states.length === 0) return []
+    const { boot, incarnation } = self
+    const request = putRequest.encode({
+      ...placeIn(view),
+      incarnation,
+      boot,
+      from: 'holder',
+      states
+    })
+    const reply = verdicts.decode(await this.#call(owner, 'state.put', request))
+    return wanted.flatMap(({ id }, at) => (!reply.fenced && reply.results[at] === 'ok' ? id : []))
+  }
+
+  /** Undefined where they are more than one message holds. */
+  #statesOf(documents: readonly HeldDocument[]): Uint8Array[] | undefined {
+    const states: Uint8Array[] = []
+    let bytes = 0
+    for (const { copy } of documents) {
+      const state = encodeState(copy.state())
+      bytes += state.length
+      if (bytes > this.#context.streams.messageBytes) return undefined
+      states.push(state)
+    }
+    return states
+  }
+
+  async #offer(owner: string, documents: readonly HeldDocument[]): Promise<string[]> {
     const safe: string[] = []
-    let left = ids.flatMap((id) => table.get(id) ?? [])
-    while (left.length > 0) {
-      const { batch, large, states } = takeBatch(left)
-      left = left.slice(batch.length)
-      const request = putRequest.encode({
-        ...placeIn(view),
-        incarnation: self.incarnation,
-        boot: self.boot,
+    for (let at = 0; at < documents.length; at += copiesMax) {
+      const offered = offer(this.#context, owner, {
         from: 'holder',
-        states,
-        large: large.map((held) => held.copy.record)
+        documents: documents.slice(at, at + copiesMax),
+        isValid: ({ fenced }) => Promise.resolve(!fenced)
       })
-      // oxlint-disable-next-line no-await-in-loop -- memory is bounded to one batch.
-      const bytes = await rpc.call(owner, 'state.put', request, {
-        timeoutMs: transferTimeoutMs,
-        signal
-      })
-      const reply = verdicts.decode(bytes)
-      const order = [...batch.filter((held) => !large.includes(held)), ...large]
-      order.forEach((held, at) => {
-        if (!reply.fenced && reply.results[at] === 'ok') {
-          safe.push(held.id)
-        }
-      })
+      // oxlint-disable-next-line no-await-in-loop -- page by page, at the owner's pace.
+      for await (const { id, verdict } of offered) {
+        if (verdict === 'ok') safe.push(id)
+      }
     }
     return safe
   }
@@ -369,28 +388,4 @@ function bucketsOf(documents: readonly HeldDocument[], count: number): Digest[] 
 
 function stateOf({ copy, damaged }: HeldDocument): string {
   return damaged ? damagedDigest : copy.digestAsText
-}
-
-function takeBatch(documents: readonly HeldDocument[]): {
-  readonly batch: HeldDocument[]
-  readonly large: HeldDocument[]
-  readonly states: Uint8Array[]
-} {
-  const batch: HeldDocument[] = []
-  const large: HeldDocument[] = []
-  const states: Uint8Array[] = []
-  let total = 0
-  for (const held of documents) {
-    const state = encodeState(held.copy.state())
-    if (state.length > stateBytesMax) {
-      large.push(held)
-    } else if (total + state.length > stateBytesMax) {
-      break
-    } else {
-      total += state.length
-      states.push(state)
-    }
-    batch.push(held)
-  }
-  return { batch, large, states }
 }

@@ -9,7 +9,7 @@ import type {
   View
 } from '@murmuration/interface'
 import { NotStartedError } from '@murmuration/interface'
-import type { EdgeSeat, OwnerLeases } from './contract.ts'
+import type { CopyProgress, EdgeSeat, OwnerLeases } from './contract.ts'
 import type { ClockOffsets } from './core/clock-offsets.ts'
 import type { Coverage } from './core/coverage.ts'
 import type { Mutants } from './core/mutants.ts'
@@ -20,6 +20,7 @@ import type { Disk } from './disk.ts'
 import type { Held } from './held.ts'
 import type { Counters } from './metrics.ts'
 import type { Settings } from './settings.ts'
+import type { StreamLimits } from './streams.ts'
 import type { Table } from './table.ts'
 import type { Tenure } from './tenure.ts'
 import type { Transfer } from './transfer.ts'
@@ -40,6 +41,7 @@ export interface Context {
   readonly counters: Counters
   readonly settings: Settings
   readonly mutants: Mutants
+  readonly streams: StreamLimits
   readonly table: Table
   readonly disk: Disk
   readonly coverage: Coverage
@@ -59,6 +61,8 @@ export interface Context {
   crowded(): boolean
   /** A document changed here. */
   changed(held: HeldDocument): void
+  /** A stream of copies to this peer went on. */
+  copying(progress: CopyProgress): void
   /** The tenure has something to send to a peer. */
   send(tenure: Tenure): void
   /** A replica, or the own disk, holds the full state. */

@@ -108,8 +108,24 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /** A stream that brings copies to this peer began, went on or ended. */
+  copying: CustomEvent<CopyProgress>
   /** This peer ceased to serve a document that it changed for its side of a split by itself. */
   branched: CustomEvent<BranchedDocument>
+}
+
+/** How far a stream of copies is, as more than one message holds. */
+export interface CopyProgress {
+  /** The source. */
+  readonly peer: string
+  /** `broken`: whoever needed the copies tries again, perhaps from another peer, for the rest. */
+  readonly status: 'begun' | 'going' | 'ended' | 'broken'
+  /** Written here, or not held by the source any more. */
+  readonly documents: number
+  readonly of: number
+  readonly bytes: number
+  /** How often it broke off and went on. */
+  readonly resumes: number
 }
 
 /** What a side of a split made of a document, by itself. */
@@ -275,6 +291,8 @@ export interface StateStats {
   /** Updates that not every replica has confirmed. */
   readonly unconfirmed: number
   readonly damaged: number
+  /** Documents that open streams have still to bring. */
+  readonly copying: number
 }
 
 /**

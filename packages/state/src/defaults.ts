@@ -23,8 +23,23 @@ export const sessionPollMs = 2
  */
 export const clockSkewMs = 500
 
-/** How long the transfer of one large document may take. Unit: ms. */
-export const transferTimeoutMs = 30_000
+/**
+ * How long a stream of copies may stand still. Unit: ms. It may take as long as it likes in all. Less
+ * finds a silent source earlier; a large document must be encoded in that time.
+ */
+export const progressMs = 5000
+
+/** A stream of copies that broke goes on so often without a further copy, then its cause tries anew. */
+export const resumesMax = 3
+
+/** Streams of copies that one peer gives away at once; each may hold one whole document in memory. */
+export const copyStreamsMax = 16
+
+/** How long a part of a large document is kept for the stream that goes on. Unit: ms. */
+export const assemblyMs = 60_000
+
+/** Documents that are asked for by one stream of copies. Unit: documents. */
+export const copiesMax = 1024
 
 /** Documents that are copied ahead of a move by one request. Unit: documents. */
 export const preparedMax = 1024
@@ -84,10 +99,13 @@ export const documentsMax = 1_000_000
 /** Items that wait for one replica of one document; more, and it gets the full state instead. */
 export const queueMax = 4096
 
-/** Full states of one message. Unit: bytes; a larger document travels alone, in chunks. */
+/** Full states of one message. Unit: bytes; more of them, or larger ones, are pulled as a stream. */
 export const stateBytesMax = 786_432
 
-/** One chunk of a large document. Unit: bytes. */
+/** Full states that are sent unasked. Unit: bytes; of more a replica is told the digests first. */
+export const offerBytes = 65_536
+
+/** One item of a stream of copies: several documents, or a piece of a large one. Unit: bytes. */
 export const chunkBytes = 262_144
 
 /** Documents of one page of an index. Unit: documents. */

@@ -1,7 +1,7 @@
 import type { AgentRecord, SelfIdentity } from '@murmuration/interface'
 import { AntiEntropy } from './anti-entropy.ts'
 import type { Context, HeldDocument } from './context.ts'
-import type { StateComponents } from './contract.ts'
+import type { CopyProgress, StateComponents } from './contract.ts'
 import { ClockOffsets } from './core/clock-offsets.ts'
 import { Coverage } from './core/coverage.ts'
 import { edgeIncarnation, memberKey } from './core/homes.ts'
@@ -12,6 +12,7 @@ import type { PredecessorsInit } from './core/predecessors.ts'
 import { lifeOf, writerName } from './core/writers.ts'
 import { Disk } from './disk.ts'
 import type { Counters } from './metrics.ts'
+import { Offers } from './offers.ts'
 import { Ownership } from './ownership.ts'
 import { homesOf, homesOfEdge } from './placements.ts'
 import { Preparing } from './preparing.ts'
@@ -20,6 +21,7 @@ import { Replica } from './replica.ts'
 import { Senders } from './senders.ts'
 import type { Settings } from './settings.ts'
 import { Settling } from './settling.ts'
+import type { StreamLimits } from './streams.ts'
 import { Strong } from './strong.ts'
 import { Table } from './table.ts'
 import { TakeOver } from './take-over.ts'
@@ -31,8 +33,10 @@ export interface PartsInit {
   readonly components: StateComponents
   readonly settings: Settings
   readonly mutants: Mutants
+  readonly streams: StreamLimits
   readonly counters: Counters
   readonly changed: (held: HeldDocument) => void
+  readonly copying: (progress: CopyProgress) => void
   readonly tenureChanged: (tenure: Tenure, status: 'begun' | 'ended') => void
 }
 
@@ -47,6 +51,7 @@ export class Parts {
   readonly #controller = new AbortController()
   readonly #transfer: Transfer
   readonly #replica: Replica
+  readonly #offers: Offers
   readonly #takeOver: TakeOver
   readonly #reader: Reader
   readonly #strong: Strong
@@ -72,6 +77,7 @@ export class Parts {
     })
     this.#replica = new Replica(context, this.#transfer)
     const replica = this.#replica
+    this.#offers = new Offers(context, replica)
     const progress = (): void => this.ownership.progress()
     this.#takeOver = new TakeOver(context, { replica, self, progress })
     const own = (record: AgentRecord, signal: AbortSignal): Promise<Tenure> =>
@@ -83,7 +89,7 @@ export class Parts {
 
   /** What the parts share; some of it is there only when all of them are. */
   #contextOf(init: PartsInit, self: MemberKey): Context {
-    const { components, counters, mutants, settings } = init
+    const { components, counters, mutants, settings, streams } = init
     const { edge, membership } = components
     const { peer } = membership.self
     const homes = edge === undefined ? homesOf : homesOfEdge(peer)
@@ -104,6 +110,7 @@ export class Parts {
       counters,
       settings,
       mutants,
+      streams,
       table: new Table({ mutants, documentsMax: settings.documentsMax }),
       disk: new Disk({
         store: components.store.sub('state/'),
@@ -130,6 +137,7 @@ export class Parts {
         this.settling.touched(held)
         init.changed(held)
       },
+      copying: init.copying,
       send: (tenure) => this.senders.notify(tenure),
       tenureSynced: (tenure, own) => this.#synced(tenure, own),
       consider: (held) => this.ownership.consider(held),
@@ -156,6 +164,7 @@ export class Parts {
     loaded.boots.forEach((boot, peer) => table.boots.set(peer, boot))
     this.#transfer.register()
     this.#replica.register()
+    this.#offers.register()
     this.#takeOver.register()
     this.#reader.register()
     this.preparing.register()
@@ -170,6 +179,7 @@ export class Parts {
     edge?.lost.removeEventListener('abort', this.#onLost)
     this.#transfer.unregister()
     this.#replica.unregister()
+    this.#offers.unregister()
     this.#takeOver.unregister()
     this.#reader.unregister()
     this.preparing.unregister()

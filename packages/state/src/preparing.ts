@@ -64,7 +64,7 @@ export class Preparing {
     const { log, rpc, transfer } = this.#context
     if (owner === rpc.peer) return true
     try {
-      await transfer.fetchDiffering(owner, ids, signal)
+      await transfer.fetch(owner, ids, { signal, isDifferingOnly: true })
       return true
     } catch (error) {
       // An owner that is silent must not keep its agents: they are merged from their replicas then.

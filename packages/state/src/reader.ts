@@ -148,6 +148,12 @@ export class Reader {
       .toSorted((a, b) => rank[membership.reachability(a)] - rank[membership.reachability(b)])
   }
 
+  #isKeptUpToDate(record: AgentRecord): boolean {
+    const self = this.#context.membership.self.peer
+    const placement = placementOf(currentView(this.#context))
+    return serverOf(placement, record) === self || this.#replicas(record).includes(self)
+  }
+
   #replicas(record: AgentRecord): string[] {
     return placementOf(currentView(this.#context))
       .homeOf(record)
@@ -188,13 +194,14 @@ export class Reader {
   }
 
   /**
-   * The own copy if there is one, else that of the first replica that answers. One in which nothing
-   * is yet may be left of a time when this peer wanted to own the document: others are asked first.
+   * The own copy where this peer is one that gets the updates, else that of the first replica that
+   * answers. A copy may be left of a time when this peer was a replica, or wanted to own the
+   * document: that one learns of nothing any more, and shows only where no replica answers.
    */
   async #fromAny(record: AgentRecord, signal: AbortSignal): Promise<Answer> {
     const held = this.#context.table.get(record.id)
     const own = held === undefined || held.damaged ? undefined : held.copy
-    if (own !== undefined && !own.empty) {
+    if (own !== undefined && !own.empty && this.#isKeptUpToDate(record)) {
       return { ...answerOf(own), epoch: undefined }
     }
     let cause: unknown
@@ -237,9 +244,7 @@ export class Reader {
 
   async #answer(peer: string, record: AgentRecord, reply: ReadReply): Promise<Answer> {
     const bytes =
-      reply.status === 'large'
-        ? await this.#context.transfer.pull(peer, record.id, 'document')
-        : reply.document
+      reply.status === 'large' ? await this.#context.transfer.pull(peer, record.id) : reply.document
     if (bytes === undefined) {
       throw new UnavailableError(`${peer} has no answer for ${record.id}`)
     }

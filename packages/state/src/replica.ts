@@ -16,7 +16,10 @@ import {
 import type { AppendDocument, PutRequest, Sender, Verdict } from './core/messages.ts'
 import { touched } from './keeping.ts'
 import { edgeOf } from './placements.ts'
-import type { Transfer } from './transfer.ts'
+import type { Joined, Transfer } from './transfer.ts'
+
+/** Of a message with whole copies: who sends them. */
+type Whole = Pick<PutRequest, 'from'>
 
 /** Stores what owners send: merges always, and confirms only under the view that it has adopted. */
 export class Replica {
@@ -90,7 +93,7 @@ export class Replica {
     }))
     await this.follow(request.view, call)
     if (role === 'edge') {
-      for (const { record } of request.documents) this.#checkPinned(record, call.peer)
+      for (const { record } of request.documents) this.checkPinned(record, call.peer)
     }
     const saves: Promise<void>[] = []
     const results = decoded.map(({ document, entries }): Verdict => {
@@ -100,7 +103,7 @@ export class Replica {
       }
       return verdict
     })
-    return this.#answer(request, call, { results, saves })
+    return this.answer(request, call, { results, saves })
   }
 
   #store(
@@ -138,7 +141,7 @@ export class Replica {
   }
 
   /** Throws `NotOwnerError` where a document is not pinned to this peer outside the view. */
-  #checkPinned(record: AgentRecord, peer: string): void {
+  checkPinned(record: AgentRecord, peer: string): void {
     const { mayPin, table } = this.#context
     // What is held here under that id, or defined, says more than what the peer says of it.
     const held = table.get(record.id)?.copy.record ?? record
@@ -167,48 +170,49 @@ export class Replica {
     const request = asSentBy(role, putRequest.decode(bytes))
     await this.follow(request.view, call)
     const check = (record: AgentRecord): void => {
-      if (role === 'edge') this.#checkPinned(record, call.peer)
+      if (role === 'edge') this.checkPinned(record, call.peer)
     }
-    request.large.forEach(check)
     const joined = this.#transfer.merge(request.states, check)
-    for (const record of request.large) {
-      // oxlint-disable-next-line no-await-in-loop -- one large transfer at a time.
-      const state = await this.#transfer.pull(call.peer, record.id, 'copy')
-      joined.push(...this.#transfer.merge([state], check))
-    }
-    // Whoever keeps the copies complete while the edge peer is away begins with the first of them.
-    if (role === 'edge') joined.forEach(({ held }) => this.#context.consider(held))
-    const saves = joined.map(({ held }) => this.#keep(held, request, call.peer))
-    const results = joined.map(({ held, equal, changed }): Verdict => {
-      if (request.from === 'holder') {
-        this.#context.consider(held)
-        if (held.tenure?.durable === false) this.#context.send(held.tenure)
-        // The holder may forget its copy only when nothing in it is new to W replicas.
-        return !changed && held.tenure?.durable === true ? 'ok' : 'failed'
-      }
-      if (!this.#mayConfirm(held, call.peer)) {
-        return 'failed'
-      }
-      return equal ? 'ok' : 'more'
-    })
-    return this.#answer(request, call, { results, saves })
+    const saves = joined.map(({ held }) => this.keep(held, request, call.peer))
+    const results = joined.map((one) => this.judge(one, request, call.peer))
+    return this.answer(request, call, { results, saves })
   }
 
-  async #keep(held: HeldDocument, request: PutRequest, peer: string): Promise<void> {
+  /** What the sender of a whole copy is told of it, once that is on disk. */
+  judge({ held, equal, changed }: Joined, { from }: Whole, peer: string): Verdict {
+    const context = this.#context
+    // Whoever keeps the copies complete while an edge peer is away begins with the first of them.
+    if (from === 'holder' || edgeOf(currentView(context), held.copy.record) === peer) {
+      context.consider(held)
+    }
+    if (from === 'holder') {
+      if (held.tenure?.durable === false) context.send(held.tenure)
+      // The holder may forget its copy only when nothing in it is new to W replicas.
+      return !changed && held.tenure?.durable === true ? 'ok' : 'failed'
+    }
+    if (!this.#mayConfirm(held, peer)) {
+      return 'failed'
+    }
+    return equal ? 'ok' : 'more'
+  }
+
+  /** Writes a whole copy that came; one from the owner replaces a damaged one. */
+  async keep(held: HeldDocument, { from }: Whole, peer: string): Promise<void> {
     const { disk, table } = this.#context
-    const repaired = held.damaged && request.from === 'owner' && this.#mayConfirm(held, peer)
+    const repaired = held.damaged && from === 'owner' && this.#mayConfirm(held, peer)
     if (repaired) {
       held.copy.markAllUnsaved()
     }
     await disk.save(held, { sync: true })
-    if (repaired || (request.from === 'owner' && table.damaged.has(held.id))) {
+    if (repaired || (from === 'owner' && table.damaged.has(held.id))) {
       await disk.clearDamage(held.id)
       held.damaged = false
       table.damaged.delete(held.id)
     }
   }
 
-  async #answer(
+  /** The verdicts, and in which view they are given. */
+  async answer(
     request: Sender,
     call: RpcContext,
     stored: { readonly results: readonly Verdict[]; readonly saves: readonly Promise<void>[] }
@@ -226,6 +230,6 @@ export class Replica {
 }
 
 /** Lives of an edge peer are told apart by the number of its seat, whatever else it says. */
-function asSentBy<T extends Sender>(role: 'member' | 'edge', request: T): T {
+export function asSentBy<T extends Sender>(role: 'member' | 'edge', request: T): T {
   return role === 'edge' ? { ...request, incarnation: edgeIncarnation } : request
 }

@@ -1,40 +1,34 @@
-import type { AgentRecord } from '@murmuration/interface'
 import { jittered, placeOf, withDeadline } from './context.ts'
 import type { Context } from './context.ts'
-import type { CollectStep } from './core/base.ts'
-import type { FoldStep } from './core/copy-state.ts'
 import type { Entry } from './core/entry.ts'
 import { memberKey } from './core/homes.ts'
 import type { MemberKey } from './core/homes.ts'
-import {
-  appendRequest,
-  collectionToWire,
-  encodeState,
-  putRequest,
-  stepToWire,
-  verdicts
-} from './core/messages.ts'
-import type { AppendDocument, Verdict, Verdicts } from './core/messages.ts'
+import { appendRequest, encodeState, putRequest, verdicts } from './core/messages.ts'
+import type { Verdict, Verdicts } from './core/messages.ts'
 import type { SendItem } from './core/replication.ts'
 import {
   batchBytesMax,
   batchDocumentsMax,
   batchEntriesMax,
   batchesInFlightMax,
-  retryMs,
-  stateBytesMax,
-  transferTimeoutMs
+  offerBytes,
+  retryMs
 } from './defaults.ts'
+import { documentOf, estimate, recordBytes, sizeOf } from './due.ts'
+import { offer } from './offering.ts'
 import type { Tenure } from './tenure.ts'
 
 /** What goes to one replica in one message, and what its answer will mean. */
 interface AppendBatch {
   readonly parts: { readonly tenure: Tenure; readonly items: SendItem[] }[]
 }
+interface FullPart {
+  readonly tenure: Tenure
+  readonly entries: readonly Entry[]
+}
 interface PutBatch {
-  readonly parts: { readonly tenure: Tenure; readonly entries: readonly Entry[] }[]
+  readonly parts: FullPart[]
   readonly states: Uint8Array[]
-  readonly large: AgentRecord[]
 }
 
 /** Sends to one replica, or saves to the own disk. */
@@ -44,6 +38,9 @@ export class Sender {
   readonly #key: MemberKey
   readonly #self: boolean
   readonly #ready = new Set<Tenure>()
+  /** What needs its full state while an offer is under way, and does not fit a message. */
+  readonly #later = new Set<Tenure>()
+  #isOffering = false
   #inFlight = 0
   #scheduled = false
   #waiting: (() => void) | undefined
@@ -73,6 +70,7 @@ export class Sender {
     this.#stopped = true
     this.#waiting?.()
     this.#ready.clear()
+    this.#later.clear()
   }
 
   #schedule(): void {
@@ -94,13 +92,11 @@ export class Sender {
       !this.#stopped &&
       !this.#context.signal.aborted
     ) {
-      const { append, put } = this.#gather()
+      const { append, full } = this.#gather()
       if (append.parts.length > 0) {
         this.#track(this.#append(append))
       }
-      if (put.parts.length > 0) {
-        this.#track(this.#put(put))
-      }
+      this.#sendFull(full)
     }
   }
 
@@ -108,13 +104,17 @@ export class Sender {
     this.#inFlight++
     void sending.then((arrived) => {
       this.#inFlight--
-      if (arrived) {
-        this.#failures = 0
-      } else {
-        this.#backOff()
-      }
-      this.#schedule()
+      this.#done(arrived)
     })
+  }
+
+  #done(arrived: boolean): void {
+    if (arrived) {
+      this.#failures = 0
+    } else {
+      this.#backOff()
+    }
+    this.#schedule()
   }
 
   #backOff(): void {
@@ -129,27 +129,20 @@ export class Sender {
     })
   }
 
-  /** Takes what is due, of as many documents as one message holds. */
-  #gather(): { append: AppendBatch; put: PutBatch } {
+  /** Takes what is due, of as many documents as one message holds, and those that need all of it. */
+  #gather(): { append: AppendBatch; full: Tenure[] } {
     const append: AppendBatch = { parts: [] }
-    const put: PutBatch = { parts: [], states: [], large: [] }
+    const full: Tenure[] = []
     let bytes = 0
-    let stateBytes = 0
     let documents = 0
     for (const tenure of this.#ready) {
-      if (bytes >= batchBytesMax || stateBytes >= stateBytesMax || documents >= batchDocumentsMax) {
+      if (bytes >= batchBytesMax || documents >= batchDocumentsMax) {
         break
       }
       documents++
       this.#ready.delete(tenure)
       if (this.#needsFull(tenure)) {
-        const size = this.#self ? 0 : estimate(tenure)
-        if (stateBytes > 0 && stateBytes + size > stateBytesMax) {
-          this.#ready.add(tenure)
-          break
-        }
-        stateBytes += Math.max(size, 1)
-        this.#addState(put, tenure, size)
+        full.push(tenure)
         continue
       }
       const items = tenure.replication.take(this.#key, batchBytesMax - bytes, batchEntriesMax)
@@ -159,7 +152,42 @@ export class Sender {
         this.#ready.add(tenure)
       }
     }
-    return { append, put }
+    return { append, full }
+  }
+
+  /** Sends whole copies in one message where they fit, else offers them, one offer at a time. */
+  #sendFull(full: readonly Tenure[]): void {
+    if (full.length === 0) return
+    const { messageBytes } = this.#context.streams
+    const bytes = this.#self ? 0 : full.reduce((sum, tenure) => sum + estimate(tenure), 0)
+    // A replica mostly has what a new owner begins with: digests are less. While it pulls, whatever fits
+    // a message does not wait for that.
+    if (bytes <= (this.#isOffering ? messageBytes : Math.min(messageBytes, offerBytes))) {
+      this.#track(this.#put(this.#putBatch(full)))
+    } else if (this.#isOffering) {
+      full.forEach((tenure) => this.#later.add(tenure))
+    } else {
+      this.#isOffering = true
+      // In the order in which the replica pulls them, wherever it begins.
+      const sorted = full.toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1))
+      const parts = sorted.map((tenure) => this.#beginFull(tenure))
+      void this.#offer({ parts }).then((arrived) => {
+        this.#isOffering = false
+        this.#later.forEach((tenure) => this.#ready.add(tenure))
+        this.#later.clear()
+        this.#done(arrived)
+      })
+    }
+  }
+
+  #putBatch(full: readonly Tenure[]): PutBatch {
+    const parts = full.map((tenure) => this.#beginFull(tenure))
+    const states = this.#self ? [] : full.map(({ held }) => encodeState(held.copy.state()))
+    return { parts, states }
+  }
+
+  #beginFull(tenure: Tenure): FullPart {
+    return { tenure, entries: tenure.replication.beginFull(this.#key) }
   }
 
   #needsFull(tenure: Tenure): boolean {
@@ -169,19 +197,6 @@ export class Sender {
       }
     }
     return false
-  }
-
-  #addState(put: PutBatch, tenure: Tenure, size: number): void {
-    const { copy } = tenure.held
-    put.parts.push({ tenure, entries: tenure.replication.beginFull(this.#key) })
-    if (this.#self) {
-      return
-    }
-    if (size > stateBytesMax) {
-      put.large.push(copy.record)
-      return
-    }
-    put.states.push(encodeState(copy.state()))
   }
 
   /** Whether it arrived. */
@@ -232,7 +247,7 @@ export class Sender {
       }
       const documents = parts.map(({ tenure, items }) => documentOf(tenure, items))
       const request = appendRequest.encode({ ...placeOf(this.#context), documents })
-      return await this.#ask('append', request, this.#context.settings.requestTimeoutMs)
+      return await this.#ask('append', request)
     } catch (error) {
       this.#report('append', error)
       return []
@@ -247,45 +262,60 @@ export class Sender {
         await Promise.all(batch.parts.map(({ tenure }) => disk.save(tenure.held, { sync: true })))
         results = batch.parts.map(() => 'ok')
       } else {
-        const { states, large } = batch
-        const request = putRequest.encode({
-          ...placeOf(this.#context),
-          from: 'owner',
-          states,
-          large
-        })
-        const limit = large.length > 0 ? transferTimeoutMs : this.#context.settings.requestTimeoutMs
-        results = await this.#ask('put', request, limit)
+        const { states } = batch
+        const request = putRequest.encode({ ...placeOf(this.#context), from: 'owner', states })
+        results = await this.#ask('put', request)
       }
     } catch (error) {
       this.#report('put', error)
     }
-    // States come first in an answer, then the large ones; parts are in order of gathering.
-    const order = [
-      ...batch.parts.filter(({ tenure }) => !batch.large.includes(tenure.record)),
-      ...batch.parts.filter(({ tenure }) => batch.large.includes(tenure.record))
-    ]
+    return batch.parts.map((part, at) => this.#judged(part, results[at])).every(Boolean)
+  }
+
+  /** More than a message holds: the replica pulls what it lacks. */
+  async #offer({ parts }: Pick<PutBatch, 'parts'>): Promise<boolean> {
+    const open = new Map(parts.map((part) => [part.tenure.record.id, part]))
     let arrived = true
-    order.forEach(({ tenure, entries }, at) => {
-      const result = results[at]
-      if (result === 'ok') {
-        this.#endFull(tenure, entries)
-      } else if (result === 'more') {
-        void this.#fetchMore(tenure).then((outcome) => {
-          if (outcome === 'nothing new') {
-            this.#endFull(tenure, entries)
-          } else {
-            tenure.replication.failFull(this.#key, entries)
-            this.#context.send(tenure)
-          }
-        })
-      } else {
-        arrived = false
-        tenure.replication.failFull(this.#key, entries)
-        this.#ready.add(tenure)
+    try {
+      const offered = offer(this.#context, this.peer, {
+        from: 'owner',
+        documents: parts.map(({ tenure }) => tenure.held),
+        isValid: async (reply) => {
+          if (reply.fenced) await this.#followView(reply)
+          return !reply.fenced && this.#isFromIt(reply)
+        }
+      })
+      for await (const { id, verdict } of offered) {
+        const part = open.get(id)
+        open.delete(id)
+        if (part !== undefined && !this.#judged(part, verdict)) arrived = false
       }
-    })
+    } catch (error) {
+      this.#report('offer', error)
+    }
+    for (const part of open.values()) arrived = this.#judged(part, undefined) && arrived
     return arrived
+  }
+
+  /** What the replica says of a full state; undefined where that does not count. */
+  #judged({ tenure, entries }: FullPart, verdict: Verdict | undefined): boolean {
+    if (verdict === 'ok') {
+      this.#endFull(tenure, entries)
+    } else if (verdict === 'more') {
+      void this.#fetchMore(tenure).then((outcome) => {
+        if (outcome === 'nothing new') {
+          this.#endFull(tenure, entries)
+        } else {
+          tenure.replication.failFull(this.#key, entries)
+          this.#context.send(tenure)
+        }
+      })
+    } else {
+      tenure.replication.failFull(this.#key, entries)
+      this.#ready.add(tenure)
+      return false
+    }
+    return true
   }
 
   #endFull(tenure: Tenure, entries: readonly Entry[]): void {
@@ -299,11 +329,9 @@ export class Sender {
   async #fetchMore(tenure: Tenure): Promise<'nothing new' | 'merged' | 'failed'> {
     const context = this.#context
     try {
-      const { changed } = await context.transfer.fetch(
-        this.peer,
-        [tenure.record.id],
-        context.signal
-      )
+      const { changed } = await context.transfer.fetch(this.peer, [tenure.record.id], {
+        signal: context.signal
+      })
       return changed ? 'merged' : 'nothing new'
     } catch (error) {
       this.#report('fetch', error)
@@ -312,12 +340,9 @@ export class Sender {
   }
 
   /** The verdicts, or none where they do not count. */
-  async #ask(
-    what: 'append' | 'put',
-    request: Uint8Array,
-    timeoutMs: number
-  ): Promise<readonly Verdict[]> {
+  async #ask(what: 'append' | 'put', request: Uint8Array): Promise<readonly Verdict[]> {
     const context = this.#context
+    const { requestTimeoutMs: timeoutMs } = context.settings
     const method = context.edge === undefined ? `state.${what}` : `state.pinned.${what}`
     const sent = context.clock.monotonic()
     const bytes = await context.rpc.call(this.peer, method, request, {
@@ -332,9 +357,12 @@ export class Sender {
       await this.#followView(reply)
       return []
     }
-    return memberKey({ peer: this.peer, incarnation: reply.incarnation }) === this.#key
-      ? reply.results
-      : []
+    return this.#isFromIt(reply) ? reply.results : []
+  }
+
+  /** Not from another life of that peer. */
+  #isFromIt({ incarnation }: Verdicts): boolean {
+    return memberKey({ peer: this.peer, incarnation }) === this.#key
   }
 
   async #followView({ view }: Verdicts): Promise<void> {
@@ -351,39 +379,4 @@ export class Sender {
       this.#context.log?.('%s to %s failed, to be tried again: %e', what, this.peer, error)
     }
   }
-}
-
-function estimate(tenure: Tenure): number {
-  const { copy } = tenure.held
-  return copy.baseBytes + copy.entryBytes + copy.entryCount * 8 + 512
-}
-
-function recordBytes({ record }: Tenure): number {
-  return record.id.length + (record.shardKey?.length ?? 0) + 64
-}
-
-function documentOf({ record }: Tenure, items: readonly SendItem[]): AppendDocument {
-  const folds: FoldStep[] = []
-  const entries: Uint8Array[] = []
-  let collection: CollectStep | undefined
-  for (const item of items) {
-    if (item.kind === 'fold') {
-      folds.push(item.step)
-    } else if (item.kind === 'collect') {
-      collection = item.step
-    } else {
-      entries.push(item.entry.bytes)
-    }
-  }
-  const document = { record, entries, folds: folds.map((step) => stepToWire(step)) }
-  return collection === undefined
-    ? document
-    : { ...document, collection: collectionToWire(collection) }
-}
-
-function sizeOf(items: readonly SendItem[]): number {
-  return items.reduce(
-    (sum, item) => sum + (item.kind === 'entry' ? item.entry.bytes.length : 64),
-    0
-  )
 }

@@ -22,19 +22,28 @@ import { Parts } from './parts.ts'
 import { placementOf } from './placements.ts'
 import { checkKey, checkRecord, settingsOf } from './settings.ts'
 import type { Settings } from './settings.ts'
+import { streamLimits } from './streams.ts'
+import type { StreamLimits } from './streams.ts'
 import type { Tenure } from './tenure.ts'
 
 export class StateService extends TypedEventEmitter<StateEvents> implements State {
   readonly #components: StateComponents
   readonly #settings: Settings
   readonly #mutants: Mutants
+  readonly #streams: StreamLimits
   readonly #counters: Counters
   readonly #changes = new Set<string>()
   #parts: Parts | undefined
   #starting: Promise<void> | undefined
 
-  constructor(components: StateComponents, init: StateInit, mutants: Mutants) {
+  constructor(
+    components: StateComponents,
+    init: StateInit,
+    mutants: Mutants,
+    streams: StreamLimits = streamLimits
+  ) {
     super()
+    this.#streams = streams
     this.#components = components
     this.#mutants = mutants
     this.#settings = settingsOf(init)
@@ -131,7 +140,9 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
       }
     }
     const unsettled = this.#parts?.settling.unsafe ?? 0
-    return { ...stats, unsettled, damaged: this.#parts?.context.table.damaged.size ?? 0 }
+    const copying = this.#parts?.context.transfer.pending ?? 0
+    const damaged = this.#parts?.context.table.damaged.size ?? 0
+    return { ...stats, unsettled, damaged, copying }
   }
 
   async #start(): Promise<void> {
@@ -140,8 +151,10 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
       components: this.#components,
       settings: this.#settings,
       mutants: this.#mutants,
+      streams: this.#streams,
       counters: this.#counters,
       changed: (held) => this.#changed(held),
+      copying: (detail) => this.safeDispatchEvent('copying', { detail }),
       tenureChanged: (tenure, status) => this.#tenureChanged(tenure, status)
     })
     await parts.start()

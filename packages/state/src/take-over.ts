@@ -186,7 +186,14 @@ export class TakeOver {
       }
       damaged.push(...reply.damaged)
       // oxlint-disable-next-line no-await-in-loop -- memory is bounded to one page.
-      const { absent } = await transfer.fetch(peer, this.#differing(reply.documents), signal)
+      const { absent } = await transfer.fetch(peer, this.#differing(reply.documents), {
+        signal,
+        // A later round asks the same peer, and must not be sent the same once more.
+        isNeeded: () => this.#current(round)
+      })
+      if (!this.#current(round)) {
+        return
+      }
       if (absent.length > 0) {
         throw new Error(`${absent.length} documents were dropped while they were fetched`)
       }

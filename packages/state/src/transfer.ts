@@ -1,12 +1,15 @@
 import { MalformedMessageError } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
+import type { Context, HeldDocument } from './context.ts'
+import { CopyPuller, pageOf } from './copy-puller.ts'
+import type { Pulled, PullOptions } from './copy-puller.ts'
+import { CopySource, heldFor } from './copy-source.ts'
 import { equalDigests } from './core/digest.ts'
 import { DocumentCopy } from './core/document-copy.ts'
 import { decodeState, encodeState, fetchReply, fetchRequest, pullRequest } from './core/messages.ts'
-import { currentView } from './context.ts'
-import type { Context, HeldDocument } from './context.ts'
-import { edgeOf } from './placements.ts'
-import { chunkBytes, documentBytesMax, stateBytesMax, transferTimeoutMs } from './defaults.ts'
+import type { FetchRequest } from './core/messages.ts'
+import { chunkBytes, documentBytesMax } from './defaults.ts'
+import { progressing } from './streams.ts'
 
 /** What came of a state that was received. */
 export interface Joined {
@@ -23,29 +26,37 @@ export interface Fetched {
   readonly changed: boolean
 }
 
-/** Whole copies between peers: in one message where they fit, else pulled in chunks. */
+/** Whole copies between peers: in one message where they fit, else as a stream. */
 export class Transfer {
   readonly #context: Context
+  readonly #source: CopySource
+  readonly #puller: CopyPuller
 
   constructor(context: Context) {
     this.#context = context
+    this.#source = new CopySource(context)
+    this.#puller = new CopyPuller(context)
+  }
+
+  /** Documents that open streams have still to bring. */
+  get pending(): number {
+    return this.#puller.pending
   }
 
   register(): void {
     const { rpc } = this.#context
-    const concurrencyMax = 16
     rpc.handle('state.fetch', (bytes) => this.#onFetch(bytes))
-    rpc.handleStream('state.pull', (bytes) => this.#onPull(bytes), { concurrencyMax })
-    // The same for edge peers, which get what is pinned to them and nothing else.
+    rpc.handleStream('state.pull', (bytes) => this.#onPull(bytes), { concurrencyMax: 16 })
+    // For edge peers, which get what is pinned to them and nothing else.
     rpc.handle('state.pinned.fetch', (bytes, { peer }) => this.#onFetch(bytes, peer))
-    rpc.handleStream('state.pinned.pull', (bytes, { peer }) => this.#onPull(bytes, peer), {
-      concurrencyMax
-    })
+    this.#source.register()
   }
 
   unregister(): void {
-    const names = ['state.fetch', 'state.pull', 'state.pinned.fetch', 'state.pinned.pull']
+    const names = ['state.fetch', 'state.pull', 'state.pinned.fetch']
     for (const name of names) this.#context.rpc.unhandle(name)
+    this.#source.unregister()
+    this.#puller.stop()
   }
 
   /** Joins the states into the copies here; returns what came of each. `check` may throw. */
@@ -56,17 +67,14 @@ export class Transfer {
     return copies.map((copy) => this.#join(copy))
   }
 
-  /** The live document or the whole copy of a peer, however large. */
-  async pull(peer: string, id: string, what: 'copy' | 'document'): Promise<Uint8Array> {
-    const { edge, rpc, signal } = this.#context
-    const method = edge === undefined || what === 'document' ? 'state.pull' : 'state.pinned.pull'
+  /** The live document of a peer, however large. */
+  async pull(peer: string, id: string): Promise<Uint8Array> {
+    const { signal } = this.#context
     const chunks: Uint8Array[] = []
     let total = 0
-    const request = pullRequest.encode({ id, what })
-    for await (const chunk of rpc.stream(peer, method, request, {
-      timeoutMs: transferTimeoutMs,
-      signal
-    })) {
+    const request = pullRequest.encode({ id })
+    const call = { peer, method: 'state.pull', request, signal }
+    for await (const chunk of progressing(this.#context, call)) {
       total += chunk.length
       if (total > documentBytesMax) {
         throw new MalformedMessageError(
@@ -84,48 +92,86 @@ export class Transfer {
     return bytes
   }
 
-  /** Fetches those copies of a peer that differ from the ones here, and joins them. */
-  async fetchDiffering(peer: string, ids: readonly string[], signal: AbortSignal): Promise<void> {
-    const { table } = this.#context
-    await this.fetch(peer, ids, signal, (id) => table.get(id)?.copy.digestAsText ?? '')
+  /** Copies of a peer as a stream, joined and written item by item. */
+  copies(
+    peer: string,
+    ids: readonly string[],
+    options: Omit<PullOptions, 'merge'>
+  ): AsyncGenerator<Pulled> {
+    return this.#puller.pull(peer, ids, {
+      ...options,
+      merge: (states, check) => this.merge(states, check)
+    })
   }
 
-  /** Fetches the copies of a peer and joins them. */
+  /**
+   * Fetches the copies of a peer and joins them: with one call where they fit, and what does not as a
+   * stream. Ends early where they are not needed any more.
+   */
   async fetch(
     peer: string,
     ids: readonly string[],
-    signal: AbortSignal,
-    digestOf?: (id: string) => string
-  ): Promise<Fetched> {
-    const { edge, rpc, settings } = this.#context
-    const method = edge === undefined ? 'state.fetch' : 'state.pinned.fetch'
-    const absent: string[] = []
-    let changed = false
-    const note = (joined: readonly Joined[]): void => {
-      changed = joined.some((one) => one.changed) || changed
+    options: {
+      readonly signal: AbortSignal
+      readonly isNeeded?: () => boolean
+      /** Those that are the same here need not come, as far as one call holds all. */
+      readonly isDifferingOnly?: boolean
     }
-    let rest: readonly string[] = ids
-    while (rest.length > 0) {
-      const page = rest.slice(0, fetchMax)
-      const request = { ids: page, ...(digestOf && { known: page.map(digestOf) }) }
-      // oxlint-disable-next-line no-await-in-loop -- each answer says what is left to ask.
-      const bytes = await rpc.call(peer, method, fetchRequest.encode(request), {
-        timeoutMs: settings.requestTimeoutMs,
-        signal
-      })
-      const reply = fetchReply.decode(bytes)
-      note(this.merge(reply.states))
-      for (const id of reply.large) {
-        // oxlint-disable-next-line no-await-in-loop -- one large transfer at a time.
-        note(this.merge([await this.pull(peer, id, 'copy')]))
-      }
+  ): Promise<Fetched> {
+    const { signal, isNeeded = () => true, isDifferingOnly = false } = options
+    if (ids.length === 0) return { absent: [], changed: false }
+    const absent: string[] = []
+    let rest = ids
+    let changed = false
+    if (pageOf(ids, 0).length === ids.length) {
+      const digestOf = (id: string): string => this.#context.table.get(id)?.copy.digestAsText ?? ''
+      const known = isDifferingOnly ? { known: ids.map((id) => digestOf(id)) } : {}
+      const reply = await this.#fetchSome(peer, { ids, ...known }, signal)
       absent.push(...reply.absent)
-      if (reply.rest.length >= page.length) {
-        throw new MalformedMessageError(`${peer} sent none of ${page.length} documents`)
+      changed = this.merge(reply.states).some((one) => one.changed)
+      rest = reply.rest
+    }
+    const write = (joined: readonly Joined[]): Promise<void> => this.#write(joined)
+    for await (const pulled of this.copies(peer, rest, { signal, write })) {
+      for (const { id, joined } of pulled) {
+        if (joined === undefined) absent.push(id)
+        changed ||= joined?.changed === true
       }
-      rest = [...reply.rest, ...rest.slice(fetchMax)]
+      if (!isNeeded()) break
     }
     return { absent, changed }
+  }
+
+  async #fetchSome(
+    peer: string,
+    request: FetchRequest,
+    signal: AbortSignal
+  ): Promise<ReturnType<typeof fetchReply.decode>> {
+    const { edge, rpc, settings } = this.#context
+    const method = edge === undefined ? 'state.fetch' : 'state.pinned.fetch'
+    const bytes = await rpc.call(peer, method, fetchRequest.encode(request), {
+      timeoutMs: settings.requestTimeoutMs,
+      signal
+    })
+    const reply = fetchReply.decode(bytes)
+    const asked = new Set(request.ids)
+    if (!reply.rest.every((id) => asked.has(id))) {
+      throw new MalformedMessageError(`${peer} names documents that it was not asked for`)
+    }
+    return reply
+  }
+
+  /**
+   * What was fetched goes to the disk as it comes. One that takes no writes is no reason to stop: it
+   * is tried again by itself, and the source keeps its copy until this one is safe.
+   */
+  async #write(joined: readonly Joined[]): Promise<void> {
+    const { disk, log } = this.#context
+    try {
+      await Promise.all(joined.map(({ held }) => disk.save(held, { sync: true })))
+    } catch (error) {
+      log?.('%d copies that were fetched could not be written yet: %e', joined.length, error)
+    }
   }
 
   #decode(bytes: Uint8Array): DocumentCopy {
@@ -147,25 +193,24 @@ export class Transfer {
   }
 
   #onFetch(bytes: Uint8Array, edge?: string): Uint8Array {
+    const { messageBytes } = this.#context.streams
     const { ids, known = [] } = fetchRequest.decode(bytes)
     const states: Uint8Array[] = []
-    const large: string[] = []
     const rest: string[] = []
     const absent: string[] = []
     let total = 0
     for (const [at, id] of ids.entries()) {
-      const held = this.#pinnedTo(id, edge)
+      const held = heldFor(this.#context, id, edge)
       if (held === undefined) {
         absent.push(id)
       } else if (held.copy.digestAsText === known[at]) {
         continue
-      } else if (total >= stateBytesMax) {
+      } else if (rest.length > 0) {
+        // The first one that does not fit is encoded in vain, and no other.
         rest.push(id)
       } else {
         const state = encodeState(held.copy.state())
-        if (state.length > stateBytesMax) {
-          large.push(id)
-        } else if (total + state.length > stateBytesMax) {
+        if (total + state.length > messageBytes) {
           rest.push(id)
         } else {
           total += state.length
@@ -173,29 +218,18 @@ export class Transfer {
         }
       }
     }
-    return fetchReply.encode({ states, large, rest, absent })
+    return fetchReply.encode({ states, rest, absent })
   }
 
-  /** A document held here; where it is for an edge peer, only one of its own. */
-  #pinnedTo(id: string, edge: string | undefined): HeldDocument | undefined {
+  async *#onPull(request: Uint8Array): AsyncIterable<Uint8Array> {
+    const { id } = pullRequest.decode(request)
     const held = this.#context.table.get(id)
-    if (held === undefined || edge === undefined) return held
-    return edgeOf(currentView(this.#context), held.copy.record) === edge ? held : undefined
-  }
-
-  async *#onPull(request: Uint8Array, edge?: string): AsyncIterable<Uint8Array> {
-    const { id, what } = pullRequest.decode(request)
-    const held = this.#pinnedTo(id, edge)
     if (held === undefined) {
       throw new MalformedMessageError(`no document ${id} here`)
     }
-    const { copy } = held
-    const bytes = what === 'copy' ? encodeState(copy.state()) : copy.live.encode()
+    const bytes = held.copy.live.encode()
     for (let at = 0; at < bytes.length; at += chunkBytes) {
       yield bytes.subarray(at, at + chunkBytes)
     }
   }
 }
-
-/** Ids of one request. */
-const fetchMax = 1024

@@ -7,6 +7,7 @@ import { Views } from './fake-membership.ts'
 import { run } from './run.ts'
 import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
+import * as streams from './stream-scenarios.ts'
 import { recordOf } from './world.ts'
 
 const scripted: readonly [rule: string, mutants: Mutants, scenario: Scenario][] = [
@@ -46,6 +47,21 @@ const scripted: readonly [rule: string, mutants: Mutants, scenario: Scenario][] 
     scenarios.returnsWithOldUpdates
   ],
   ['what the last owner folded stands', { moreCollectedStands: true }, scenarios.collectsAlone],
+  [
+    'a stream goes on after the last document that was written',
+    { cursorBeforeWrite: true },
+    streams.takesOverFromBrokenStreams
+  ],
+  [
+    'a peer has handed over when its stream ended, not broke',
+    { coverBrokenStream: true },
+    streams.takesOverFromBrokenStreams
+  ],
+  [
+    'what was offered is confirmed when it has come',
+    { confirmOffered: true },
+    streams.confirmsWhatNeverComes
+  ],
   ['a known key is stamped again', { noRestamp: true }, scenarios.twoExecutions],
   ['the latest stamp stands', { lowerDotStands: true }, scenarios.twoExecutions]
 ]

@@ -4,12 +4,15 @@ import type { Simulation } from '@murmuration/testkit'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { DIGITS_MAX, pick, recordOf, schema, tallied, World } from './world.ts'
+import { smallStreams } from './stream-scenarios.ts'
 import type { Peer, Reply, Update } from './world.ts'
 
 const peersCount = 5
 const faultsMs = 1500
 /** The owner of the second one is its namesake, mostly outside of its home set. */
-const documents = ['test/doc/a', 'test/pinned/p0']
+const few = ['test/doc/a', 'test/pinned/p0']
+/** More of them, so that a stream brings several. */
+const many = [...few, 'test/doc/b', 'test/doc/c', 'test/doc/d']
 
 interface DocumentValue {
   readonly hits: Readonly<Record<string, number>>
@@ -22,11 +25,16 @@ interface DocumentValue {
 export async function run(
   simulation: Simulation,
   mutants: Mutants = {},
-  options: { readonly moving?: boolean; readonly collecting?: boolean } = {}
+  options: {
+    readonly moving?: boolean
+    readonly collecting?: boolean
+    readonly streaming?: boolean
+  } = {}
 ): Promise<Run> {
   const one = new Run(simulation, mutants)
   one.world.moving = options.moving === true
   if (options.collecting === true) one.collect()
+  if (options.streaming === true) one.stream()
   await one.go()
   return one
 }
@@ -39,7 +47,11 @@ class Run {
   #sentOnce = 0
   readonly #digits = new Map<string, number>()
   #lost: Peer | undefined
+  #documents = few
   acknowledged = 0
+  /** Items of streams of copies, and how many of them broke their stream. */
+  items = 0
+  breaks = 0
   /** Time between faults, and for all of them. */
   #pace = { betweenMs: [30, 250] as readonly [number, number], thinkMs: 80, allMs: faultsMs }
   #isCollecting = false
@@ -58,9 +70,27 @@ class Run {
     this.world.collectNames = 1
   }
 
+  /** Copies travel as streams of small items, which break anywhere, also by the end of their source. */
+  stream(): void {
+    this.#documents = many
+    this.world.streams = smallStreams
+    const breaks = pick(this.#random, [0.05, 0.2, 0.4])
+    this.world.onItem = (_receiver, source) => {
+      this.items++
+      if (!this.#chance(breaks)) return 'none'
+      this.breaks++
+      if (this.#faults && this.#chance(0.25)) {
+        const peer = this.world.peer(source)
+        // Not within a step of that very peer.
+        this.#simulation.after(0, () => this.#crash(peer))
+      }
+      return this.#chance(0.5) ? 'cut' : 'late'
+    }
+  }
+
   /** Collections that the documents went through. */
   get collections(): number {
-    return documents.reduce((sum, id) => {
+    return this.#documents.reduce((sum, id) => {
       const owner = this.world.ownerOf(id)
       return sum + (owner?.state?.held(id)?.copy.state().lineage.count ?? 0)
     }, 0)
@@ -138,7 +168,7 @@ class Run {
         if (this.#isCollecting && this.#chance(0.5)) await this.#sendOnce(session)
         const sequence = next++
         open.add(sequence)
-        const id = pick(this.#random, documents)
+        const id = pick(this.#random, this.#documents)
         const update = this.#update(id)
         world.note({ id, session, sequence, lowest: 0, update })
         await this.#repeat(session, sequence, open)
@@ -152,7 +182,7 @@ class Run {
 
   /** An update without a key: where there is no answer, nobody knows. */
   async #sendOnce(client: string): Promise<void> {
-    const id = pick(this.#random, documents)
+    const id = pick(this.#random, this.#documents)
     const update = this.#tally(id)
     if (update === undefined) return
     const sequence = this.#sentOnce++
@@ -317,7 +347,7 @@ class Run {
 
   #someone(): Peer {
     return (
-      (this.#chance(0.6) ? this.#owner(pick(this.#random, documents)) : undefined) ??
+      (this.#chance(0.6) ? this.#owner(pick(this.#random, this.#documents)) : undefined) ??
       pick(this.#random, this.world.peers)
     )
   }
@@ -461,7 +491,7 @@ class Run {
 
   /** Where two replicas of a document have different values. */
   #differing(): string | undefined {
-    for (const id of documents) {
+    for (const id of this.#documents) {
       const home = createPlacement(this.world.views.newest!).homeOf(recordOf(id))
       const values = home.map(({ peer }) =>
         JSON.stringify(this.#valueAt(this.world.peer(peer), id))
@@ -494,9 +524,9 @@ class Run {
 
   #check(): void {
     for (const peer of this.world.peers) {
-      documents.forEach((id) => this.#checkDerived(peer, id))
+      this.#documents.forEach((id) => this.#checkDerived(peer, id))
     }
-    for (const id of documents) {
+    for (const id of this.#documents) {
       const owner = this.world.ownerOf(id)!
       this.#checkValue(id, this.#valueAt(owner, id))
     }

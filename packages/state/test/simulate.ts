@@ -5,6 +5,7 @@ import { run } from './run.ts'
 import * as scenarios from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
 import { runSessions } from './session-run.ts'
+import * as streams from './stream-scenarios.ts'
 import { runStrong } from './strong-run.ts'
 
 export const workloads: readonly Workload[] = [
@@ -29,6 +30,7 @@ export const workloads: readonly Workload[] = [
       await run(simulation, {}, { collecting: true })
     }
   },
+  { name: 'state/streams', share: 5, run: streamed({}) },
   {
     name: 'state/sessions',
     share: 6,
@@ -75,6 +77,18 @@ export const mutants: readonly Mutant[] = [
   random('collect-without-fence', 'whoever hands over has adopted the view', {
     mutants: { collectWithoutFence: true },
     killingSeed: 13
+  }),
+  scripted('cursor-before-write', 'a stream goes on after the last document that was written', {
+    mutants: { cursorBeforeWrite: true },
+    scenario: streams.takesOverFromBrokenStreams
+  }),
+  scripted('cover-broken-stream', 'a peer has handed over when its stream ended, not broke', {
+    mutants: { coverBrokenStream: true },
+    scenario: streams.takesOverFromBrokenStreams
+  }),
+  scripted('confirm-offered', 'what was offered is confirmed when it has come', {
+    mutants: { confirmOffered: true },
+    scenario: streams.confirmsWhatNeverComes
   }),
   scripted('acknowledge-any-view', 'replicas acknowledge under their own view only', {
     mutants: { acknowledgeAnyView: true },
@@ -125,6 +139,13 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
+  }
+}
+
+/** Copies as streams that break at any item. */
+function streamed(broken: Mutants): (simulation: Simulation) => Promise<void> {
+  return async (simulation) => {
+    await run(simulation, broken, { streaming: true })
   }
 }
 

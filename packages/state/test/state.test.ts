@@ -56,6 +56,21 @@ test('a stale read shows what replicas hold, not an empty copy that was left her
   expect(await totalAt(world, outside, true)).toBe(5)
 })
 
+test('a stale read shows what replicas hold, not what a former owner still has', async () => {
+  const world = await World.of(5)
+  const outside = world.peers.findLast((peer) => peer !== world.ownerOf(id))!
+  world.newView(world.peers, [{ peer: outside.name, keys: [id] }])
+  await world.simulation.run(200)
+  const before = await owned(world)
+  await world.simulation.wait(before.document.commit(increment(before.document, 3)))
+  world.newView(world.peers)
+  await world.simulation.run(200)
+  const after = await owned(world)
+  await world.simulation.wait(after.document.commit(increment(after.document, 5)))
+  expect(outside.state!.held(id)?.copy.live.value(schema).total).toBe(3)
+  expect(await totalAt(world, outside, true)).toBe(8)
+})
+
 test('an update is in the document before anybody has confirmed it', async () => {
   const world = await World.of(3)
   const { document } = await owned(world)

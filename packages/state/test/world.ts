@@ -6,6 +6,9 @@ import type { Simulation } from '@murmuration/testkit'
 import type { OwnedDocument, State } from '../src/index.ts'
 import type { Mutants } from '../src/core/mutants.ts'
 import { StateService } from '../src/state.ts'
+import type { StreamLimits } from '../src/streams.ts'
+import { breaking } from './breaking-streams.ts'
+import type { Break } from './breaking-streams.ts'
 import { FakeMembership, Views } from './fake-membership.ts'
 import type { Adopted } from './fake-membership.ts'
 
@@ -106,6 +109,10 @@ export class World {
   onAcknowledge: (peer: Peer, id: string) => void = () => {}
   /** Each view moves a document to one of its members, in its home set or not. */
   moving = false
+  /** Small messages, so that copies come as streams, and large ones in pieces. */
+  streams: StreamLimits | undefined
+  /** What happens to a stream of copies after each of its items. */
+  onItem: (receiver: string, source: string) => Break = () => 'none'
   /** Peers that hear of views only from each other. */
   readonly deaf = new Set<string>()
   /** Longest time until a peer hears of a view or of settling. */
@@ -136,11 +143,13 @@ export class World {
       members?: number
       trace?: boolean
       collectNames?: number
+      streams?: StreamLimits
     } = {}
   ): Promise<World> {
     const { seed = 1, trace = false } = init
     const world = new World(createSimulation({ seed, trace }), count, init.mutants)
     world.collectNames = init.collectNames ?? world.collectNames
+    world.streams = init.streams
     world.newView(world.peers.slice(0, init.members ?? count))
     for (const peer of world.peers) {
       await world.simulation.wait(world.start(peer))
@@ -181,7 +190,7 @@ export class World {
     })
     const state = new StateService(
       {
-        rpc: node.rpc,
+        rpc: breaking(node.rpc, (source) => this.onItem(peer.name, source)),
         membership,
         store: node.store,
         clock: node.clock,
@@ -196,7 +205,8 @@ export class World {
         foldEntries: 4,
         collectNames: this.collectNames
       },
-      this.#mutants
+      this.#mutants,
+      this.streams
     )
     node.rpc.handle('test.update', async (bytes) => {
       // Sent by the clients below.

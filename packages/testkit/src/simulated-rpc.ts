@@ -345,10 +345,12 @@ function asRemote(error: unknown, peer: string): MurmurationError {
       outcomeUnknown: 'outcomeUnknown' in error && error.outcomeUnknown === true
     })
     remote.peer = peer
+    remote.answered = true
     return remote
   }
   const text = error instanceof Error ? error.message : String(error)
   const remote = new RemoteHandlerError(text, { outcomeUnknown: true })
   remote.peer = peer
+  remote.answered = true
   return remote
 }

@@ -195,6 +195,7 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     ...told('updates doubled', findings.doubled),
     ...told('removals resurrected', findings.resurrected),
     ...told('agents with unequal copies', findings.unequal),
+    ...told('owners behind what was acknowledged', findings.behind),
     ...told('not linearizable lists', findings.lists),
     ...told('claims and effects out of order', findings.fencing),
     ...told('session guarantees broken', findings.sessions),

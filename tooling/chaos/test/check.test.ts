@@ -46,6 +46,7 @@ interface Run {
   readonly held?: readonly Reading[]
   readonly ears?: readonly Ear[]
   readonly world?: World
+  readonly read?: (peer: HerdPeer) => Promise<Reading>
 }
 
 const writes: readonly Operation['action'][] = [
@@ -58,13 +59,14 @@ const writes: readonly Operation['action'][] = [
 ]
 
 /** Checks a run in which clients saw these operations, and every peer holds this. */
-function judge({ operations, held = [reading(0, [])], ears = [], world }: Run) {
+function judge({ operations, held = [reading(0, [])], ears = [], world, ...of }: Run) {
   const begun = operations
     .filter(({ action }) => writes.includes(action))
     .map((each) => ({ ...each, outcome: 'begun' as const }))
   const ended = operations.filter(({ outcome }) => outcome !== 'begun')
   const up = held.map((_, index) => peer(index))
-  const read = async ({ index }: HerdPeer): Promise<Reading> => held[index] ?? reading(0, [])
+  const read =
+    of.read ?? (async ({ index }: HerdPeer): Promise<Reading> => held[index] ?? reading(0, []))
   const herd = { begun, operations: ended, up, read, ears: [...ears], wiped: new Set<number>() }
   return check({ ...herd, world: world ?? new World() }, new Set(), 0, 0)
 }
@@ -74,6 +76,7 @@ const nothing = {
   doubled: [],
   resurrected: [],
   unequal: [],
+  behind: [],
   lists: [],
   fencing: [],
   sessions: [],
@@ -100,6 +103,15 @@ describe('the checks of sets', () => {
     expect(lost).toEqual(['ledger/k a on its owner', 'ledger/k counts 0 of 1'])
   })
 
+  it('tell an owner that was behind from one that lost something', async () => {
+    let asked = 0
+    const operations = [operation('add', 'a', 'ok')]
+    const read = async (): Promise<Reading> => (asked++ === 0 ? reading(0, []) : reading(1, ['a']))
+    const { lost, behind } = await judge({ operations, read })
+    expect(lost).toEqual([])
+    expect(behind).toEqual([expect.stringMatching(/^ledger\/k showed all only after \d+ ms$/)])
+  })
+
   it('find what was counted twice, and what nobody wrote', async () => {
     const held = [reading(2, ['a', 'x'])]
     const { doubled } = await judge({ operations: [operation('add', 'a', 'ok')], held })
@@ -110,6 +122,20 @@ describe('the checks of sets', () => {
     const operations = [operation('add', 'a', 'ok'), operation('remove', 'a', 'ok')]
     const { resurrected } = await judge({ operations, held: [reading(1, ['a'])] })
     expect(resurrected).toEqual(['ledger/k a on its owner'])
+  })
+
+  it('believe a removal that saw nothing only where a side may go on alone', async () => {
+    for (const kind of ['ledger', 'board'] as const) {
+      const of = { kind }
+      const added = operation('add', 'a', 'ok', of)
+      const held = [reading(1, ['a'])]
+      const unseen = operation('remove', 'a', 'ok', { ...of, had: false })
+      const { resurrected } = await judge({ operations: [added, unseen], held })
+      expect(resurrected).toHaveLength(kind === 'ledger' ? 1 : 0)
+      const seen = operation('remove', 'a', 'ok', { ...of, had: true })
+      const back = await judge({ operations: [added, seen], held })
+      expect(back.resurrected).toEqual([`${kind}/k a on its owner`])
+    }
   })
 
   it('find copies that differ, and operations beyond their deadline', async () => {

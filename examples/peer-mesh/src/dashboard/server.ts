@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { OptionError } from '../options.ts'
 import type { Mesh, Progress } from '../mesh.ts'
 import { reasonOf } from '../writable.ts'
+import { splitsPage, viewsOf } from './splits.ts'
+import type { SplitView } from './splits.ts'
 
 export interface Dashboard {
   readonly url: string
@@ -15,10 +17,13 @@ const PUSH_INTERVAL_MS = 250
 const VIEWERS_MAX = 16
 const NOTES_KEPT = 12
 const AGENTS_SHOWN_MAX = 500
+/** Agents of one merge in the picture; the page of splits has more. */
+const MERGED_SHOWN_MAX = 8
 
 /** Serves the page on loopback, and the state of the mesh as server-sent events. */
 export async function startDashboard(mesh: Mesh, port: number): Promise<Dashboard> {
   const page = await readFile(new URL('./page.html', import.meta.url))
+  const splits = (): SplitView[] => viewsOf(mesh.merges, (peer) => indexOf(mesh, peer))
   const viewers = new Set<ServerResponse>()
   const notes: string[] = []
   let progress: Progress | undefined
@@ -36,6 +41,16 @@ export async function startDashboard(mesh: Mesh, port: number): Promise<Dashboar
         'content-security-policy': "default-src 'self' 'unsafe-inline'"
       })
       response.end(page)
+    } else if (request.url === '/splits') {
+      response.writeHead(200, {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+        'cache-control': 'no-store'
+      })
+      response.end(splitsPage(splits()))
+    } else if (request.url === '/splits.json') {
+      response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+      response.end(JSON.stringify(splits()))
     } else if (request.url === '/events' && viewers.size < VIEWERS_MAX) {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
       viewers.add(response)
@@ -94,7 +109,9 @@ function pictureOf(mesh: Mesh, notes: readonly string[], progress: Progress | un
     notes,
     merges: mesh.merges.map((merge) => ({
       ...merge,
-      examples: merge.examples.map((agent) => ({ ...agent, owner: indexOf(mesh, agent.owner) }))
+      examples: merge.examples
+        .slice(0, MERGED_SHOWN_MAX)
+        .map((agent) => ({ ...agent, owner: indexOf(mesh, agent.owner) }))
     })),
     progress: progress ?? null
   }

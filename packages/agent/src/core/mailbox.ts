@@ -1,4 +1,4 @@
-import { OverloadedError } from '@murmuration/interface'
+import { OverloadedError, stackless } from '@murmuration/interface'
 
 /** One request of a mailbox. It settles its own outcome: neither method throws or rejects. */
 export interface Turn {
@@ -26,7 +26,8 @@ export class Mailbox {
   /** @throws OverloadedError when the mailbox is full */
   add(turn: Turn): void {
     if (this.#waiting.length >= this.#turnsMax) {
-      throw new OverloadedError(`${this.#waiting.length} requests wait already`)
+      const why = `${this.#waiting.length} requests wait already`
+      throw stackless(() => new OverloadedError(why))
     }
     this.#waiting.push(turn)
     if (this.#current === undefined) this.#drain()

@@ -1,3 +1,4 @@
+import { counterOf, writerOf } from './context.ts'
 import type { Field, Tag } from './fields.ts'
 import { tags } from './fields.ts'
 import { versionOf } from './opaque.ts'
@@ -13,6 +14,8 @@ export interface Conflict {
   readonly kind: FieldKind
   /** All concurrent values, in the order of their writers. */
   readonly values: readonly unknown[]
+  /** The update that wrote each of them. */
+  readonly dots: readonly { readonly writer: string; readonly counter: number }[]
 }
 
 export const noConflicts: readonly Conflict[] = Object.freeze([])
@@ -32,7 +35,12 @@ function conflictIn(field: Field | undefined, state: State): Conflict | undefine
   const values = entries.map((entry) =>
     copyValue(kind === 'opaque' ? versionOf(entry)[0] : entry.value)
   )
-  return { field: formatPath(field.path), kind, values }
+  const { writers } = state.context
+  const dots = entries.map(({ dot }) => ({
+    writer: writers[writerOf(dot)] ?? '',
+    counter: counterOf(dot)
+  }))
+  return { field: formatPath(field.path), kind, values, dots }
 }
 
 /** Conflicts in the fields that an update wrote. */

@@ -24,9 +24,10 @@ export type Walkable = Pick<KadDHT, 'getClosestPeers'>
 
 /**
  * Walks towards random points of the key space and reports the peers that the others name. One
- * connection to any peer of the DHT is enough to begin with. While walks find somebody they follow
- * each other each second; each that finds nobody new doubles the time to the next, because the
- * tables of the others may still be filling: a peer enters them some time after it is connected.
+ * connection to any peer of the DHT is enough to begin with. While walks find somebody, or somebody was
+ * connected since the last one, they follow each other each second; each that brings nothing new doubles
+ * the time to the next, because the tables of the others may still be filling: a peer enters them some
+ * time after it is connected.
  *
  * What a walk brings is a hint that anybody in the DHT can forge: at most 256 peers of one walk are
  * taken, and whether they are admitted is decided when they are dialled.
@@ -51,6 +52,8 @@ class Kademlia implements DiscoveryStrategy {
   readonly #walkable: () => Walkable
   readonly #intervalMs: number
   #delayMs = KADEMLIA_EAGER_MS
+  /** Who was connected when the last walk began. */
+  #before: ReadonlySet<string> = new Set()
   #running: AbortController | undefined
   #cancel: (() => void) | undefined
 
@@ -64,6 +67,7 @@ class Kademlia implements DiscoveryStrategy {
   start(found: (peer: FoundPeer) => void): void {
     this.#running = new AbortController()
     this.#delayMs = KADEMLIA_EAGER_MS
+    this.#before = new Set()
     this.#plan(0, found, this.#running.signal)
   }
 
@@ -81,16 +85,19 @@ class Kademlia implements DiscoveryStrategy {
   async #round(found: (peer: FoundPeer) => void, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#components
     const before = new Set(this.#components.connected())
-    let isNews = before.size === 0
+    // Who was connected a moment ago may know others, which no walk has asked for yet.
+    let isNews = before.size === 0 || [...before].some((peer) => !this.#before.has(peer))
+    this.#before = before
     try {
       await withDeadline(clock, KADEMLIA_WALK_MS, signal, async (inner) => {
-        for (const { id, multiaddrs } of await this.#walk(inner)) {
+        // Each as it is named: the rest of a walk can take seconds, and its time can be up.
+        await this.#walk(inner, ({ id, multiaddrs }) => {
           const peer = id.toString()
-          if (peer !== this.#components.peer && multiaddrs.length > 0) {
+          if (peer !== this.#components.peer) {
             isNews ||= !before.has(peer)
             found({ peer, addresses: multiaddrs.map(String) })
           }
-        }
+        })
       })
     } catch (error) {
       this.#log('a walk failed: %e', error)
@@ -101,8 +108,8 @@ class Kademlia implements DiscoveryStrategy {
     }
   }
 
-  async #walk(signal: AbortSignal): Promise<readonly PeerInfo[]> {
-    const peers = new Map<string, PeerInfo>()
+  async #walk(signal: AbortSignal, tell: (peer: PeerInfo) => void): Promise<void> {
+    const peers = new Set<string>()
     const key = this.#components.random.bytes(32)
     for await (const event of this.#walkable().getClosestPeers(key, { signal })) {
       const named =
@@ -112,14 +119,14 @@ class Kademlia implements DiscoveryStrategy {
             ? [event.peer]
             : []
       for (const peer of named) {
-        if (peers.size >= KADEMLIA_FOUND_MAX) {
-          return [...peers.values()]
+        if (signal.aborted || peers.size >= KADEMLIA_FOUND_MAX) {
+          return
         }
         if (peer.multiaddrs.length > 0) {
-          peers.set(peer.id.toString(), peer)
+          peers.add(peer.id.toString())
+          tell(peer)
         }
       }
     }
-    return [...peers.values()]
   }
 }

@@ -4,7 +4,7 @@ import { boolean, list, object, optional, text } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
 import { defaults } from '../defaults.ts'
 import type { Mutants } from './mutants.ts'
-import { labelsShape, registrationShape } from './shapes.ts'
+import { labelsShape, mergedSideShape, registrationShape } from './shapes.ts'
 import type { branchClaimShape } from './shapes.ts'
 
 /** A claim that one side of a split granted by itself. */
@@ -14,7 +14,12 @@ const merged = list(
   object({
     branch: text({ max: 256 }),
     /** Whether the other side had claimed the agent too. */
-    isBoth: boolean()
+    isBoth: boolean(),
+    /**
+     * What was claimed before this merge: who asks again, because the answer was lost, is told the same.
+     * Of the latest merges only.
+     */
+    other: optional(mergedSideShape)
   }),
   { max: defaults.mergesKept }
 )
@@ -26,6 +31,7 @@ const kept = object({
   merged: optional(merged)
 })
 type Kept = Infer<typeof kept>
+type Merge = NonNullable<Kept['merged']>[number]
 
 export function keptIn(register: AgentRegister | undefined): Kept {
   try {
@@ -40,7 +46,7 @@ export function keptIn(register: AgentRegister | undefined): Kept {
 export function mergeOf(
   register: AgentRegister | undefined,
   { branch }: BranchClaim
-): { readonly isBoth: boolean } | undefined {
+): Merge | undefined {
   return keptIn(register).merged?.find((one) => one.branch === branch)
 }
 
@@ -64,16 +70,35 @@ export function mergedClaim(
   const { registration } = claim
   const parts = isBoth ? [before, registration] : [registration, before]
   const words = mutants.forgetSide === true ? [before] : parts
-  const merges = [...(before.merged ?? []), { branch: claim.branch, isBoth }]
+  const merge = {
+    branch: claim.branch,
+    isBoth,
+    ...(current === undefined ? {} : { other: sideIn(current) })
+  }
   return {
     ...base,
     registration: {
       ...registrationShape.read(registration),
       labels: union(words.map(({ labels }) => labels)),
       metadata: union(words.map(({ metadata }) => metadata)),
-      merged: merges.slice(-defaults.mergesKept)
+      merged: mergesAfter(before.merged ?? [], merge)
     }
   }
+}
+
+function mergesAfter(before: readonly Merge[], merge: Merge): Merge[] {
+  const all = [...before, merge].slice(-defaults.mergesKept)
+  return all.map(({ branch, isBoth, other }, at) => {
+    const isLate = at < all.length - defaults.othersKept || other === undefined
+    return isLate ? { branch, isBoth } : { branch, isBoth, other }
+  })
+}
+
+/** What had been claimed before a side brought its claim. */
+function sideIn(register: AgentRegister): NonNullable<Merge['other']> {
+  const { owner: peer, epoch, status } = register
+  const { labels, metadata } = keptIn(status === 'released' ? undefined : register)
+  return { peer, epoch, labels, metadata }
 }
 
 /** Whether somebody beyond that side has the agent: not who had it there before the split. */

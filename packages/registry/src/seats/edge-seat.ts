@@ -27,7 +27,9 @@ const drift = 1.05 ** 2
 
 /**
  * The side of an edge peer: takes its seat once for each start, and renews its lease for as long as it
- * runs. What ends it ends it for good: the next start may take the seat anew.
+ * runs. What ends it ends it for good: the next start may take the seat anew. Only while it still waits
+ * for the lease of a life with another disk to end, and so has owned nothing, it takes the seat again: a
+ * ballot of that life, killed meanwhile, may be decided after its own.
  */
 export class EdgePeerSeat implements Service {
   readonly #components: EdgeSeatComponents
@@ -40,6 +42,7 @@ export class EdgePeerSeat implements Service {
   /** When the lease of the life before has ended. */
   #from = Number.NEGATIVE_INFINITY
   #failures = 0
+  #retakes = 0
   #isRunning = false
   #cancel: (() => void) | undefined
   #cancelFrom: (() => void) | undefined
@@ -48,8 +51,9 @@ export class EdgePeerSeat implements Service {
     this.#components = components
   }
 
+  /** Undefined until the life before can act no more. */
   get number(): number | undefined {
-    return this.#number
+    return this.#isDue ? this.#number : undefined
   }
 
   get lost(): AbortSignal {
@@ -57,8 +61,11 @@ export class EdgePeerSeat implements Service {
   }
 
   get isTaken(): boolean {
-    const isOpen = this.#number !== undefined && !this.#lost.signal.aborted && this.#isRunning
-    return isOpen && this.#components.clock.monotonic() >= this.#from
+    return this.number !== undefined && !this.#lost.signal.aborted && this.#isRunning
+  }
+
+  get #isDue(): boolean {
+    return this.#components.clock.monotonic() >= this.#from
   }
 
   start(): void {
@@ -75,7 +82,7 @@ export class EdgePeerSeat implements Service {
   }
 
   async whenTaken(options: AbortOptions = {}): Promise<number> {
-    return await this.#when(() => this.#number, 'the seat of this edge peer', options)
+    return await this.#when(() => this.number, 'the seat of this edge peer', options)
   }
 
   readonly lease: PeerLease = this.#lease()
@@ -130,6 +137,11 @@ export class EdgePeerSeat implements Service {
     const request = SeatRequest.encode({ incarnation, boot, number: this.#number ?? 0 })
     const timeoutMs = defaults.questionTimeoutMs
     const reply = SeatReply.decode(await rpc.call(peer, SEAT, request, { timeoutMs }))
+    if (reply.status === 'taken' && !this.#isDue && this.#retakes < defaults.seatRetakesMax) {
+      this.#retakes++
+      this.#number = undefined
+      return 0
+    }
     if (reply.status !== 'held') {
       this.#lose(reply)
       return 0

@@ -5,7 +5,8 @@ import {
   MalformedMessageError,
   MessageTooLargeError,
   OverloadedError,
-  PeerUnavailableError
+  PeerUnavailableError,
+  stackless
 } from '@murmuration/interface'
 import type { MurmurationError } from '@murmuration/interface'
 import { fixed } from '../defaults.ts'
@@ -235,7 +236,8 @@ export class Calling implements PendingOwner {
   }
 
   #overloaded(what: string): OverloadedError {
-    const error = new OverloadedError(`${what} to ${this.#init.peer}; nothing was sent`)
+    const why = `${what} to ${this.#init.peer}; nothing was sent`
+    const error = stackless(() => new OverloadedError(why))
     error.peer = this.#init.peer
     return error
   }

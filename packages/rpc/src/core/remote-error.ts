@@ -1,4 +1,4 @@
-import { isFactual, MurmurationError, RemoteHandlerError } from '@murmuration/interface'
+import { isFactual, MurmurationError, RemoteHandlerError, stackless } from '@murmuration/interface'
 import { fixed } from '../defaults.ts'
 import type { FailureFrame } from './frames.ts'
 
@@ -32,12 +32,12 @@ function cut(text: string, max: number): string {
 
 /** The error that `peer` sent. */
 export function errorFromFrame(frame: FailureFrame, peer: string): MurmurationError {
-  const error = new MurmurationError(frame.name, frame.message, {
-    code: frame.code,
-    retryable: frame.retryable,
-    overloaded: frame.overloaded,
-    outcomeUnknown: frame.outcomeUnknown
-  })
+  const { name, message, code, retryable, overloaded, outcomeUnknown } = frame
+  const make = (): MurmurationError =>
+    new MurmurationError(name, message, { code, retryable, overloaded, outcomeUnknown })
+  const error = overloaded ? stackless(make) : make()
   error.peer = frame.peer === '' ? peer : frame.peer
+  // An error that arose elsewhere says nothing of the peer that handed it on, nor of where it arose.
+  if (frame.peer === '') error.answered = true
   return error
 }

@@ -5,9 +5,10 @@ import type { Expiring } from './deadlines.ts'
 export class Request implements RpcContext, Expiring {
   readonly id: number
   readonly peer: string
-  readonly remainingMs: number
+  remainingMs: number
   slice = 0
-  readonly #onExpire: (request: Request) => void
+  /** What happens when its time is over. */
+  onExpire: (request: Request) => void
   #controller: AbortController | undefined
   #cancelled: Error | undefined
   #onCancel: (() => void) | undefined
@@ -16,7 +17,7 @@ export class Request implements RpcContext, Expiring {
     this.id = id
     this.peer = peer
     this.remainingMs = remainingMs
-    this.#onExpire = onExpire
+    this.onExpire = onExpire
   }
 
   /** Made on first use: most handlers never look, and a controller costs more than a call. */
@@ -33,7 +34,7 @@ export class Request implements RpcContext, Expiring {
   }
 
   expire(): void {
-    this.#onExpire(this)
+    this.onExpire(this)
   }
 
   cancel(reason: Error): void {

@@ -6,6 +6,7 @@ import {
   NotPermittedError,
   OverloadedError,
   RemoteHandlerError,
+  stackless,
   UnknownMethodError
 } from '@murmuration/interface'
 import { fixed } from '../defaults.ts'
@@ -17,10 +18,11 @@ import type { Method, Methods } from './methods.ts'
 import type { Outbox } from './outbox.ts'
 import { failureFrame } from './remote-error.ts'
 import { Request, StreamRequest } from './request.ts'
-import type { Run, RunQueue } from './run-queue.ts'
+import type { RunQueue } from './run-queue.ts'
 
 /** One for all: making an error costs more than many a handler, and there may be thousands a second. */
 const tooLate = new OverloadedError('the request waited for half of its time and was not begun')
+const tooMany = new OverloadedError('the request would wait for half of its time and was not begun')
 
 /** Requests of one peer that run here, over all its streams. */
 export interface PeerLoad {
@@ -53,6 +55,7 @@ export class Serving {
   readonly #init: ServingInit
   readonly #names: string[] = []
   readonly #running = new Map<number, Request>()
+  readonly #onDeadline = ({ id }: Request): void => this.#cancel(id, 'The deadline passed')
   #greeted = false
   #closed = false
 
@@ -142,22 +145,33 @@ export class Serving {
       this.#send(failureFrame(frame.id, refusal))
       return
     }
-    const { peer, deadlines, load } = this.#init
-    const onExpire = (request: Request): void => this.#cancel(request.id, 'The deadline passed')
+    const { runs, peer } = this.#init
+    const waits = runs !== undefined && !method.urgent && !runs.begins()
+    // Most of what is offered in vain ends here, before anything is made for it.
+    if (waits && runs.waitMs(peer) > patienceOf(frame)) {
+      this.#send(failureFrame(frame.id, tooMany))
+      return
+    }
+    const request = this.#accept(method, frame)
+    if (waits) this.#wait(runs, request, method, frame)
+    else this.#begin(request, method, frame)
+  }
+
+  #accept(method: Method, frame: RequestFrame | StreamRequestFrame): Request {
+    const { peer, load } = this.#init
     const request =
       method.kind === 'stream'
-        ? new StreamRequest(frame.id, peer, frame.remainingMs, onExpire)
-        : new Request(frame.id, peer, frame.remainingMs, onExpire)
+        ? new StreamRequest(frame.id, peer, frame.remainingMs, this.#onDeadline)
+        : new Request(frame.id, peer, frame.remainingMs, this.#onDeadline)
     this.#running.set(frame.id, request)
     method.running++
     load.running++
-    if (frame.remainingMs < fixed.timeoutMsMax) deadlines.add(request, frame.remainingMs)
-    const { runs } = this.#init
-    if (runs === undefined || method.urgent || runs.begins()) this.#begin(request, method, frame)
-    else runs.add(peer, this.#waiting(request, method, frame))
+    return request
   }
 
   #begin(request: Request, method: Method, frame: RequestFrame | StreamRequestFrame): void {
+    const { remainingMs } = request
+    if (remainingMs < fixed.timeoutMsMax) this.#init.deadlines.add(request, remainingMs)
     if (method.kind === 'unary') {
       this.#run(request, method, frame.payload)
     } else if (request instanceof StreamRequest && frame.type === 'stream') {
@@ -167,28 +181,43 @@ export class Serving {
     }
   }
 
-  /** A request that begins when there is time for it. */
-  #waiting(request: Request, method: Method, frame: RequestFrame | StreamRequestFrame): Run {
-    const { load } = this.#init
-    let isOver = false
+  /** It begins when there is time for it, or is shed at half of its time. */
+  #wait(
+    runs: RunQueue,
+    request: Request,
+    method: Method,
+    frame: RequestFrame | StreamRequestFrame
+  ): void {
+    const { load, deadlines, peer } = this.#init
+    const arrivedMs = deadlines.now()
+    const patienceMs = patienceOf(frame)
+    const shed = (): void => this.#fail(request, method, tooLate)
+    const takeOut = runs.add(peer, {
+      patienceMs,
+      begin: () => {
+        deadlines.remove(request)
+        request.onCancel(() => {})
+        request.onExpire = this.#onDeadline
+        // What it waited is gone: its handler, and those that it asks, have only the rest.
+        if (frame.remainingMs < fixed.timeoutMsMax) {
+          request.remainingMs = Math.max(1, frame.remainingMs - (deadlines.now() - arrivedMs))
+        }
+        this.#begin(request, method, frame)
+      },
+      shed
+    })
     // What was cancelled while it waited will never run; its place is free at once.
     request.onCancel(() => {
-      isOver = true
+      takeOut()
       method.running--
       load.running--
     })
-    return {
-      get cancelled() {
-        return isOver
-      },
-      // The other half is for the work, and for both ways.
-      patienceMs: frame.remainingMs / 2,
-      begin: () => {
-        request.onCancel(() => {})
-        this.#begin(request, method, frame)
-      },
-      shed: () => this.#fail(request, method, tooLate)
+    // Its caller learns in time to ask again, also behind others that can wait for longer.
+    request.onExpire = () => {
+      takeOut()
+      shed()
     }
+    if (frame.remainingMs < fixed.timeoutMsMax) deadlines.add(request, patienceMs)
   }
 
   /** Why the request is not begun, if so. */
@@ -206,13 +235,13 @@ export class Serving {
       return new UnknownMethodError(`There is no ${kind} ${name}`)
     }
     if (method.running >= method.concurrencyMax) {
-      return new OverloadedError(`${name} runs ${method.running} times already`)
+      return overloaded(`${name} runs ${method.running} times already`)
     }
     if (load.running >= limits.requestsPerPeerMax) {
-      return new OverloadedError(`${load.running} requests of this peer run already`)
+      return overloaded(`${load.running} requests of this peer run already`)
     }
     if (outbox.queued > limits.outgoingBytesMax) {
-      return new OverloadedError(`${outbox.queued} bytes of answers wait to be read`)
+      return overloaded(`${outbox.queued} bytes of answers wait to be read`)
     }
     return undefined
   }
@@ -328,6 +357,15 @@ export class Serving {
     outbox.append(frame)
     this.#init.wake()
   }
+}
+
+function overloaded(why: string): OverloadedError {
+  return stackless(() => new OverloadedError(why))
+}
+
+/** Milliseconds that a request may wait: the other half is for the work, and for both ways. */
+function patienceOf({ remainingMs }: RequestFrame | StreamRequestFrame): number {
+  return remainingMs < fixed.timeoutMsMax ? remainingMs / 2 : Number.POSITIVE_INFINITY
 }
 
 /**

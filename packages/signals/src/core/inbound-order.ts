@@ -136,7 +136,8 @@ export class InboundOrder<T> {
     if (stream === undefined) {
       return undefined
     }
-    const start = Math.max(stream.next, stream.known)
+    // Also what was sent a moment before this peer listened: it may come, and goes before the rest.
+    const start = stream.next
     const end = (stream.held[0]?.from ?? stream.high + 1) - 1
     const gap = stream.gaps.find(({ to }) => to >= start)
     return gap === undefined || gap.from > end
@@ -256,7 +257,7 @@ export class InboundOrder<T> {
 
   #expiry(stream: Stream<T>): number {
     const { holdMs, repairMs = holdMs } = this.#init
-    return oldest(stream) + (stream.next < stream.known ? holdMs : repairMs)
+    return oldest(stream) + repairMs
   }
 
   #stream({ author, channel, boot, first, since }: Arrival<T>): Stream<T> | undefined {

@@ -1,4 +1,5 @@
 import { OverloadedError } from '@murmuration/interface'
+import type { Pace } from './pace.ts'
 
 export interface OutboxInit<R> {
   /** Runs a task once the current turn of the event loop is over. */
@@ -12,6 +13,16 @@ export interface OutboxInit<R> {
   readonly batchSignalsMax: number
   readonly pendingBytesMax: number
   readonly pendingSignalsMax: number
+  /** @default batches wait for nothing but the one before */
+  readonly pacing?: Pacing
+}
+
+/** Lets batches wait for more signals, with the time that this takes. */
+export interface Pacing {
+  readonly pace: Pace
+  readonly monotonic: () => number
+  /** Runs a task later; returns what takes it back. */
+  readonly schedule: (delayMs: number, task: () => void) => () => void
 }
 
 /** One encoded signal, and the monotonic time until which its publisher waits. */
@@ -42,12 +53,15 @@ const itemOverhead = 5
 /**
  * Signals to one topic or peer, in order. Those of one event-loop turn share a batch; while a batch
  * is on its way the next one gathers, so that batches grow with the load and one alone goes at once.
+ * Where there is a pace, the next one of a loud author gathers for a moment longer, until it is full.
  */
 export class Outbox<R> {
   readonly #init: OutboxInit<R>
   #pending: Pending<R>[] = []
   #pendingBytes = 0
   #running = false
+  /** Ends the present wait for more signals. */
+  #hurry: (() => void) | undefined
 
   constructor(init: OutboxInit<R>) {
     this.#init = init
@@ -72,6 +86,8 @@ export class Outbox<R> {
     if (!this.#running) {
       this.#running = true
       this.#init.defer(() => void this.#run())
+    } else if (this.#hurry !== undefined && this.#isFull()) {
+      this.#hurry()
     }
     return {
       result: promise,
@@ -84,7 +100,18 @@ export class Outbox<R> {
   }
 
   async #run(): Promise<void> {
-    for (let batch = this.#next(); batch.length > 0; batch = this.#next()) {
+    // What was cancelled leaves when a batch is taken, and that batch may be empty.
+    while (this.#pending.length > 0) {
+      const gathering = this.#gather()
+      if (gathering !== undefined) {
+        // Each batch is made when the one before has gone.
+        // oxlint-disable-next-line no-await-in-loop
+        await gathering
+      }
+      const batch = this.#next()
+      if (batch.length === 0) {
+        continue
+      }
       try {
         const results = await this.#init.send(batch)
         for (const [index, pending] of batch.entries()) {
@@ -102,6 +129,48 @@ export class Outbox<R> {
       }
     }
     this.#running = false
+  }
+
+  /** Undefined: the next batch may go now. */
+  #gather(): Promise<void> | undefined {
+    const { pacing } = this.#init
+    if (pacing === undefined || this.#isFull()) {
+      return undefined
+    }
+    const { monotonic, pace } = pacing
+    const waitMs = pace.waitMs(monotonic())
+    if (waitMs > 0) {
+      return this.#wait(pacing, waitMs)
+    }
+    pace.sent(monotonic())
+    return undefined
+  }
+
+  async #wait({ monotonic, pace, schedule }: Pacing, waitMs: number): Promise<void> {
+    // Who was waiting for the batch before and goes on now is none that came meanwhile.
+    await new Promise<void>((resolve) => this.#init.defer(resolve))
+    if (this.#isFull()) {
+      return
+    }
+    const before = this.#pending.length
+    await new Promise<void>((resolve) => {
+      const cancel = schedule(waitMs, resolve)
+      this.#hurry = () => {
+        cancel()
+        resolve()
+      }
+    })
+    this.#hurry = undefined
+    pace.waited(this.#pending.length > before)
+    if (!this.#isFull()) {
+      pace.sent(monotonic())
+    }
+  }
+
+  /** Whether what waits would fill a batch: that gains nothing by waiting, and counts for no pace. */
+  #isFull(): boolean {
+    const { batchBytesMax, batchSignalsMax } = this.#init
+    return this.#pending.length >= batchSignalsMax || this.#pendingBytes >= batchBytesMax
   }
 
   #next(): readonly Pending<R>[] {

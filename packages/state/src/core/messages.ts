@@ -133,14 +133,11 @@ export const verdicts: Message<Verdicts> = message({
 export interface PutRequest extends Sender {
   readonly from: 'owner' | 'holder'
   readonly states: readonly Uint8Array[]
-  /** Documents too large for one message: the receiver pulls them. */
-  readonly large: readonly AgentRecord[]
 }
 export const putRequest: Message<PutRequest> = message({
   ...sender,
   from: oneOf('owner', 'holder'),
-  states: list(bytes()),
-  large: list(agentRecord)
+  states: list(bytes())
 })
 
 export interface CollectRequest extends Sender {
@@ -169,6 +166,21 @@ export const collectReply: Message<CollectReply> = message({
   more: boolean()
 })
 
+/**
+ * More copies than one message holds, by their digests: the receiver pulls those that it lacks. Its
+ * answers come as a stream of verdicts: first one for each document (`full`: to be pulled), then one
+ * for each that was pulled, in this order.
+ */
+export interface OfferRequest extends Sender {
+  readonly from: 'owner' | 'holder'
+  readonly documents: readonly IndexEntry[]
+}
+export const offerRequest: Message<OfferRequest> = message({
+  ...sender,
+  from: oneOf('owner', 'holder'),
+  documents: list(indexEntry)
+})
+
 export interface FetchRequest {
   readonly ids: readonly string[]
   /** Digests of the copies that the asker has, one for each id: equal ones are not sent. */
@@ -176,8 +188,7 @@ export interface FetchRequest {
 }
 export interface FetchReply {
   readonly states: readonly Uint8Array[]
-  readonly large: readonly string[]
-  /** Ids that did not fit; ask again. */
+  /** Ids that did not fit: they come as a stream. */
   readonly rest: readonly string[]
   /** Ids that are not held (any more). */
   readonly absent: readonly string[]
@@ -188,7 +199,6 @@ export const fetchRequest: Message<FetchRequest> = message({
 })
 export const fetchReply: Message<FetchReply> = message({
   states: list(bytes()),
-  large: list(idText),
   rest: list(idText),
   absent: list(idText)
 })
@@ -205,15 +215,11 @@ export const prepareRequest: Message<PrepareRequest> = message({
 /** False where the owner did not give them: the replicas will, when the view has come. */
 export const prepareReply: Message<{ readonly copied: boolean }> = message({ copied: boolean() })
 
+/** Asks for a live document, which comes in pieces. */
 export interface PullRequest {
   readonly id: string
-  /** The whole copy, or the live document alone. */
-  readonly what: 'copy' | 'document'
 }
-export const pullRequest: Message<PullRequest> = message({
-  id: idText,
-  what: oneOf('copy', 'document')
-})
+export const pullRequest: Message<PullRequest> = message({ id: idText })
 
 export interface CompareRequest extends Pick<Sender, 'view' | 'branch'> {
   /** A digest of each bucket, packed. */

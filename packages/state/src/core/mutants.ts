@@ -39,6 +39,12 @@ export interface Mutants {
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */
   readonly ignoreToken?: boolean
+  /** A document counts as received with its first piece, so that a stream that goes on leaves it out. */
+  readonly cursorBeforeWrite?: boolean
+  /** A stream of copies that broke off counts as one that has ended. */
+  readonly coverBrokenStream?: boolean
+  /** Copies that were offered are confirmed before they have come. */
+  readonly confirmOffered?: boolean
   /** A strong update is taken from an owner that was replaced. */
   readonly noFence?: boolean
   /** A strong update counts as often as it comes. */

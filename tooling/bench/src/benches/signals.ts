@@ -17,6 +17,8 @@ const warmUp: Publishing = { seconds: 8, perSecond: 75 }
 const publishersCount = 4
 const burstSeconds = 3
 const calmSeconds = 4
+/** How often latencies are measured, in turns with what they are compared with. */
+const rounds = 3
 /** Signals per second of one publisher, which plain gossip can carry too. */
 const calmPerSecond = 50
 /** Publications under way at a time. Plain gossip holds nobody back, so more would only pile up. */
@@ -35,8 +37,13 @@ interface Measured {
 interface Beside {
   readonly alone: Quantiles
   readonly together: Quantiles
+  /** The loud one itself. */
+  readonly loud: Quantiles
   readonly troubles: Readonly<Record<string, number>>
 }
+
+/** Who publishes how. */
+type Publishers = readonly (readonly [number, Publishing])[]
 
 interface Quantiles {
   readonly p50: number
@@ -85,7 +92,7 @@ class Mesh {
   }
 
   /** Some publish at the same time; all others and they themselves listen. */
-  async run(publishers: readonly (readonly [number, Publishing])[]): Promise<readonly Report[]> {
+  async run(publishers: Publishers): Promise<readonly Report[]> {
     await this.#all('reset')
     const sent = await Promise.all(
       publishers.map(async ([index, publishing]) => {
@@ -116,8 +123,12 @@ class Mesh {
 
   async #reports(): Promise<readonly Report[]> {
     const replies = await this.#all('received')
-    // `peer.ts` writes it.
-    return replies.map((reply) => JSON.parse(new TextDecoder().decode(reply)) as Report)
+    return replies.map((reply, index) => {
+      // `peer.ts` writes it.
+      const heard = JSON.parse(new TextDecoder().decode(reply)) as Report
+      // What a peer publishes it hears itself without a network, if at all.
+      return { ...heard, latencies: { ...heard.latencies, [index]: [] } }
+    })
   }
 
   #all(method: string): Promise<Uint8Array[]> {
@@ -130,23 +141,22 @@ class Mesh {
   }
 }
 
-async function measure(
+/** A mesh that is warm, and what one publisher gets through it. */
+async function burst(
   context: BenchContext,
   kind: Kind,
   folder: string
-): Promise<[Measured, Mesh]> {
+): Promise<readonly [number, Mesh]> {
   const mesh = await Mesh.start(context, kind, folder)
   context.progress(`${kind}: five processes, warming up`)
   await mesh.run([[0, { seconds: warmUpSeconds, width: widths[kind] }]])
   await mesh.run(Array.from({ length: publishersCount }, (_, index) => [index, warmUp] as const))
   context.progress(`${kind}: as much as one publisher can`)
   const begun = performance.now()
-  const burst = await mesh.run([[0, { seconds: burstSeconds, width: widths[kind] }]])
+  const reports = await mesh.run([[0, { seconds: burstSeconds, width: widths[kind] }]])
   const seconds = (performance.now() - begun) / 1000
-  context.progress(`${kind}: ${calmPerSecond} per second`)
-  const calm = await mesh.run([[0, { seconds: calmSeconds, perSecond: calmPerSecond }]])
-  const delivered = burst.slice(1).reduce((sum, { count }) => sum + count, 0)
-  return [{ deliveriesPerSecond: delivered / seconds, calm: quantiles(calm.slice(1), [0]) }, mesh]
+  const delivered = reports.slice(1).reduce((sum, { count }) => sum + count, 0)
+  return [delivered / seconds, mesh]
 }
 
 /** How late the signals of some authors were, at whoever listened. */
@@ -158,20 +168,43 @@ function quantiles(reports: readonly Report[], authors: readonly number[]): Quan
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99), count: all.length }
 }
 
-/** The p95 of three publishers, alone and while a fourth one publishes ten times as much. */
-async function beside(context: BenchContext, mesh: Mesh): Promise<Beside> {
-  const quiet = [0, 1, 2].map(
-    (index) => [index, { seconds: calmSeconds, perSecond: calmPerSecond }] as const
-  )
-  context.progress('signals: three publishers')
-  const alone = await mesh.run(quiet)
-  context.progress('signals: three publishers, and one ten times as loud')
-  const loud = [3, { seconds: calmSeconds, perSecond: 10 * calmPerSecond }] as const
-  const together = await mesh.run([...quiet, loud])
+const one: Publishers = [[0, { seconds: calmSeconds, perSecond: calmPerSecond }]]
+const three: Publishers = [0, 1, 2].map((index) => [
+  index,
+  { seconds: calmSeconds, perSecond: calmPerSecond }
+])
+const threeAndLoud: Publishers = [
+  ...three,
+  [3, { seconds: calmSeconds, perSecond: 10 * calmPerSecond }]
+]
+
+/**
+ * One publisher, three, and three beside a fourth one that is ten times as loud: in turns, so that what
+ * else goes on in a machine meets all of them alike.
+ */
+async function inTurns(
+  context: BenchContext,
+  mesh: Mesh
+): Promise<{ readonly calm: Quantiles; readonly beside: Beside }> {
+  const loads = [one, three, threeAndLoud]
+  const reports = loads.map((): Report[] => [])
+  let last: readonly Report[] = []
+  for (let turn = 1; turn <= rounds; turn++) {
+    context.progress(`signals: round ${turn}: one publisher, three, and one ten times as loud`)
+    for (const [index, load] of loads.entries()) {
+      last = await mesh.run(load)
+      reports[index]?.push(...last)
+    }
+  }
+  const [calm = [], alone = [], together = []] = reports
   return {
-    alone: quantiles(alone, [0, 1, 2]),
-    together: quantiles(together, [0, 1, 2]),
-    troubles: troublesOf(together)
+    calm: quantiles(calm, [0]),
+    beside: {
+      alone: quantiles(alone, [0, 1, 2]),
+      together: quantiles(together, [0, 1, 2]),
+      loud: quantiles(together, [3]),
+      troubles: troublesOf(last)
+    }
   }
 }
 
@@ -191,12 +224,18 @@ function troublesOf(reports: readonly Report[]): Readonly<Record<string, number>
 async function run(context: BenchContext): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'signals-'))
   try {
-    const [plain, plainMesh] = await measure(context, 'plain', folder)
+    const [plainDeliveries, plainMesh] = await burst(context, 'plain', folder)
+    const plainCalm = await plainMesh.run(one)
     await plainMesh.stop()
-    const [bus, mesh] = await measure(context, 'signals', folder)
-    const loud = await beside(context, mesh)
+    await context.endChildren()
+    const [deliveries, mesh] = await burst(context, 'signals', folder)
+    const { beside, calm } = await inTurns(context, mesh)
     await mesh.stop()
-    return report(plain, bus, loud)
+    return report(
+      { deliveriesPerSecond: plainDeliveries, calm: quantiles(plainCalm, [0]) },
+      { deliveriesPerSecond: deliveries, calm },
+      beside
+    )
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -205,17 +244,21 @@ async function run(context: BenchContext): Promise<BenchResult> {
 function report(
   plain: Measured,
   bus: Measured,
-  { alone, together, troubles }: Beside
+  { alone, loud, together, troubles }: Beside
 ): BenchResult {
   const ratio = bus.deliveriesPerSecond / plain.deliveriesPerSecond
   const loudRatio = together.p95 / alone.p95
+  const latency = (name: string, { p50, p95, p99 }: Quantiles): (number | string)[] => [
+    name,
+    round(p50),
+    round(p95),
+    round(p99)
+  ]
   const row = (name: string, { calm, deliveriesPerSecond }: Measured): (number | string)[] => [
     name,
     Math.round(deliveriesPerSecond),
     round(deliveriesPerSecond / plain.deliveriesPerSecond),
-    round(calm.p50),
-    round(calm.p95),
-    round(calm.p99)
+    ...latency('', calm).slice(1)
   ]
   return {
     tables: [
@@ -228,13 +271,9 @@ function report(
         title: `signals: three publishers at ${calmPerSecond}/s, ms`,
         columns: ['', 'p50', 'p95', 'p99'],
         rows: [
-          ['alone', round(alone.p50), round(alone.p95), round(alone.p99)],
-          [
-            `and one at ${10 * calmPerSecond}/s`,
-            round(together.p50),
-            round(together.p95),
-            round(together.p99)
-          ]
+          latency('alone', alone),
+          latency(`and one at ${10 * calmPerSecond}/s`, together),
+          latency('that one itself', loud)
         ]
       },
       {
@@ -243,7 +282,7 @@ function report(
         rows: Object.entries(troubles)
       }
     ],
-    figures: { plain, bus, alone, together, troubles },
+    figures: { plain, bus, alone, together, loud, troubles },
     promises: [
       {
         what: `at least ${deliveriesMin.toLocaleString('en')} deliveries/s (${Math.round(bus.deliveriesPerSecond).toLocaleString('en')})`,

@@ -12,6 +12,8 @@ export interface SetFindings {
   readonly doubled: readonly string[]
   readonly resurrected: readonly string[]
   readonly unequal: readonly string[]
+  /** Owners that showed all that was acknowledged, but not at once when the cluster was whole. */
+  readonly behind: readonly string[]
 }
 
 interface Expected {
@@ -51,28 +53,62 @@ function expectedOf(operations: readonly Operation[]): Map<string, Expected> {
 
 /** Compares what the sets hold, at their owners and in all copies, with what clients were told. */
 export async function checkSets(herd: Looked, equalMs: number): Promise<SetFindings> {
+  const began = Date.now()
+  const all = [...expectedOf([...herd.begun, ...herd.operations]).values()]
+  const first = await atOwners(herd, all)
+  const unequal = await unequalCopies(herd, all, equalMs)
+  // Copies had that long to become equal: what an owner does not show then is lost.
+  const lacking = all.filter((of) => lacks(first.get(of) ?? nothing))
+  const last = await atOwners(herd, lacking)
+  const found = all.map((of) => last.get(of) ?? first.get(of) ?? nothing)
+  const afterMs = Date.now() - began
+  const late = lacking
+    .filter((of) => !lacks(last.get(of) ?? nothing))
+    .map(({ kind, key }) => `${kind}/${key} showed all only after ${afterMs} ms`)
+  return {
+    lost: found.flatMap(({ lost }) => lost),
+    doubled: found.flatMap(({ doubled }) => doubled),
+    resurrected: found.flatMap(({ resurrected }) => resurrected),
+    unequal,
+    behind: late
+  }
+}
+
+type AtOwner = Pick<SetFindings, 'lost' | 'doubled' | 'resurrected'>
+const nothing: AtOwner = { lost: [], doubled: [], resurrected: [] }
+
+function lacks({ lost, resurrected }: AtOwner): boolean {
+  return lost.length + resurrected.length > 0
+}
+
+async function atOwners(herd: Looked, all: readonly Expected[]): Promise<Map<Expected, AtOwner>> {
+  const found = new Map<Expected, AtOwner>()
+  for (const of of all) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, so that a busy cluster answers.
+    found.set(of, judge(of, await readPatiently(herd, of)))
+  }
+  return found
+}
+
+function judge(of: Expected, { count, names }: Reading): AtOwner {
   const lost: string[] = []
   const doubled: string[] = []
   const resurrected: string[] = []
-  const expected = expectedOf([...herd.begun, ...herd.operations])
-  for (const [id, of] of expected) {
-    const { count, names } = await readPatiently(herd, of)
-    const owner = { name: 'its owner', bytes: new Uint8Array(), elements: names }
-    for (const { rule, detail } of checkConvergence([owner], {
-      added: of.added,
-      removed: of.removed,
-      perhapsRemoved: of.maybeRemoved
-    })) {
-      ;(rule === 'removals do not come back' ? resurrected : lost).push(`${id} ${detail}`)
-    }
-    const known = new Set([...of.added, ...of.maybeAdded])
-    for (const name of names) if (!known.has(name)) doubled.push(`${id} ${name} is nobody's`)
-    // Every addition counted once, the acknowledged ones and as many of the others as took effect.
-    if (count < of.added.size) lost.push(`${id} counts ${count} of ${of.added.size}`)
-    if (count > known.size) doubled.push(`${id} counts ${count} of at most ${known.size}`)
+  const id = `${of.kind}/${of.key}`
+  const owner = { name: 'its owner', bytes: new Uint8Array(), elements: names }
+  for (const { rule, detail } of checkConvergence([owner], {
+    added: of.added,
+    removed: of.removed,
+    perhapsRemoved: of.maybeRemoved
+  })) {
+    ;(rule === 'removals do not come back' ? resurrected : lost).push(`${id} ${detail}`)
   }
-  const unequal = await unequalCopies(herd, [...expected.values()], equalMs)
-  return { lost, doubled, resurrected, unequal }
+  const known = new Set([...of.added, ...of.maybeAdded])
+  for (const name of names) if (!known.has(name)) doubled.push(`${id} ${name} is nobody's`)
+  // Every addition counted once, the acknowledged ones and as many of the others as took effect.
+  if (count < of.added.size) lost.push(`${id} counts ${count} of ${of.added.size}`)
+  if (count > known.size) doubled.push(`${id} counts ${count} of at most ${known.size}`)
+  return { lost, doubled, resurrected }
 }
 
 async function readPatiently(herd: Looked, { kind, key }: Expected): Promise<Reading> {
