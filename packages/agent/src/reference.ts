@@ -11,6 +11,7 @@ import type { DocumentReading } from '@murmuration/state'
 import type { AgentRef, ReadOptions, UpdateResult, WorkCallOptions } from './agent-ref.ts'
 import type { BranchKeys } from './branch-keys.ts'
 import type { Session } from './core/session.ts'
+import { signalId } from './core/signal-id.ts'
 import { limitsOf } from './deadline.ts'
 import type { RouteOptions } from './deadline.ts'
 import { defaults } from './defaults.ts'
@@ -106,9 +107,10 @@ class Reference implements AgentRef<AgentType> {
     if (typeof signal.type !== 'string' || signal.type === '') {
       throw new InvalidParametersError('a signal needs a type')
     }
-    const id = Array.from(random.bytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    const id = signalId(clock, random)
     const time = new Date(clock.now()).toISOString()
-    const input = { id, time, source: `peer:${rpc.peer}`, ...signal, specversion: '1.0' }
+    // As the bus fills them in.
+    const input = { id, time, source: `/p2p/${rpc.peer}`, ...signal, specversion: '1.0' }
     await this.#work({ kind: 'signal', input }, options, this.#limits(options))
   }
 

@@ -70,6 +70,24 @@ describe('signals to an agent', () => {
     expect(seen()).toEqual([])
   })
 
+  it('sent to it have an id and a source as those of the bus', async () => {
+    const got: Signal[] = []
+    gates.onSignal = (signal) => void got.push(signal)
+    for (const type of ['day.first', 'day.second']) {
+      outcomeOf(ref.signal({ type }))
+      await cluster.clock.advance(20)
+    }
+    const [first, second] = got
+    const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+    expect(first?.id).toMatch(uuid)
+    expect(Number.parseInt(first?.id.replace('-', '').slice(0, 12) ?? '', 16)).toBe(
+      Date.parse(first?.time ?? '')
+    )
+    expect(second?.id).not.toBe(first?.id)
+    const sender = cluster.othersThan(owner)[0]
+    expect(first?.source).toBe(`/p2p/${sender?.name}`)
+  })
+
   it('are refused without a type', async () => {
     await expect(ref.signal({ type: '' })).rejects.toEqual(named('InvalidParametersError'))
   })

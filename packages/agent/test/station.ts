@@ -1,5 +1,6 @@
 import { counter, list, lww, set } from '@murmuration/crdt'
 import { MurmurationError } from '@murmuration/interface'
+import type { Signal } from '@murmuration/interface'
 import { defineAgent } from '@murmuration/agent'
 import { z } from 'zod'
 
@@ -9,6 +10,8 @@ export const gates = {
   order: [] as string[],
   signals: [] as AbortSignal[],
   emitLater: undefined as ((signal: { type: string }) => void) | undefined,
+  /** Hears each signal to which the agent reacts. */
+  onSignal: undefined as ((signal: Signal) => void) | undefined,
   /** Resolves what the next `slow` waits for. */
   open: [] as (() => void)[],
   reset(): void {
@@ -17,6 +20,7 @@ export const gates = {
     gates.signals = []
     gates.open = []
     gates.emitLater = undefined
+    gates.onSignal = undefined
   }
 }
 
@@ -143,6 +147,7 @@ export const station = defineAgent({
   },
   on: {
     'day.*': (signal, { state }) => {
+      gates.onSignal?.(signal)
       state.seen.push(`* ${signal.type}`)
     },
     'day.**': async (signal, { state, emit }) => {

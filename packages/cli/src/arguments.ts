@@ -29,6 +29,9 @@ const options = {
   timeout: { type: 'string' }
 } as const
 
+/** The name of an option. */
+export type Option = keyof typeof options
+
 /** A parsed command line. */
 export interface Arguments {
   readonly command: string | undefined
@@ -52,18 +55,46 @@ export function parseArguments(args: readonly string[]): Arguments {
   }
 }
 
+/** What a command takes beside `--help` and `--json`. */
+export interface Accepted {
+  readonly options: readonly Option[]
+  readonly operandsMax: number
+}
+
+/** @throws UsageError for what a command would ignore */
+export function checkAccepted({ command, operands, values }: Arguments, accepted: Accepted): void {
+  const known = new Set<string>(['help', 'json', ...accepted.options])
+  const unknown = Object.keys(values).find((option) => !known.has(option))
+  if (unknown !== undefined) throw new UsageError(`${command} has no option --${unknown}`)
+  const { operandsMax } = accepted
+  if (operands.length > operandsMax) {
+    throw new UsageError(`${command} does not take ${operands[operandsMax]}`)
+  }
+}
+
 /** The value of an option that has to be there. */
 export function required(value: string | undefined, option: string): string {
   if (value === undefined || value === '') throw new UsageError(`--${option} is missing`)
   return value
 }
 
+/** An operand that has to be there. */
+export function operand({ operands }: Arguments, at: number, name: string): string {
+  const value = operands[at]
+  if (value === undefined || value === '') throw new UsageError(`${name} is missing`)
+  return value
+}
+
 /** A number above zero. */
-export function positive(text: string | undefined, option: string, otherwise: number): number {
+export function positive(
+  text: string | undefined,
+  option: string,
+  { otherwise, max }: { readonly otherwise: number; readonly max: number }
+): number {
   if (text === undefined) return otherwise
   const value = Number(text)
-  if (!(value > 0) || !Number.isFinite(value)) {
-    throw new UsageError(`--${option} must be a number above 0, not ${text}`)
+  if (!(value > 0 && value <= max)) {
+    throw new UsageError(`--${option} must be a number above 0, at most ${max}, not ${text}`)
   }
   return value
 }

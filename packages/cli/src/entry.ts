@@ -9,6 +9,8 @@ import type { AgentType } from '@murmuration/agent'
 import type { Role } from '@murmuration/interface'
 import { positive, required, UsageError } from './arguments.ts'
 import type { Arguments } from './arguments.ts'
+import { addresses, clusterName, existing } from './checked.ts'
+import { TIMEOUT_SECONDS_MAX } from './defaults.ts'
 
 /** How a peer gets in, from the options. */
 export type Way = Pick<ClusterInit, 'secret' | 'identity' | 'invitation'>
@@ -23,18 +25,24 @@ export async function wayOfPeer({ values }: Arguments, cluster: string, role: Ro
   }
   if (secret !== undefined) return { secret }
   if (invite !== undefined) return { invitation: invite }
+  const rootKey = await rootKeyOf(root)
   const key = await loadOrCreateKey(join(required(data, 'data'), 'peer.key'))
-  return await wayByRoot(required(root, 'root'), cluster, [role], key)
+  return await wayByRoot(rootKey, cluster, [role], key)
+}
+
+/** The key of `--root`. Only the command `root` makes one: another key is another cluster. */
+export async function rootKeyOf(path: string | undefined): Promise<Ed25519PrivateKey> {
+  const hint = '; murmuration root --out makes a key'
+  return await loadOrCreateKey(await existing(required(path, 'root'), 'root', hint))
 }
 
 /** A root key at hand: it certifies this peer, and the peer then does so for others. */
 async function wayByRoot(
-  path: string,
+  rootKey: Ed25519PrivateKey,
   cluster: string,
   roles: readonly [Role, ...Role[]],
   key: Ed25519PrivateKey
 ): Promise<Way> {
-  const rootKey = await loadOrCreateKey(path)
   const issuer = createIssuer({ cluster, privateKey: rootKey })
   return {
     identity: {
@@ -47,7 +55,9 @@ async function wayByRoot(
 
 async function secretOf(values: Arguments['values']): Promise<string | undefined> {
   const path = values['secret-file']
-  if (path !== undefined) return (await readFile(path, 'utf8')).trim()
+  if (path !== undefined) {
+    return (await readFile(await existing(path, 'secret-file'), 'utf8')).trim()
+  }
   const { MURMURATION_SECRET } = process.env
   return MURMURATION_SECRET === undefined || MURMURATION_SECRET === ''
     ? undefined
@@ -63,17 +73,20 @@ export async function visit<T>(
   { operator = false }: { readonly operator?: boolean } = {}
 ): Promise<T> {
   const { values } = args
-  const name = required(values.name, 'name')
-  const bootstrap = values.join ?? []
+  const name = clusterName(values.name)
+  const bootstrap = addresses(values.join ?? [], 'join')
+  const timeoutMs =
+    1_000 * positive(values.timeout, 'timeout', { otherwise: 10, max: TIMEOUT_SECONDS_MAX })
   if (bootstrap.length === 0) throw new UsageError('--join is missing')
   const secret = await secretOf(values)
   let way: Way
   let dataDir: string | undefined
   if (values.root !== undefined) {
+    const rootKey = await rootKeyOf(values.root)
     // The key has to be the one of the certificate, so it goes to a folder of this process.
     dataDir = values.data ?? (await mkdtemp(join(tmpdir(), 'murmuration-')))
     const key = await loadOrCreateKey(join(dataDir, 'peer.key'))
-    way = await wayByRoot(values.root, name, operator ? [role, 'member'] : [role], key)
+    way = await wayByRoot(rootKey, name, operator ? [role, 'member'] : [role], key)
   } else if (secret === undefined) {
     throw new UsageError('give --root or --secret-file, or set MURMURATION_SECRET')
   } else {
@@ -90,7 +103,6 @@ export async function visit<T>(
     ...(dataDir === undefined ? {} : { dataDir })
   })
   try {
-    const timeoutMs = 1_000 * positive(values.timeout, 'timeout', 10)
     await cluster.ready({ signal: AbortSignal.timeout(timeoutMs) })
     return await ask(cluster)
   } finally {

@@ -6,7 +6,7 @@ export const usage = `murmuration <command> [options]
           one of: --root FILE | --invite LINE | --secret-file FILE
           [--listen ADDR]... [--join ADDR]... [--role member|edge|guest] [--mdns] [--kademlia]
           [--label KEY=VALUE]... [--agents MODULE]
-  invite  --name NAME --root FILE --at ADDR [--role ROLE] [--hours N]
+  invite  --name NAME --root FILE --at ADDR... [--role ROLE] [--hours N]
                                             prints one line with which one new peer joins, once
   members                                   who is in the view
   actions                                   what the peers offer

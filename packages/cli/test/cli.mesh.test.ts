@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from '@murmuration/cli'
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster } from '@murmuration/cluster'
+import { readCertificate, readInvitation } from '@murmuration/identity'
 import { afterAll, describe, expect, it } from 'vitest'
 import { tally } from './agents.ts'
 
@@ -188,8 +189,61 @@ describe('the command line', () => {
     for (const args of wrong) {
       const result = await murmuration(...args)
       expect(result).toMatchObject({ code: 2, text: '' })
-      expect(result.notes).not.toBe('')
+      // One sentence, and where to find the rest.
+      expect(result.notes).toMatch(/^.+ \(see murmuration --help\)$/)
     }
+  })
+
+  it('takes no option of another command, no wrong value, and makes no key but by root', async () => {
+    const peer = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCpe2Xo'
+    const at = `/ip4/127.0.0.1/tcp/1/p2p/${peer}`
+    const rsa = '/ip4/127.0.0.1/tcp/1/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N'
+    const [key, typo] = [path('other.key'), path('typo.key')]
+    await murmuration('root', '--out', key)
+    const invite = ['invite', '--root', key, '--name', 'x']
+    const start = ['start', '--data', path('y'), '--name', 'x']
+    const byRoot = [...start, '--root', key]
+    const look = ['--name', 'x', '--root', key, '--join', at]
+    const wrong = [
+      ['invite', '--root', typo, '--name', 'x', '--at', at],
+      ['invite', '--root', typo, '--at', at],
+      ['members', '--name', 'x', '--root', typo, '--join', at, '--timeout', '1'],
+      [...start, '--root', typo],
+      ['invite', '--root', key, '--name', 'X_Y', '--at', at],
+      ['start', '--data', path('y'), '--root', key, '--name', 'X_Y'],
+      [...invite, '--at', rsa],
+      [...invite, '--at', at, '--hours', '1e300'],
+      [...invite, '--at', at, '--listen', 'junk'],
+      [...invite, '--at', at, 'extra'],
+      ['doctor', '--data', path('b'), 'extra'],
+      ['members', ...look, '--count', '3'],
+      ['members', ...look, '--timeout', '1e300'],
+      ['who-owns', 'a/b', 'c', ...look],
+      ['watch', '**.x', ...look, '--count', 'none'],
+      ['start', '--data', path('y'), '--invite', 'nonsense'],
+      [...byRoot, '--listen', 'nonsense'],
+      [...byRoot, '--join', 'nonsense'],
+      [...byRoot, '--agents', path('missing.js')],
+      [...byRoot, '--role', 'edge'],
+      [...start, '--secret-file', path('missing')]
+    ]
+    for (const args of wrong) {
+      const result = await murmuration(...args)
+      expect({ args, ...result }).toMatchObject({ args, code: 2, text: '' })
+      expect(result.notes).toMatch(/^.+ \(see murmuration --help\)$/)
+    }
+    expect(existsSync(typo)).toBe(false)
+    expect(existsSync(path('y/store'))).toBe(false)
+  })
+
+  it('invites for as long as it was told', async () => {
+    const key = path('long.key')
+    await murmuration('root', '--out', key)
+    const at = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCpe2Xo'
+    const args = ['--name', 'x', '--root', key, '--at', at, '--hours', '72']
+    const { pass } = await readInvitation((await murmuration('invite', ...args)).text)
+    const hours = (readCertificate(pass).notAfter - Date.now()) / 3_600_000
+    expect(Math.round(hours)).toBe(72)
   })
 
   it('ends with exit code 1 where nobody answers', async () => {

@@ -6,14 +6,16 @@ import {
   openCredentials,
   peerOf,
   readCertificate,
-  storeCertificate,
-  storedCertificate
+  readInvitation,
+  storeCertificates,
+  storedCertificates
 } from '@murmuration/identity'
 import type { CertificateCredentials, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Role, Store } from '@murmuration/interface'
 import type { CertificateIdentity } from './index.ts'
 import { redeem } from './redeem.ts'
+import { keepRoots, keptRoots } from './roots.ts'
 import type { Settings } from './settings.ts'
 
 /** What this peer shows to get in, by the mode that its options choose. */
@@ -34,10 +36,12 @@ export async function credentialsOf(
     })
   }
   if (identity !== undefined) {
-    const roots = rootsOf(identity.rootPublicKey)
-    return await fromCertificate(settings, privateKey, roots, [
-      await storedCertificate(store),
-      identity.certificate
+    const given = rootsOf(identity.rootPublicKey)
+    const kept = await keptRoots(store, given)
+    if (kept === undefined) await keepRoots(store, given, { given })
+    return await fromCertificate(settings, privateKey, kept ?? given, [
+      await storedCertificates(store),
+      [identity.certificate]
     ])
   }
   if (invitation !== undefined) return await fromInvitation(settings, privateKey, store, invitation)
@@ -56,34 +60,43 @@ export function rootsOf(keys: CertificateIdentity['rootPublicKey']): readonly st
   })
 }
 
-/** With the first certificate that holds: one that was renewed, else the one of the options. */
+/** With the certificates of the newest root key: those that were renewed, or those of the options. */
 async function fromCertificate(
   { name: cluster, role }: Settings,
   privateKey: PrivateKey,
   rootPublicKey: readonly string[],
-  certificates: readonly (Uint8Array | undefined)[]
+  candidates: readonly (readonly Uint8Array[])[]
 ): Promise<CertificateCredentials> {
+  let best: { readonly credentials: CertificateCredentials; readonly rank: number } | undefined
   let failure: unknown
-  for (const certificate of certificates) {
-    if (certificate === undefined) continue
+  for (const certificate of candidates) {
+    const [first] = certificate
+    if (first === undefined) continue
     try {
-      const { roles } = readCertificate(certificate)
+      const { roles } = readCertificate(first)
       if (!roles.includes(role)) {
         throw new InvalidParametersError(
           `the certificate is for the role ${roles.join(', ')}, not ${role}`
         )
       }
-      // At most two, and the second only where the first does not hold.
+      // At most two.
       // oxlint-disable-next-line no-await-in-loop
-      return await credentialsFromCertificate({ cluster, rootPublicKey, certificate, privateKey })
+      const credentials = await credentialsFromCertificate({
+        cluster,
+        rootPublicKey,
+        certificate,
+        privateKey
+      })
+      // oxlint-disable-next-line no-await-in-loop
+      const rank = await credentials.rankOf(certificate)
+      if (best === undefined || rank > best.rank) best = { credentials, rank }
     } catch (error) {
       failure = error
     }
   }
-  throw failure
+  if (best === undefined) throw failure
+  return best.credentials
 }
-
-const rootsKey = 'roots'
 
 /** With what an earlier start got for it, else by redeeming it now. */
 async function fromInvitation(
@@ -92,22 +105,20 @@ async function fromInvitation(
   store: Store,
   line: string
 ): Promise<CertificateCredentials> {
-  const stored = await store.get(rootsKey)
-  if (stored !== undefined) {
-    const roots = new TextDecoder().decode(stored).split(' ')
+  const invited = await readInvitation(line)
+  const kept = await keptRoots(store, invited.roots)
+  if (kept !== undefined) {
     try {
-      return await fromCertificate(settings, privateKey, roots, [await storedCertificate(store)])
+      return await fromCertificate(settings, privateKey, kept, [await storedCertificates(store)])
     } catch (error) {
       // Expired while this peer was away: the same peer may redeem it again while it holds.
       if (error instanceof InvalidParametersError) throw error
     }
   }
   const { roots, certificate } = await redeem(line, privateKey)
-  const credentials = await fromCertificate(settings, privateKey, roots, [certificate])
-  await store.write([{ key: rootsKey, value: new TextEncoder().encode(roots.join(' ')) }], {
-    sync: true
-  })
-  await storeCertificate(store, certificate)
+  const credentials = await fromCertificate(settings, privateKey, roots, [[certificate]])
+  await keepRoots(store, roots, { given: roots })
+  await storeCertificates(store, certificate)
   return credentials
 }
 

@@ -10,6 +10,11 @@ export const defaults = Object.freeze({
   redeemTimeoutMs: 15_000,
   /** Milliseconds for agreeing on a view without a revoked peer. */
   revokeTimeoutMs: 10_000,
+  /**
+   * Peers of whom a proof is kept that they lied, at most half a MiB each; of further ones only the
+   * log tells. They are revoked all the same.
+   */
+  evidenceMax: 64,
   /** Milliseconds between two looks at whether this peer is ready. */
   readyPollMs: 20,
   /** Milliseconds between two measurements of the load of this machine. */

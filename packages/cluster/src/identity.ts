@@ -3,6 +3,7 @@ import { bytes, integer, message, text } from '@murmuration/codec'
 import { createCertificateService, createInvitation, createIssuer } from '@murmuration/identity'
 import type {
   Admitted,
+  CertificateCredentials,
   CertificateService,
   Credentials,
   Equivocation,
@@ -13,6 +14,7 @@ import { InvalidParametersError, UnsupportedInSecretModeError } from '@murmurati
 import type { Clock, LogSink, Random, Role, Rpc, Store, View } from '@murmuration/interface'
 import type { JoiningMembership } from '@murmuration/membership'
 import { rootsOf } from './credentials.ts'
+import { keepRoots } from './roots.ts'
 import { defaults } from './defaults.ts'
 import type { CertificateIdentity, ClusterIdentity } from './index.ts'
 import type { Settings } from './settings.ts'
@@ -46,23 +48,34 @@ export interface IdentityParts {
 export class Identity implements ClusterIdentity {
   readonly #parts: IdentityParts
   readonly #service: CertificateService
-  readonly #issuer: Issuer | undefined
+  #issuer: Issuer | undefined
+  /** Peers whose accusation is under way. */
+  readonly #accused = new Set<string>()
   #membership: JoiningMembership | undefined
-  #roots: readonly string[]
 
   constructor(parts: IdentityParts) {
     this.#parts = parts
-    const { identity, name } = parts.settings
-    const { clock } = parts
-    this.#issuer =
-      identity?.issuer === undefined
-        ? undefined
-        : createIssuer({ cluster: name, clock, ...identity.issuer })
-    this.#roots = identity === undefined ? [] : rootsOf(identity.rootPublicKey)
+    const init = parts.settings.identity?.issuer
+    this.#issuer = init === undefined ? undefined : this.#issuerOf(init)
     this.#service = createCertificateService({ ...parts, issuer: this.#issuer })
   }
 
+  #issuerOf(init: NonNullable<CertificateIdentity['issuer']>): Issuer {
+    const { settings, clock } = this.#parts
+    return createIssuer({ cluster: settings.name, clock, ...init })
+  }
+
   async start(): Promise<void> {
+    const { credentials, log } = this.#parts
+    if (
+      isRootKey(credentials) &&
+      this.#issuer !== undefined &&
+      !isNewest(this.#issuer, credentials)
+    ) {
+      log('the issuer is not of the newest root key: it renews no certificate of a newer one', {
+        root: this.#issuer.root
+      })
+    }
     await this.#service.start()
   }
 
@@ -80,17 +93,46 @@ export class Identity implements ClusterIdentity {
     if (membership.view !== undefined) agree(membership.view)
   }
 
+  /** Whether a peer is in the view or was admitted here; all others are strangers. */
+  knows(peer: string): boolean {
+    const isMember = (): boolean =>
+      this.#membership?.view?.members.some((member) => member.peer === peer) === true
+    return this.#parts.admitted.rolesOf(peer) !== undefined || isMember()
+  }
+
   /**
    * Two signed contents under one number: kept as evidence, and with a root key reason enough to shut
-   * the peer out, because no honest one does that.
+   * the peer out, because no honest one does that. Of a stranger it is nothing: anybody can make keys,
+   * and each that was revoked would take a place in the view.
    */
-  async accuse({ signer, stream, sequence, one, other }: Equivocation): Promise<void> {
-    const { store, log, credentials } = this.#parts
-    log('a peer has signed two contents under one number', { peer: signer, stream, sequence })
-    const value = Evidence.encode({ signer, stream, sequence, one, other })
-    // One for each peer, so that a single one cannot fill the disk with its lies.
-    await store.write([{ key: `evidence/${signer}`, value }], { sync: true })
-    if (credentials.mode === 'root-key') await this.revoke(signer)
+  async accuse(proof: Equivocation): Promise<void> {
+    const { signer, stream, sequence } = proof
+    if (!this.knows(signer) || this.#accused.has(signer)) return
+    this.#accused.add(signer)
+    try {
+      const { log, credentials } = this.#parts
+      log('a peer has signed two contents under one number', { peer: signer, stream, sequence })
+      await this.#keep(proof)
+      if (credentials.mode === 'root-key') await this.revoke(signer)
+    } finally {
+      this.#accused.delete(signer)
+    }
+  }
+
+  /** The first lie of each peer, of so many peers: so nobody fills the disk with lies. */
+  async #keep(proof: Equivocation): Promise<void> {
+    const { store, log } = this.#parts
+    const key = `evidence/${proof.signer}`
+    let count = 0
+    for await (const [kept] of store.entries({ prefix: 'evidence/' })) {
+      if (kept === key) return
+      count++
+    }
+    if (count >= defaults.evidenceMax) {
+      log('there is no room for more evidence', { peer: proof.signer, kept: count })
+      return
+    }
+    await store.write([{ key, value: Evidence.encode(proof) }], { sync: true })
   }
 
   async evidence(): Promise<readonly Equivocation[]> {
@@ -110,36 +152,41 @@ export class Identity implements ClusterIdentity {
   }
 
   async revoke(peer: string, options: AbortOptions = {}): Promise<View> {
-    const { credentials, admitted } = this.#parts
+    const { credentials } = this.#parts
     // Throws where it cannot be, before anything is asked of others.
     credentials.revoke(peer)
     const membership = this.#membership
     if (membership === undefined) throw new InvalidParametersError('this peer has no membership')
-    const serial = admitted.certificateOf(peer)?.serial
-    const serials = serial === undefined ? [] : [serial]
     return await membership.propose(
-      { revoke: { peers: [peer], serials } },
+      { revoke: { peers: [peer] } },
       { timeoutMs: defaults.revokeTimeoutMs, ...options }
     )
   }
 
-  async trust(rootPublicKey: CertificateIdentity['rootPublicKey']): Promise<void> {
-    const { credentials } = this.#parts
-    if (!('trust' in credentials)) throw this.#wrongMode('root keys')
+  async trust(
+    rootPublicKey: CertificateIdentity['rootPublicKey'],
+    options: Pick<CertificateIdentity, 'issuer'> = {}
+  ): Promise<void> {
+    const { credentials, store } = this.#parts
+    if (!isRootKey(credentials)) throw this.#wrongMode('root keys')
     const roots = rootsOf(rootPublicKey)
-    rootCredentials(credentials).trust(roots)
-    this.#roots = roots
+    const issuer = options.issuer === undefined ? undefined : this.#issuerOf(options.issuer)
+    if (issuer !== undefined && issuer.root !== roots.at(-1)) {
+      throw new InvalidParametersError('the issuer must be of the newest root key, the last one')
+    }
+    await checkOwn(credentials, roots)
+    credentials.trust(roots)
+    await keepRoots(store, roots)
+    if (issuer === undefined) return
+    this.#issuer = issuer
+    this.#service.use(issuer)
   }
 
   async renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void> {
     const { credentials } = this.#parts
     if (credentials.mode !== 'root-key') throw this.#wrongMode('certificates')
-    if (certificate === undefined) {
-      if (await this.#service.renew()) return
-      throw new InvalidParametersError('no peer that can be reached renews certificates')
-    }
-    await rootCredentials(credentials).renew(certificate)
-    await this.#service.show()
+    if (await this.#service.renew(certificate)) return
+    throw new InvalidParametersError('no peer that can be reached renews certificates')
   }
 
   async rotateSecret(
@@ -168,9 +215,15 @@ export class Identity implements ClusterIdentity {
       }
       throw new InvalidParametersError('this peer has no issuer: give it one, or ask one that has')
     }
+    if (!isRootKey(credentials)) throw this.#wrongMode('root keys')
+    if (!isNewest(this.#issuer, credentials)) {
+      throw new InvalidParametersError(
+        'the issuer is of a root key that is being replaced: give `trust` the one of the next'
+      )
+    }
     return await createInvitation({
       issuer: this.#issuer,
-      roots: this.#roots,
+      roots: credentials.roots(),
       at: rpc.peer,
       addresses: addresses().slice(0, 8),
       ...options
@@ -186,11 +239,31 @@ function isSecret(credentials: Credentials): credentials is SecretCredentials {
   return credentials.mode === 'secret'
 }
 
-/** The caller has looked at the mode. */
-function rootCredentials(credentials: Credentials): {
-  trust(roots: readonly string[]): void
-  renew(certificate: Uint8Array | readonly Uint8Array[]): Promise<void>
-} {
-  // Only those of this mode are made by `credentialsFromCertificate`.
-  return credentials as ReturnType<typeof rootCredentials> & Credentials
+function isRootKey(credentials: Credentials): credentials is CertificateCredentials {
+  return credentials.mode === 'root-key'
+}
+
+function isNewest({ root }: Issuer, credentials: CertificateCredentials): boolean {
+  return root === credentials.roots().at(-1)
+}
+
+/** Who drops the root key of the certificate that it shows would be cut off, and could not start again. */
+async function checkOwn(
+  credentials: CertificateCredentials,
+  roots: readonly string[]
+): Promise<void> {
+  const shown = await credentials.certificates()
+  const found = shown.map((one) =>
+    credentials.verify([one], credentials.peer).then(
+      ({ root }) => [root],
+      // It has expired: with which key it was signed does not matter any more.
+      () => []
+    )
+  )
+  const held = (await Promise.all(found)).flat()
+  if (held.length > 0 && !held.some((root) => roots.includes(root))) {
+    throw new InvalidParametersError(
+      'the certificate of this peer is of none of these root keys: trust both, and renew it first'
+    )
+  }
 }

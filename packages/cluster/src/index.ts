@@ -33,10 +33,14 @@ import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
 export type { Platform } from './platform.ts'
+export { isClusterName } from './settings.ts'
 
 /** Membership by certificate: the root key stays offline. */
 export interface CertificateIdentity {
-  /** Raw Ed25519 public key of the root (32 bytes); two while it is being rotated. */
+  /**
+   * Raw Ed25519 public key of the root (32 bytes); two while it is being rotated, the newer one last.
+   * What `trust` has changed holds after restarts, until something else is given here.
+   */
   readonly rootPublicKey: Uint8Array | readonly Uint8Array[]
   /** Certificate of this peer, made by `issueCertificate` of `@murmuration/identity`. */
   readonly certificate: Uint8Array
@@ -205,9 +209,21 @@ export interface ClusterIdentity {
    * @throws UnsupportedInSecretModeError with a secret, UnavailableError if no view was agreed in time
    */
   revoke(peer: string, options?: AbortOptions): Promise<View>
-  /** Trusts these root keys, one or two, from now on; peers under others are cut. */
-  trust(rootPublicKey: CertificateIdentity['rootPublicKey']): Promise<void>
-  /** Shows these certificates from now on, also on open connections; without any, has one issued. */
+  /**
+   * Trusts these root keys, one or two (the newer one last), from now on and after restarts; peers
+   * under others are cut. An `issuer` of the newest key takes the place of the one before; its key is
+   * not kept, so give it at the next start too.
+   *
+   * @throws InvalidParametersError also where the own certificate is of none of them
+   */
+  trust(
+    rootPublicKey: CertificateIdentity['rootPublicKey'],
+    options?: Pick<CertificateIdentity, 'issuer'>
+  ): Promise<void>
+  /**
+   * Shows these certificates from now on, also on open connections and after restarts; without any,
+   * has one issued, of no older root key than the present one.
+   */
   renew(certificate?: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Changes the secret: first to both on all peers, then to the next one alone. */
   rotateSecret(secret: string | { readonly current: string; readonly next: string }): Promise<void>

@@ -42,7 +42,7 @@ export async function startNode(
 ): Promise<Node> {
   const door = admission(credentials)
   const authorize = (peer: string, method: string): boolean =>
-    mayUse(door.admitted.rolesOf(peer), method)
+    mayUse(door.admitted.certificateOf(peer), method)
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
@@ -86,7 +86,7 @@ export async function startNode(
 function gossipFor(cluster: string, admitted: Admitted): ReturnType<typeof gossipOptions> {
   const options = gossipOptions({ cluster })
   const appSpecificScore = (peer: string): number =>
-    mayUse(admitted.rolesOf(peer), 'signals.gossip') ? 0 : -1e9
+    mayUse(admitted.certificateOf(peer), 'signals.gossip') ? 0 : -1e9
   return { ...options, scoreParams: { ...options.scoreParams, appSpecificScore } }
 }
 

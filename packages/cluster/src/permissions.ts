@@ -1,3 +1,5 @@
+import { certificateMethods, isPass } from '@murmuration/identity'
+import type { Certificate } from '@murmuration/identity'
 import type { Role } from '@murmuration/interface'
 
 /**
@@ -26,11 +28,16 @@ const permissions: readonly (readonly [prefix: string, roles: readonly Role[]])[
 ]
 
 /**
- * Whether one of the roles may use a method. A peer without roles is not connected any more, and may
- * do nothing.
+ * Whether a peer with this certificate may use a method. A peer without one is not connected any
+ * more, and may do nothing; who has the pass of an invitation may redeem it.
  */
-export function mayUse(roles: readonly Role[] | undefined, method: string): boolean {
-  if (roles === undefined) return false
+export function mayUse(
+  certificate: Pick<Certificate, 'roles' | 'serial'> | undefined,
+  method: string
+): boolean {
+  if (certificate === undefined) return false
+  if (isPass(certificate)) return method === certificateMethods.redeem
+  const { roles } = certificate
   // Most callers are members, and they may use everything.
   if (roles.includes('member')) return true
   const [, allowed] = permissions.reduce((best, rule) =>

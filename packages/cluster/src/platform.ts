@@ -44,7 +44,7 @@ export interface Platform extends Pick<SignalsComponents, 'gossip' | 'signer' | 
   readonly addresses?: () => readonly string[]
   /** Roles that a connected peer has proven. @default every peer is a member */
   readonly rolesOf?: (peer: string) => readonly Role[]
-  /** Serial of the certificate that a connected peer has shown. */
+  /** Name under which the certificate that a connected peer has shown can be revoked. */
   readonly serialOf?: (peer: string) => string | undefined
   /** Started after the membership that it follows. @default none: nobody is refused */
   readonly identity?: ClusterIdentity & Service & { follow(membership: JoiningMembership): void }

@@ -24,8 +24,13 @@ export interface Settings extends ClusterInit {
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
 const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/
 
+/** Whether a cluster may have this name: 1 to 63 lower-case letters, digits or "-". */
+export function isClusterName(name: string): boolean {
+  return NAME.test(name)
+}
+
 export function settingsOf(init: ClusterInit): Settings {
-  if (!NAME.test(init.name)) {
+  if (!isClusterName(init.name)) {
     throw new InvalidParametersError(
       `name must be 1 to 63 lower-case letters, digits or "-", not ${JSON.stringify(init.name)}`
     )

@@ -11,7 +11,7 @@ import {
   peersOfPeers
 } from '@murmuration/discovery'
 import type { MembershipProofs } from '@murmuration/discovery'
-import { loadOrCreateKey } from '@murmuration/identity'
+import { certificateName, loadOrCreateKey } from '@murmuration/identity'
 import type { Store } from '@murmuration/interface'
 import { createHomeFinder, createHomeHints } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
@@ -96,14 +96,20 @@ async function openPlatform(settings: Settings, closers: Closers): Promise<Platf
       pubsub: node.pubsub,
       connections: (other) => libp2p.getConnections(other)
     }),
-    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), (proof) => {
-      // What fails here is in the log, and the peer is refused by this one in any case.
-      identity.accuse(proof).catch(() => {})
+    signer: watchfulSigner(createSignalSigner({ privateKey, clock }), {
+      knows: (other) => identity.knows(other),
+      accuse: (proof) => {
+        // What fails here is in the log, and the peer is refused by this one in any case.
+        identity.accuse(proof).catch(() => {})
+      }
     }),
     found: settings.bootstrap.length === 0,
     addresses: () => libp2p.getMultiaddrs().map(String),
     rolesOf: (other) => admitted.rolesOf(other) ?? [],
-    serialOf: (other) => admitted.certificateOf(other)?.serial,
+    serialOf: (other) => {
+      const certificate = admitted.certificateOf(other)
+      return certificate === undefined ? undefined : certificateName(certificate)
+    },
     identity,
     remember: (members) => rememberAddresses(libp2p, members, log),
     ...hintsOf(settings, node, privateKey, logger),

@@ -67,8 +67,19 @@ const pause = (delayMs: number): Promise<void> =>
 const portOf = ({ addresses }: Server): number =>
   Number(/\/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1])
 
+/** How long a fault is played: the table's own times, or less for a test. */
+export interface FaultTimes {
+  /** Calls before the fault, for comparison, in ms. */
+  readonly beforeMs: number
+  /** What a fault lasts that lasts for a time, in ms. */
+  readonly lastsMs: number
+}
+
+const tableTimes: FaultTimes = { beforeMs: 1_000, lastsMs: 3_000 }
+
 /** What each fault does to the faulty peer; resolves when the fault is over, `false` if never. */
 type Fault = (parts: {
+  readonly lastsMs: number
   readonly faulty: Server
   readonly client: FaultNode
   readonly keep: () => void
@@ -76,30 +87,30 @@ type Fault = (parts: {
 
 const faults: Readonly<Record<string, { readonly method?: string; readonly cause: Fault }>> = {
   dead: {
-    cause: async ({ faulty }) => {
+    cause: async ({ faulty, lastsMs }) => {
       await kill(faulty)
-      await pause(3_000)
+      await pause(lastsMs)
       return false
     }
   },
   frozen: {
-    cause: async ({ faulty }) => {
+    cause: async ({ faulty, lastsMs }) => {
       faulty.child.kill('SIGSTOP')
-      await pause(3_000)
+      await pause(lastsMs)
       faulty.child.kill('SIGCONT')
       return true
     }
   },
   slow: {
     method: 'slow',
-    cause: async () => {
-      await pause(3_000)
+    cause: async ({ lastsMs }) => {
+      await pause(lastsMs)
       return true
     }
   },
   overloaded: {
-    cause: async ({ faulty, client }) => {
-      const until = performance.now() + 3_000
+    cause: async ({ faulty, client, lastsMs }) => {
+      const until = performance.now() + lastsMs
       const calls: Promise<unknown>[] = []
       while (performance.now() < until) {
         for (let call = 0; call < 40; call++) {
@@ -115,9 +126,9 @@ const faults: Readonly<Record<string, { readonly method?: string; readonly cause
     }
   },
   flapping: {
-    cause: async ({ faulty }) => {
+    cause: async ({ faulty, lastsMs }) => {
       const port = portOf(faulty)
-      for (let time = 0; time < 3; time++) {
+      for (let time = 0; time < lastsMs / 1_000; time++) {
         await kill(faulty)
         await pause(300)
         Object.assign(faulty, await launch(faulty.key, port))
@@ -141,7 +152,10 @@ const faults: Readonly<Record<string, { readonly method?: string; readonly cause
 export const faultNames: readonly string[] = Object.keys(faults)
 
 /** Plays one fault with real processes. */
-export async function playFault(name: string): Promise<FaultRow> {
+export async function playFault(
+  name: string,
+  { beforeMs, lastsMs }: FaultTimes = tableTimes
+): Promise<FaultRow> {
   const fault = faults[name]
   if (fault === undefined) throw new Error(`no fault ${name}`)
   const [faulty, healthy] = await Promise.all([server(), server()])
@@ -150,7 +164,7 @@ export async function playFault(name: string): Promise<FaultRow> {
   try {
     keep()
     while (client.discovery.connected().length < 2) await pause(10)
-    return await measure(name, fault, { faulty, healthy, client, keep })
+    return await measure(name, fault, { faulty, healthy, client, keep, lastsMs }, beforeMs)
   } finally {
     await client.libp2p.stop()
     await Promise.all([kill(faulty), kill(healthy)])
@@ -167,7 +181,14 @@ interface Sample {
 async function measure(
   name: string,
   fault: { readonly method?: string; readonly cause: Fault },
-  parts: { faulty: Server; healthy: Server; client: FaultNode; keep: () => void }
+  parts: {
+    faulty: Server
+    healthy: Server
+    client: FaultNode
+    keep: () => void
+    lastsMs: number
+  },
+  beforeMs: number
 ): Promise<FaultRow> {
   const { faulty, healthy, client } = parts
   const guard = createCallGuard({
@@ -193,7 +214,7 @@ async function measure(
     void call('other', 'echo')
   }, 20)
   try {
-    await pause(1_000)
+    await pause(beforeMs)
     const began = performance.now()
     method = fault.method ?? 'echo'
     const ends = await fault.cause(parts)

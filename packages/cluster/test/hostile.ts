@@ -6,17 +6,13 @@ import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
-import {
-  admission,
-  createIssuer,
-  createOpener,
-  createSealer,
-  credentialsFromCertificate
-} from '@murmuration/identity'
+import { admission, createIssuer, credentialsFromCertificate } from '@murmuration/identity'
 import type { Issuer } from '@murmuration/identity'
 import type { Random, Role } from '@murmuration/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { batchOf, targetOf, topicOf } from './batches.ts'
+import { outsider } from './outsider.ts'
 
 /** Makes attackers against one peer. Everything they do has an end. */
 export interface Attack {
@@ -195,31 +191,56 @@ export async function fuzz(
   return sent
 }
 
-/** Valid envelopes of keys that nobody knows, opened one after the other; the growth of memory in MB. */
+/** What came of a flood of envelopes. */
+export interface Flood {
+  readonly sent: number
+  /** Calls that were not refused. */
+  readonly taken: number
+}
+
+/**
+ * Valid envelopes of keys that nobody knows, two contents under each number, sent by an admitted edge
+ * peer: each half by a call and half by gossip. Ends after `withinMs`, whatever was sent.
+ */
 export async function unknownEnvelopes(
+  { cluster, addresses, rootKey }: Attack,
   count: number,
-  cacheMax = 4_096
-): Promise<{ rssGrowthMb: number }> {
-  const opener = createOpener({ cacheMax })
-  const payload = new Uint8Array(64)
-  let before = 0
-  for (let index = 0; index < count; index++) {
-    // A key for each ten, so that making them does not take all the time.
-    // oxlint-disable-next-line no-await-in-loop
-    const sealer = createSealer({ privateKey: await generateKeyPair('Ed25519') })
-    for (let sequence = 0; sequence < 10 && index < count; sequence++, index++) {
-      // oxlint-disable-next-line no-await-in-loop
-      const bytes = await sealer.seal({ domain: 'd', type: 't', sequence, payload })
-      // oxlint-disable-next-line no-await-in-loop
-      await opener.open(bytes, { domain: 'd' })
-    }
-    index--
-    // After the caches are full.
-    if (before === 0 && index > count / 4) {
-      globalThis.gc?.()
-      before = process.memoryUsage.rss()
+  withinMs: number
+): Promise<Flood> {
+  const issuer = createIssuer({ cluster, privateKey: rootKey })
+  const edge = await outsider({ rootKey, issuer, cluster, roles: ['edge'] })
+  const victim = addresses[0]?.split('/').at(-1) ?? ''
+  const [target, topic] = [targetOf(cluster, victim), topicOf(cluster)]
+  const until = performance.now() + withinMs
+  let [sent, taken] = [0, 0]
+  const deliver = async (bytes: Uint8Array): Promise<void> => {
+    try {
+      await edge.rpc.call(victim, 'signals.deliver', bytes, { timeoutMs: 5_000 })
+      taken++
+    } catch {
+      // As it should.
     }
   }
-  globalThis.gc?.()
-  return { rssGrowthMb: Math.round((process.memoryUsage.rss() - before) / 1_048_576) }
+  const work = async (): Promise<void> => {
+    while (sent < count && performance.now() < until) {
+      // A key for each ten, so that making them does not take all the time.
+      const key = await generateKeyPair('Ed25519')
+      for (let index = 0; index < 10; index++) {
+        const isCall = index % 4 < 2
+        const channel = isCall ? target : topic
+        const first = 1 + (index >> 2)
+        const bytes = await batchOf(key, String(index), { cluster, channel, first })
+        sent++
+        await (isCall ? deliver(bytes) : edge.gossip(topic, bytes))
+      }
+    }
+  }
+  try {
+    await edge.dial(addresses)
+    while (edge.subscribers(topic) === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    await Promise.all(Array.from({ length: 32 }, work))
+  } finally {
+    await edge.stop()
+  }
+  return { sent, taken }
 }

@@ -1,122 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { Ed25519PrivateKey } from '@libp2p/interface'
-import { defineAgent } from '@murmuration/agent'
-import { createCluster } from '@murmuration/cluster'
-import type { CertificateIdentity, Cluster, ClusterInit } from '@murmuration/cluster'
-import { counter } from '@murmuration/crdt'
-import { decode, encode } from '@murmuration/codec'
-import { createIssuer, createSealer, loadOrCreateKey } from '@murmuration/identity'
-import type { Equivocation } from '@murmuration/identity'
-import type { Role } from '@murmuration/interface'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { createSignalSigner } from '@murmuration/signals'
-import { z } from 'zod'
-import { watchfulSigner } from '../src/equivocation.ts'
-import { Identity } from '../src/identity.ts'
+import type { Cluster } from '@murmuration/cluster'
+import { createIssuer, readInvitation } from '@murmuration/identity'
+import { describe, expect, it } from 'vitest'
+import { batchOf, topicOf } from './batches.ts'
 import { outsider } from './outsider.ts'
-
-const name = 'vault'
-const tally = defineAgent({
-  type: 'tally',
-  state: { count: counter() },
-  actions: {
-    add: {
-      input: z.number(),
-      output: z.number(),
-      run({ input, state }) {
-        state.count.increment(input)
-        return state.count.value
-      }
-    }
-  }
-})
-
-const folder = mkdtempSync(join(tmpdir(), 'cluster-identity-'))
-const running: Cluster[] = []
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((cluster) => cluster.stop()))
-})
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-const listen = ['/ip4/127.0.0.1/tcp/0']
-let folders = 0
-
-async function start(init: Partial<ClusterInit>): Promise<Cluster> {
-  const cluster = await createCluster({ name, agents: [tally], listen, ...init })
-  running.push(cluster)
-  return cluster
-}
-
-/** What a peer with a key on disk starts with, certified by a root key. */
-async function certified(
-  rootKey: Ed25519PrivateKey,
-  init: { ttlMs?: number; roles?: Role[]; isIssuer?: boolean } = {}
-): Promise<{ dataDir: string; identity: CertificateIdentity }> {
-  const dataDir = join(folder, String(folders++))
-  const key = await loadOrCreateKey(join(dataDir, 'peer.key'))
-  const { ttlMs = 3_600_000, roles = ['member'], isIssuer = false } = init
-  const issuer = createIssuer({ cluster: name, privateKey: rootKey, ttlMs })
-  return {
-    dataDir,
-    identity: {
-      rootPublicKey: rootKey.publicKey.raw,
-      certificate: await issuer.issue(key.publicKey, roles),
-      ...(isIssuer ? { issuer: { privateKey: rootKey, ttlMs } } : {})
-    }
-  }
-}
-
-async function mesh(inits: readonly Partial<ClusterInit>[]): Promise<Cluster[]> {
-  const [first, ...rest] = inits
-  const founder = await start(first ?? {})
-  const bootstrap = founder.addresses
-  const others = await Promise.all(rest.map((init) => start({ ...init, bootstrap })))
-  const all = [founder, ...others]
-  await Promise.all(all.map((each) => each.ready()))
-  await until('one view', () => all.every((each) => each.members().length === all.length))
-  return all
-}
-
-async function until(what: string, holds: () => boolean, timeoutMs = 15_000): Promise<number> {
-  const from = performance.now()
-  while (!holds()) {
-    if (performance.now() - from > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  return performance.now() - from
-}
-
-/** The part behind the interface, which takes accusations. */
-function identityOf(peer: Cluster): Identity {
-  if (peer.identity instanceof Identity) return peer.identity
-  throw new Error('no identity')
-}
-
-/** Calls agents through every peer until it is stopped; tells how many went well and which failed. */
-function traffic(peers: readonly Cluster[]): () => Promise<{ calls: number; failures: unknown[] }> {
-  let isOver = false
-  const result = { calls: 0, failures: [] as unknown[] }
-  const callers = peers.map(async (peer, index) => {
-    for (let call = 0; !isOver; call++) {
-      try {
-        await peer.agent(tally, `t${(call + index) % 7}`).call('add', 1)
-        result.calls++
-      } catch (error) {
-        result.failures.push(error)
-      }
-    }
-  })
-  return async () => {
-    // Without enough calls before the end this would show nothing.
-    await until('enough calls', () => result.calls >= 30, 30_000)
-    isOver = true
-    await Promise.all(callers)
-    return result
-  }
-}
+import type { Outsider } from './outsider.ts'
+import {
+  certified,
+  disconnects,
+  folder,
+  mesh,
+  name,
+  running,
+  start,
+  tally,
+  traffic,
+  until
+} from './vault.ts'
 
 /** All peers run in this process: for how long it was not given a processor, in ms. */
 function stallsOfThisProcess(): () => number {
@@ -130,12 +31,6 @@ function stallsOfThisProcess(): () => number {
     clearInterval(timer)
     return stalled
   }
-}
-
-function disconnects(peers: readonly Cluster[]): () => number {
-  let count = 0
-  for (const peer of peers) peer.discovery?.addEventListener('disconnected', () => count++)
-  return () => count
 }
 
 describe('a cluster with a root key', () => {
@@ -197,6 +92,29 @@ describe('a cluster with a root key', () => {
     await expect(start(damaged)).rejects.toThrow()
   })
 
+  it('lets who has a used invitation ask to redeem it, in vain, and nothing else', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    const line = await founder?.identity?.invite()
+    if (founder === undefined || line === undefined) throw new Error('no invitation')
+    const init = { invitation: line, bootstrap: founder.addresses }
+    await start({ ...init, dataDir: join(folder, 'used') })
+    const { bearerKey, pass } = await readInvitation(line)
+    const issuer = createIssuer({ cluster: name, privateKey: rootKey })
+    const bearer = { cluster: name, issuer, key: bearerKey, certificate: pass }
+    const node = await outsider({ ...bearer, rootKey })
+    await node.dial(founder.addresses)
+    const call = (method: string): Promise<Uint8Array> =>
+      node.rpc.call(founder.peerId, method, new Uint8Array(), { timeoutMs: 2_000 })
+    const forbidden = { name: 'NotPermittedError', code: 'ERR_NOT_PERMITTED' }
+    const calls = ['agent.work', 'state.read', 'registry.where', 'membership.view', 'discovery.ask']
+    for (const method of [...calls, 'identity.renew', 'identity.show', 'signals.deliver']) {
+      await expect(call(method)).rejects.toMatchObject(forbidden)
+    }
+    await expect(call('identity.redeem')).rejects.not.toMatchObject(forbidden)
+    await node.stop()
+  })
+
   it('invites for a role, and a peer may not claim another one', async () => {
     const rootKey = await generateKeyPair('Ed25519')
     const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
@@ -245,84 +163,6 @@ describe('a cluster with a root key', () => {
     for (const peer of [first, second, back]) expect(isOut(peer)).toBe(true)
     await expect(bad.agent(tally, 'x').call('add', 1, { timeoutMs: 300 })).rejects.toThrow()
   })
-
-  it('shuts out a peer that has signed two signals under one number, and keeps the proof', async () => {
-    const rootKey = await generateKeyPair('Ed25519')
-    const liar = await certified(rootKey)
-    const peers = await mesh([
-      await certified(rootKey, { isIssuer: true }),
-      await certified(rootKey),
-      liar
-    ])
-    const [first, second, bad] = peers
-    if (!first || !second || !bad) throw new Error('no peers')
-    const key = await loadOrCreateKey(join(liar.dataDir, 'peer.key'))
-    const sealer = createSealer({ privateKey: key })
-    const batchOf = (value: string) => ({
-      cluster: name,
-      channel: 'c',
-      boot: 1,
-      first: 1,
-      since: 1,
-      attempt: 0,
-      signals: [encode({ specversion: '1.0', id: value, source: 's', type: 'a.b' })]
-    })
-    const seal = (value: string): Promise<Uint8Array> =>
-      sealer.seal({
-        domain: 'murmuration-signals-1',
-        type: 'batch',
-        sequence: 1,
-        payload: encode(batchOf(value))
-      })
-    const proofs: unknown[] = []
-    const watchful = watchfulSigner(createSignalSigner({ privateKey: key, clock: Date }), (proof) =>
-      proofs.push(proof)
-    )
-    // As the bus does with what it has opened.
-    const take = async (value: string): Promise<void> => {
-      const signed = await seal(value)
-      const { signer, payload, sequence } = await watchful.open(signed)
-      const { channel, boot, signals } = decode(payload) as ReturnType<typeof batchOf>
-      const [bytes = new Uint8Array(0)] = signals
-      watchful.noted?.({ signer, stream: `${channel}#${boot}`, sequence, bytes, signed })
-    }
-    await take('one')
-    // The same one, sealed again, is no lie.
-    await take('one')
-    expect(proofs).toHaveLength(0)
-    await take('another')
-    expect(proofs).toHaveLength(1)
-    await identityOf(first).accuse(proofs[0] as Equivocation)
-    await until('out', () => [first, second].every((peer) => peer.members().length === 2))
-    expect(await first.identity?.evidence()).toEqual(proofs)
-  })
-
-  it('changes its root key under traffic without one failed call', async () => {
-    const [old, next] = [await generateKeyPair('Ed25519'), await generateKeyPair('Ed25519')]
-    const inits = [await certified(old), await certified(old), await certified(old)]
-    const peers = await mesh(inits)
-    const lost = disconnects(peers)
-    const stop = traffic(peers)
-    const both = [old.publicKey.raw, next.publicKey.raw]
-    for (const peer of peers) await peer.identity?.trust(both)
-    const issuer = createIssuer({ cluster: name, privateKey: next })
-    for (const peer of peers)
-      await peer.identity?.renew(await issuer.issue(peer.peerId, ['member']))
-    for (const peer of peers) await peer.identity?.trust(next.publicKey.raw)
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-    const { calls, failures } = await stop()
-    expect(failures).toEqual([])
-    expect(calls).toBeGreaterThanOrEqual(30)
-    expect(lost()).toBe(0)
-    // Who only has a certificate of the old one is a stranger now.
-    const late = await outsider({
-      rootKey: old,
-      issuer: createIssuer({ cluster: name, privateKey: old }),
-      cluster: name
-    })
-    await expect(late.dial(peers[0]?.addresses ?? [])).rejects.toThrow()
-    await late.stop()
-  })
 })
 
 describe('roles', () => {
@@ -354,6 +194,28 @@ describe('roles', () => {
       expect(read).not.toMatchObject(forbidden)
       await node.stop()
     }
+  })
+
+  it('let what an edge peer sends by gossip in, and not what a guest does', async () => {
+    const rootKey = await generateKeyPair('Ed25519')
+    const [founder] = await mesh([await certified(rootKey, { isIssuer: true })])
+    if (founder === undefined) throw new Error('no peer')
+    const heard: string[] = []
+    founder.signals.subscribe('**', ({ id }) => void heard.push(id))
+    const issuer = createIssuer({ cluster: name, privateKey: rootKey })
+    const topic = topicOf(name)
+    const nodes: Outsider[] = []
+    for (const role of ['guest', 'edge'] as const) {
+      const node = await outsider({ rootKey, issuer, cluster: name, roles: [role] })
+      nodes.push(node)
+      await node.dial(founder.addresses)
+      await until('subscribed', () => node.subscribers(topic) > 0)
+      expect(await node.gossip(topic, await batchOf(node.key, role))).toBe(1)
+    }
+    await until('heard', () => heard.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(heard).toEqual(['edge'])
+    for (const node of nodes) await node.stop()
   })
 
   it('let a guest use agents', async () => {

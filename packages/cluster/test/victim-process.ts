@@ -7,15 +7,19 @@ import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { encode } from '@murmuration/codec'
 import { createIssuer, loadOrCreateKey } from '@murmuration/identity'
 import type { Random } from '@murmuration/interface'
-import { fuzz, rogue } from './hostile.ts'
-import type { Attack } from './hostile.ts'
+import { fuzz, rogue, unknownEnvelopes } from './hostile.ts'
+import type { Attack, Flood } from './hostile.ts'
 
 /** What the attacked process says of itself, after it has answered a call. */
 export interface Report {
   readonly count: number
+  /** For how long its event loop was held up at most since the last report. */
   readonly stallMs: number
+  /** After a collection of garbage. */
   readonly rssMb: number
   readonly connected: readonly string[]
+  /** Peers that its view keeps out. */
+  readonly revoked: number
 }
 
 /** A peer in a process of its own. */
@@ -42,7 +46,8 @@ export class Victim {
     }
     const script = fileURLToPath(new URL('victim.ts', import.meta.url))
     const child = fork(script, [JSON.stringify(options)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, '--expose-gc']
     })
     const [addresses] = (await once(child, 'message')) as [string[]]
     return new Victim(child, { cluster: 'fort', addresses, rootKey })
@@ -71,18 +76,25 @@ export class Victim {
   }
 }
 
+/** What came of rubbish. */
+export interface Fuzzed extends Report {
+  readonly sent: number
+  readonly protocols: readonly string[]
+  /** The longest stall by protocol. */
+  readonly stalls: ReadonlyMap<string, number>
+}
+
 /** Rubbish on every protocol that the peer speaks, from an admitted member. */
 export async function fuzzEverything(
   victim: Victim,
   frames: number,
   seed: number
-): Promise<Report & { readonly sent: number; readonly protocols: readonly string[] }> {
+): Promise<Fuzzed> {
   const node = await rogue(victim.attack)
   try {
     const [connection] = node.getConnections()
     if (connection === undefined) throw new Error('the rogue is not connected')
     const { protocols } = await identified(node)
-    await victim.reset()
     const random = seededRandom(seed)
     // Frames that are nearly right go deepest.
     const samples = [
@@ -92,7 +104,10 @@ export async function fuzzEverything(
       random.bytes(300)
     ]
     let sent = 0
+    const stalls = new Map<string, number>()
     for (const protocol of protocols) {
+      // oxlint-disable-next-line no-await-in-loop
+      await victim.reset()
       // One after the other, so that a failure names the protocol.
       // oxlint-disable-next-line no-await-in-loop
       sent += await fuzz(node, protocol, Math.ceil(frames / protocols.length), random, samples)
@@ -101,10 +116,35 @@ export async function fuzzEverything(
         // oxlint-disable-next-line no-await-in-loop
         await node.dial(connection.remoteAddr)
       }
+      // oxlint-disable-next-line no-await-in-loop
+      stalls.set(protocol, (await victim.report()).stallMs)
     }
-    return { ...(await victim.report()), sent, protocols }
+    const stallMs = Math.max(...stalls.values())
+    return { ...(await victim.report()), stallMs, sent, protocols, stalls }
   } finally {
     await node.stop()
+  }
+}
+
+/**
+ * Valid envelopes of keys that nobody knows, sent by an edge peer. What its memory grew by is counted
+ * from when a quarter was sent and all caches are full.
+ */
+export async function floodWithUnknown(
+  victim: Victim,
+  count: number,
+  withinMs: number
+): Promise<Report & Flood & { readonly growthMb: number }> {
+  const first = await unknownEnvelopes(victim.attack, count / 4, withinMs / 4)
+  const before = await victim.report()
+  const then = await unknownEnvelopes(victim.attack, (count * 3) / 4, (withinMs * 3) / 4)
+  const after = await victim.report()
+  return {
+    ...after,
+    stallMs: Math.max(before.stallMs, after.stallMs),
+    growthMb: after.rssMb - before.rssMb,
+    sent: first.sent + then.sent,
+    taken: first.taken + then.taken
   }
 }
 

@@ -1,8 +1,7 @@
 /**
  * A peer in a process of its own that is attacked. Takes its identity as JSON, tells its addresses,
- * and on request how long its event loop stood still at most, its memory, and that it still works.
+ * and on request how long its event loop was held up at most, its memory, and that it still works.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
 import { defineAgent } from '@murmuration/agent'
 import { createCluster } from '@murmuration/cluster'
@@ -48,25 +47,43 @@ process.on('uncaughtException', (error) => {
   console.error(error)
   process.exit(1)
 })
-const stalls = monitorEventLoopDelay({ resolution: 5 })
-stalls.enable()
+// Others may publish to it.
+peer.signals.subscribe('**', () => {})
+
+/** The longest turn of the event loop: what it worked in it, not what it waited for a processor. */
+let stallMs = 0
+let [last, worked] = [performance.now(), workedMs()]
+function workedMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
+setInterval(() => {
+  const [now, work] = [performance.now(), workedMs()]
+  stallMs = Math.max(stallMs, Math.min(now - last, work - worked))
+  ;[last, worked] = [now, work]
+}, 5)
+function reset(): void {
+  stallMs = 0
+  ;[last, worked] = [performance.now(), workedMs()]
+}
 process.on('disconnect', () => process.exit(0))
 process.on('message', (message) => {
   if (message === 'reset') {
-    stalls.reset()
+    reset()
     process.send?.({})
     return
   }
   void peer
     .agent(probe, 'one')
     .call('add', 1)
-    .then((count) =>
-      process.send?.({
-        count,
-        stallMs: stalls.max / 1e6,
-        rssMb: process.memoryUsage.rss() / 1_048_576,
-        connected: peer.discovery?.connected() ?? []
-      })
-    )
+    .then((count) => {
+      const stalledMs = stallMs
+      globalThis.gc?.()
+      const rssMb = process.memoryUsage.rss() / 1_048_576
+      const connected = peer.discovery?.connected() ?? []
+      const revoked = peer.view?.revoked?.peers.length ?? 0
+      process.send?.({ count, stallMs: stalledMs, rssMb, connected, revoked })
+      reset()
+    })
 })
 process.send?.(peer.addresses)

@@ -103,12 +103,16 @@ export class Capabilities {
     this.#components.rpc().unhandle(OFFERS_METHOD)
   }
 
+  get own(): PeerOffer {
+    return this.#own
+  }
+
   /** Replaces the own offer; `InvalidParametersError` names what is wrong and changes nothing. */
   offer(actions: readonly OfferedAction[], labels: Readonly<Record<string, string>>): void {
     const tag = this.#nextTag()
     const encoded = Answer.encode({ tag, unchanged: false, labels, actions: [...actions] })
     const seen = new Set<string>()
-    for (const { name, version, cost } of actions) {
+    for (const { name, version, cost, inputSchema } of actions) {
       const key = JSON.stringify([name, version])
       if (name === '' || seen.has(key)) {
         throw new InvalidParametersError(`action "${name}" ${version} is unnamed or offered twice`)
@@ -117,6 +121,9 @@ export class Capabilities {
         throw new InvalidParametersError(
           `the cost of action "${name}" must be above 0, got ${cost}`
         )
+      }
+      if (inputSchema !== undefined && !isJson(inputSchema)) {
+        throw new InvalidParametersError(`the input schema of action "${name}" must be JSON`)
       }
       seen.add(key)
     }
@@ -208,13 +215,25 @@ function offerOf(
   }
 ): PeerOffer {
   const actions = (answer.actions ?? []).map((action) => {
-    const { cost, ...rest } = action
+    const { cost, inputSchema, ...rest } = action
     // What another peer claims; nonsense counts as not said.
-    return cost === undefined || isCost(cost) ? action : rest
+    return {
+      ...rest,
+      ...(inputSchema !== undefined && isJson(inputSchema) ? { inputSchema } : {}),
+      ...(cost !== undefined && isCost(cost) ? { cost } : {})
+    }
   })
   return { peer, labels: answer.labels ?? {}, actions }
 }
 
 function isCost(cost: number): boolean {
   return cost > 0 && Number.isFinite(cost)
+}
+
+/** The codec knows more than JSON: bigints and bytes, which no reader of a schema expects. */
+function isJson(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) {
+    return !(value instanceof Uint8Array) && Object.values(value).every(isJson)
+  }
+  return typeof value !== 'bigint'
 }

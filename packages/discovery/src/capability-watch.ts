@@ -2,7 +2,7 @@ import { message } from '@murmuration/codec'
 import type { Clock, DiscoveryEvents, Rpc } from '@murmuration/interface'
 import type { Logger } from '@libp2p/interface'
 import type { Capabilities } from './capabilities.ts'
-import { namesMissing } from './core/offers.ts'
+import { areEqualLabels, namesChanged, namesMissing } from './core/offers.ts'
 import type { PeerOffer } from './core/offers.ts'
 import { ASK_TIMEOUT_MS, OFFER_SETTLE_MS } from './defaults.ts'
 
@@ -135,13 +135,15 @@ export class CapabilityWatch {
   }
 
   #learn(offer: PeerOffer): void {
-    const { peer, actions } = offer
-    const before = this.#known.get(peer)?.actions ?? []
+    const { peer, actions, labels } = offer
+    const before = this.#known.get(peer) ?? { actions: [], labels: {} }
     this.#known.set(peer, offer)
-    const added = namesMissing(actions, before)
-    const removed = namesMissing(before, actions)
-    if (added.length > 0 || removed.length > 0) {
-      this.#components.emit({ peer, added, removed })
+    const added = namesMissing(actions, before.actions)
+    const removed = namesMissing(before.actions, actions)
+    const changed = namesChanged(actions, before.actions)
+    const relabelled = !areEqualLabels(labels, before.labels)
+    if (added.length + removed.length + changed.length > 0 || relabelled) {
+      this.#components.emit({ peer, added, removed, changed, relabelled })
     }
   }
 }

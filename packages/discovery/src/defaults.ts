@@ -186,5 +186,8 @@ export const PICK_LOAD = 0.02
 /** Selection: the highest load that can be told. */
 export const LOAD_MAX = 1_000
 
+/** Selection: once one of two peers has told its load, the other has this time, in ms. Who is later by so much is seldom the better choice; a longer time is lost once a second to a frozen peer. */
+export const SELECT_PATIENCE_MS = 50
+
 /** Selection: pairs of silent peers that are tried before it fails. */
 export const SELECT_ROUNDS_MAX = 4

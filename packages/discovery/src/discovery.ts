@@ -19,6 +19,7 @@ import type {
 import type { AbortOptions, IdentifyResult, Logger } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
+import { candidatesAmong } from './candidates.ts'
 import { Capabilities } from './capabilities.ts'
 import { CapabilityWatch } from './capability-watch.ts'
 import type { Offers } from './capabilities.ts'
@@ -28,7 +29,6 @@ import { Connections } from './connections.ts'
 import { ConnectionKeeper } from './core/keeper.ts'
 import type { KeeperAction } from './core/keeper.ts'
 import { capablePeers, mergeOffers } from './core/offers.ts'
-import type { PeerOffer } from './core/offers.ts'
 import { KEPT_PEERS_MAX, SWEEP_MS } from './defaults.ts'
 import { registerMetrics } from './metrics.ts'
 import { PeerSelection } from './peer-selection.ts'
@@ -245,17 +245,9 @@ export class DefaultDiscovery
   async selectPeer(options: SelectOptions = {}): Promise<string> {
     const signal = this.#started(options.signal)
     const timeoutMs = this.#askTimeout(options.timeoutMs)
-    const among = options.among === undefined ? undefined : new Set(options.among)
-    const peers = this.#keeper.connected().filter((peer) => among?.has(peer) ?? true)
-    // Peers tell of changes, so only those that nothing is known of yet are asked.
-    const known = peers.flatMap((peer): PeerOffer[] => {
-      const offer = this.#watch.offerOf(peer)
-      return offer === undefined ? [] : [offer]
-    })
-    const unknown = peers.filter((peer) => this.#watch.offerOf(peer) === undefined)
-    const { offers } = await this.#capabilities.ask(unknown, timeoutMs, signal)
-    const all = [...known, ...offers].filter(({ peer }) => among?.has(peer) ?? true)
-    const capable = capablePeers(all, options.actions ?? [], options.labels ?? {})
+    const sources = { self: this.#self, capabilities: this.#capabilities, watch: this.#watch }
+    const connected = this.#keeper.connected()
+    const capable = await candidatesAmong(connected, sources, options, timeoutMs, signal)
     return await this.#selection.select(capable, timeoutMs, signal)
   }
 

@@ -10,6 +10,7 @@ import {
   LOAD_MAX,
   OFFER_CACHE_MAX,
   PICK_LOAD,
+  SELECT_PATIENCE_MS,
   SELECT_ROUNDS_MAX
 } from './defaults.ts'
 
@@ -69,15 +70,16 @@ export class PeerSelection {
   ): Promise<string> {
     let left = candidates
     for (let round = 0; round < SELECT_ROUNDS_MAX && left.length > 0; round++) {
-      const two = twoOf(left, this.#components.random)
+      const now = this.#components.clock.monotonic()
+      // Who was silent a moment ago is asked only where nobody else is left.
+      const awake = left.filter((peer) => !this.#book.isSilent(peer, now))
+      const two = twoOf(awake.length > 0 ? awake : left, this.#components.random)
       // A round is repeated only where both were silent.
       // oxlint-disable-next-line no-await-in-loop
-      const answered = await Promise.all(
-        two.map(async (peer) => ((await this.#refresh(peer, timeoutMs, signal)) ? peer : undefined))
+      const answered = await this.#answering(two, timeoutMs, signal)
+      const [best] = answered.toSorted(
+        (one, other) => this.#book.score(one) - this.#book.score(other)
       )
-      const [best] = answered
-        .filter((peer) => peer !== undefined)
-        .toSorted((one, other) => this.#book.score(one) - this.#book.score(other))
       if (best !== undefined) {
         this.#book.picked(best)
         return best
@@ -85,6 +87,45 @@ export class PeerSelection {
       left = left.filter((peer) => !two.includes(peer))
     }
     throw new UnavailableError('no peer that offers this answers')
+  }
+
+  /**
+   * Those whose load is known now. Once one of them is, the others have only a short time: one that
+   * is frozen must not hold up the choice. What comes later still counts for the next one.
+   */
+  async #answering(
+    peers: readonly string[],
+    timeoutMs: number,
+    signal: AbortSignal
+  ): Promise<readonly string[]> {
+    const { clock } = this.#components
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const answered: string[] = []
+    let left = peers.length
+    let cancel = (): void => {}
+    for (const peer of peers) {
+      this.#refresh(peer, timeoutMs, signal).then((isKnown) => {
+        if (isKnown) {
+          answered.push(peer)
+        }
+        if (--left === 0) {
+          resolve()
+        } else if (isKnown) {
+          cancel = clock.schedule(SELECT_PATIENCE_MS, resolve)
+        }
+      }, reject)
+    }
+    try {
+      await promise
+    } finally {
+      cancel()
+    }
+    for (const peer of peers) {
+      if (!answered.includes(peer)) {
+        this.#book.silent(peer, clock.monotonic())
+      }
+    }
+    return answered
   }
 
   /** Whether the load of a peer is known now. */

@@ -3,6 +3,7 @@ import { DeadlineExceededError, PeerUnavailableError } from '@murmuration/interf
 import type { Discovery, OfferedAction } from '@murmuration/interface'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createDiscovery } from '../src/index.ts'
+import { SELECT_PATIENCE_MS } from '../src/defaults.ts'
 import { createPeers, FakeNode, FakeRpc } from './fake-node.ts'
 import { createSeededRandom, createVirtualClock } from './virtual-time.ts'
 
@@ -227,6 +228,17 @@ describe('schemas and labels', () => {
     expect(answers.find(({ name }) => name === 'station.add')).toMatchObject({ cost: 4 })
   })
 
+  it('with a schema that is no JSON are refused here, and of others taken without it', async () => {
+    const { first, network } = await setUp()
+    for (const maximum of [5n, Uint8Array.of(1)]) {
+      const action = { ...add, inputSchema: { properties: { n: { maximum } } } }
+      expect(() => first.discovery.offer([action])).toThrow(/schema/)
+      const offer = { tag: 't', unchanged: false, labels: {}, actions: [action] }
+      network.get(b)?.handle('discovery.offers', () => encode(offer))
+      expect((await first.discovery.actions()).answers).toEqual([{ ...add, peers: [b] }])
+    }
+  })
+
   it('of a cost that is none refuse the offer here, and are left out of what others say', async () => {
     const { first, network } = await setUp()
     expect(() => first.discovery.offer([{ ...add, cost: 0 }])).toThrow(/cost/)
@@ -250,10 +262,39 @@ describe('the event capabilities', () => {
       connection.abort(new Error('gone'))
     }
     await clock.advance(10)
+    const same = { peer: b, changed: [], relabelled: false }
     expect(changes).toEqual([
-      { peer: b, added: ['station.add'], removed: [] },
-      { peer: b, added: ['a.c'], removed: ['station.add'] },
-      { peer: b, added: [], removed: ['a.c'] }
+      { ...same, added: ['station.add'], removed: [] },
+      { ...same, added: ['a.c'], removed: ['station.add'] },
+      { ...same, added: [], removed: ['a.c'] }
+    ])
+  })
+
+  it('tells that an offer has another schema, cost, description or labels only', async () => {
+    const { clock, first, second } = await setUp()
+    const changes: unknown[] = []
+    first.discovery.addEventListener('capabilities', ({ detail }) => changes.push(detail))
+    const none = { peer: b, added: [], removed: [], changed: [], relabelled: false }
+    const other = { name: 'a.b', version: '1' }
+    const tell = async (action: OfferedAction, labels = {}): Promise<unknown> => {
+      second.discovery.offer([action, other], labels)
+      await clock.advance(1_000)
+      return changes.splice(0)
+    }
+    const changed = [{ ...none, changed: ['station.add'] }]
+    expect(await tell(add)).toEqual([{ ...none, added: ['a.b', 'station.add'] }])
+    const typed = { ...add, inputSchema: schema }
+    expect(await tell(typed)).toEqual(changed)
+    // In another order it is the same schema.
+    const { properties, type } = schema
+    expect(await tell({ ...add, inputSchema: { properties, type } })).toEqual([])
+    expect(await tell({ ...typed, cost: 4 })).toEqual(changed)
+    expect(await tell({ ...typed, cost: 4, labels: { gpu: 'a' } })).toEqual(changed)
+    expect(await tell({ ...typed, cost: 4 }, { zone: 'north' })).toEqual([
+      { ...none, changed: ['station.add'], relabelled: true }
+    ])
+    expect(await tell({ ...typed, cost: 4 }, { zone: 'south' })).toEqual([
+      { ...none, relabelled: true }
     ])
   })
 
@@ -303,6 +344,67 @@ describe('selectPeer', () => {
       first.discovery.selectPeer({ actions: ['station.add'], among: [c] })
     ).rejects.toMatchObject(nobody)
     await expect(first.discovery.selectPeer({ actions: ['no.such'] })).rejects.toMatchObject(nobody)
+  })
+
+  it('loses little time to a frozen peer, asks it once a second, and takes it again', async () => {
+    const { clock, first, members } = await setUp()
+    for (const { discovery } of members.slice(1)) discovery.offer([add])
+    await clock.advance(2_000)
+    let asked = 0
+    first.rpc.before = async (peer) => {
+      if (peer === c) {
+        asked++
+        await new Promise(() => {})
+      }
+    }
+    const pick = async (): Promise<{ peer: string; ms: number }> => {
+      const from = clock.monotonic()
+      const chosen = first.discovery.selectPeer({ actions: ['station.add'] })
+      const done = chosen.then(() => clock.monotonic() - from)
+      await clock.advance(150)
+      return { peer: await chosen, ms: await done }
+    }
+    const picks: { peer: string; ms: number }[] = []
+    for (let at = 0; at < 100; at++) picks.push(await pick())
+    expect(picks.every(({ peer }) => peer !== c)).toBe(true)
+    expect(Math.max(...picks.map(({ ms }) => ms))).toBe(SELECT_PATIENCE_MS)
+    // In fifteen seconds; each costs one choice the patience.
+    expect(asked).toBeGreaterThan(5)
+    expect(asked).toBeLessThanOrEqual(15)
+    expect(picks.filter(({ ms }) => ms > 0).length).toBeLessThanOrEqual(asked)
+    first.rpc.before = undefined
+    const later: string[] = []
+    for (let at = 0; at < 100; at++) later.push((await pick()).peer)
+    expect(later).toContain(c)
+  })
+
+  it('asks who was silent where nobody else is left', async () => {
+    const { clock, first, second } = await setUp()
+    second.discovery.offer([add])
+    await clock.advance(1_000)
+    first.rpc.before = async () => {
+      throw new PeerUnavailableError('gone')
+    }
+    const only = { actions: ['station.add'], among: [b] }
+    await expect(first.discovery.selectPeer(only)).rejects.toThrow()
+    first.rpc.before = undefined
+    expect(await first.discovery.selectPeer(only)).toBe(b)
+  })
+
+  it('does not wait for the offer of a frozen peer where others are known to be capable', async () => {
+    const { clock, first, second, network } = await setUp()
+    network.get(c)?.handle('discovery.offers', async () => new Promise(() => {}))
+    second.discovery.offer([add])
+    await clock.advance(1_000)
+    const from = clock.monotonic()
+    expect(await first.discovery.selectPeer({ actions: ['station.add'] })).toBe(b)
+    expect(clock.monotonic()).toBe(from)
+    // Nobody else is known to be capable but this peer itself: the frozen one has a short time to say so.
+    first.discovery.offer([{ name: 'a.b', version: '1' }])
+    const chosen = first.discovery.selectPeer({ actions: ['a.b'] })
+    await clock.advance(SELECT_PATIENCE_MS)
+    expect(await chosen).toBe(a)
+    expect(clock.monotonic() - from).toBe(SELECT_PATIENCE_MS)
   })
 
   it('refuses a load that is none', async () => {

@@ -401,6 +401,31 @@ describe('strategies', () => {
     expect([node.dials, events]).toEqual([[], []])
   })
 
+  it('that know the peers beforehand go on until one of them is there, and again without any', async () => {
+    const peers = [b, c].map((peer) => ({ peer, addresses: [address] }))
+    const { clock, node, discovery } = await setUp(a, { strategies: [fixed(peers)] })
+    await clock.advance(30_000)
+    // Back-off of up to 10 s.
+    expect(node.dials.length).toBeGreaterThan(6)
+    expect(node.dials.length).toBeLessThan(40)
+    node.dialler = async ({ peer = '' }) => node.connect(peer)
+    await clock.advance(12_000)
+    expect(discovery.connected().length).toBeGreaterThan(0)
+    // Those that are missing are tried once a minute or so.
+    await clock.advance(100_000)
+    expect(discovery.connected().toSorted()).toEqual([b, c])
+    const count = node.dials.length
+    await clock.advance(600_000)
+    expect(node.dials).toHaveLength(count)
+    for (const connection of node.open) connection.abort(new Error('gone'))
+    await clock.advance(5_000)
+    expect(discovery.connected().toSorted()).toEqual([b, c])
+    await discovery.stop()
+    const timers = clock.timers
+    await clock.advance(60_000)
+    expect(clock.timers).toBeLessThanOrEqual(timers)
+  })
+
   it('emit found once for the same news, and nothing for nonsense or themselves', async () => {
     let report: ((hint: { peer: string; addresses: string[] }) => void) | undefined
     const { clock, discovery, events } = await setUp(d, {

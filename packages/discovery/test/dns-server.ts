@@ -18,6 +18,8 @@ export interface DnsServer {
   readonly zone: Map<string, readonly DnsRecord[]>
   /** Answers SERVFAIL, as a server does whose own source is gone. */
   broken: boolean
+  /** Names and types of records (`AAAA`) to whose questions it answers SERVFAIL. */
+  readonly failing: Set<string>
   questions: number
   stop(): Promise<void>
 }
@@ -26,14 +28,17 @@ const [serverFailure, nameError] = [2, 3]
 
 export async function startDnsServer(): Promise<DnsServer> {
   const zone = new Map<string, readonly DnsRecord[]>()
-  const state = { broken: false, questions: 0 }
+  const state = { broken: false, failing: new Set<string>(), questions: 0 }
   const socket = createSocket('udp4')
   socket.on('message', (bytes, from) => {
     state.questions++
     const { id, questions } = decode(bytes)
     const [question] = questions ?? []
-    const records = zone.get(question?.name.toLowerCase() ?? '')
-    const code = state.broken ? serverFailure : records === undefined ? nameError : 0
+    const name = question?.name.toLowerCase() ?? ''
+    const records = zone.get(name)
+    const isFailing =
+      state.broken || state.failing.has(name) || state.failing.has(question?.type ?? '')
+    const code = isFailing ? serverFailure : records === undefined ? nameError : 0
     const answers = (code === 0 ? (records ?? []) : [])
       .filter(({ type }) => type === question?.type)
       .map((record): Answer => ({ name: question?.name ?? '', ttl: 1, ...record }))

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
 import { dns } from '../src/index.ts'
 import type { DnsQuestion } from '../src/index.ts'
@@ -102,6 +103,61 @@ describe('peers in DNS', () => {
     await one.stop()
     server.zone.set('_dnsaddr.example.org', [record(moved)])
     await until('found where it moved', isConnected(self, moved))
+  })
+
+  it('are found by AAAA records, where the machine has IPv6', async (context) => {
+    const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+    if (!addresses.some(({ address }) => address === '::1')) {
+      context.skip('this machine has no IPv6 loopback')
+    }
+    const server = await startServer()
+    const one = await start({ host: '::1' })
+    server.zone.set('peers.test', [{ type: 'AAAA', data: '::1' }])
+    const self = await start(seeker(server, { host: 'peers.test', port: portOf(one) }))
+    await until('found', isConnected(self, one))
+  })
+
+  it('are found though questions beside theirs fail', async () => {
+    const server = await startServer()
+    const [byA, bySrv, byTxt] = [await start(), await start(), await start()]
+    // A server that has no answer for IPv6, a target and a name whose own servers are gone.
+    for (const failing of ['AAAA', 'gone.test', '_dnsaddr.gone.test']) server.failing.add(failing)
+    server.zone.set('peers.test', [{ type: 'A', data: '127.0.0.1' }])
+    server.zone.set('_peer._tcp.test', [
+      { type: 'SRV', data: { target: 'gone.test', port: 1 } },
+      { type: 'SRV', data: { target: 'peers.test', port: portOf(bySrv) } }
+    ])
+    server.zone.set('_dnsaddr.test', [
+      { type: 'TXT', data: 'dnsaddr=/dnsaddr/gone.test' },
+      { type: 'TXT', data: `dnsaddr=${String(byTxt.getMultiaddrs()[0])}` }
+    ])
+    const questions = [
+      { host: 'peers.test', port: portOf(byA) },
+      { service: '_peer._tcp.test' },
+      { dnsaddr: 'test' }
+    ]
+    const self = await start(seeker(server, ...questions))
+    await until('all', () => [byA, bySrv, byTxt].every((node) => isConnected(self, node)()))
+  })
+
+  it('follow the answers that come while others fail, whose last ones stay', async () => {
+    const server = await startServer()
+    const one = await start()
+    const port = portOf(one)
+    const another = await start({ host: '127.0.0.2', port })
+    server.zone.set('_peer._tcp.test', [
+      { type: 'SRV', data: { target: 'pod-0.test', port } },
+      { type: 'SRV', data: { target: 'pod-1.test', port } }
+    ])
+    server.zone.set('pod-0.test', [{ type: 'A', data: '127.0.0.1' }])
+    const self = await start(seeker(server, { service: '_peer._tcp.test' }))
+    await until('found', isConnected(self, one))
+    server.failing.add('pod-0.test')
+    server.zone.set('pod-1.test', [{ type: 'A', data: '127.0.0.2' }])
+    await until('the new one', isConnected(self, another))
+    await one.stop()
+    const back = await start({ port })
+    await until('met by the last answer', isConnected(self, back))
   })
 
   it('stay known while the server is broken, and are met again', async () => {

@@ -37,12 +37,10 @@ async function multicastFault(): Promise<string | undefined> {
   }
 }
 
-it('connects two peers on one network by mDNS, where the machine has multicast', async () => {
+it('connects two peers on one network by mDNS, where the machine has multicast', async (context) => {
   const fault = await multicastFault()
   if (fault !== undefined) {
-    console.log(`mDNS not tried here: ${fault}`)
-    expect(fault).not.toBe('')
-    return
+    context.skip(`multicast does not work here: ${fault}`)
   }
   const serviceTag = `_murmuration-${Math.random().toString(36).slice(2, 10)}._udp.local`
   const init = { strategies: [mdns({ serviceTag, intervalMs: 1_000 })] }

@@ -56,7 +56,7 @@ export async function createNode({
 }: NodeInit = {}): Promise<Node> {
   return await createLibp2p({
     ...(privateKey === undefined ? {} : { privateKey }),
-    addresses: { listen: [`/ip4/${host}/tcp/${port ?? 0}`] },
+    addresses: { listen: [`/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port ?? 0}`] },
     transports: [tcp(tcpDefaults)],
     connectionEncrypters: [tls()],
     streamMuxers: [yamux(yamuxDefaults)],

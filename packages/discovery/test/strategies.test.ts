@@ -8,18 +8,24 @@ import { TypedEventEmitter } from 'main-event'
 import { describe, expect, it } from 'vitest'
 import { bootstrap, dns, environment, fixed, kademlia, mdns } from '../src/index.ts'
 import type { BootstrapInit, StrategyComponents } from '../src/index.ts'
+import { ListedAddresses, timesOf } from '../src/strategies/listed.ts'
 import { createLogger, createPeers, FakeRpc } from './fake-node.ts'
 import { createSeededRandom, createVirtualClock } from './virtual-time.ts'
 
 const [self = '', b = '', c = ''] = await createPeers(3)
 const first = '/ip4/10.0.0.1/tcp/4001'
 const second = '/ip4/10.0.0.2/tcp/4001'
+const third = '/ip4/10.0.0.3/tcp/4001'
 
 /** A host for one strategy: who is up answers at an address. */
 function createHost() {
   const clock = createVirtualClock()
   const up = new Map<string, string>()
+  /** Addresses that swallow packets: a dial there ends with its signal. */
+  const swallowing = new Set<string>()
   const dials: { at: number; address: string }[] = []
+  /** Dials that were ended by their signal. */
+  const dropped: string[] = []
   const found: FoundPeer[] = []
   const state = { connected: [] as string[] }
   const rpc = new FakeRpc(self, new Map())
@@ -32,8 +38,17 @@ function createHost() {
     rpc: () => rpc,
     peerRecord: async () => undefined,
     connected: () => state.connected,
-    dial: async (address) => {
+    dial: async (address, options) => {
       dials.push({ at: clock.monotonic(), address })
+      if (swallowing.has(address)) {
+        const { signal } = options ?? {}
+        await new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => {
+            dropped.push(address)
+            reject(new Error('aborted'))
+          })
+        })
+      }
       const peer = up.get(address)
       if (peer === self) {
         throw Object.assign(new Error('self'), { name: 'InvalidPeerIdError' })
@@ -48,7 +63,7 @@ function createHost() {
   const start = async (strategy: DiscoveryStrategy): Promise<void> => {
     await strategy.start((peer) => found.push(peer))
   }
-  return { clock, up, dials, found, state, components, start }
+  return { clock, up, swallowing, dials, dropped, found, state, components, start }
 }
 
 async function startBootstrap(init: BootstrapInit, up: [string, string][] = []) {
@@ -136,6 +151,23 @@ describe('bootstrap', () => {
     expect(dials).toHaveLength(count)
   })
 
+  it('goes on with the others while one address swallows packets', async () => {
+    const host = createHost()
+    host.swallowing.add(second)
+    const strategy = bootstrap({ addresses: [first, second] })(host.components)
+    await host.start(strategy)
+    await host.clock.advance(3_000)
+    const dialled = (address: string) => host.dials.filter((dial) => dial.address === address)
+    expect(dialled(first).length).toBeGreaterThan(3)
+    expect(dialled(second)).toHaveLength(1)
+    host.up.set(first, b)
+    await host.clock.advance(6_000)
+    expect(host.found).toEqual([{ peer: b, addresses: [first] }])
+    await strategy.stop()
+    expect(host.dropped).toEqual([second])
+    expect(host.clock.timers).toBe(0)
+  })
+
   it('refuses an empty list, a long one, and what is no multiaddr', () => {
     for (const addresses of [[], Array(65).fill(first), ['example.org:4001'], [`${first}/p2p/x`]]) {
       expect(() => bootstrap({ addresses })).toThrow()
@@ -189,8 +221,11 @@ describe('mdns', () => {
 describe('fixed', () => {
   it('reports its peers at once', async () => {
     const host = createHost()
-    await host.start(fixed([{ peer: b, addresses: [first] }]))
+    const strategy = fixed([{ peer: b, addresses: [first] }])(host.components)
+    await host.start(strategy)
     expect(host.found).toEqual([{ peer: b, addresses: [first] }])
+    await strategy.stop()
+    expect(host.clock.timers).toBe(0)
   })
 })
 
@@ -249,6 +284,35 @@ describe('dns', () => {
     expect(() => dns({ questions: [{ service: 'a b' }] })).toThrow(/domain name/)
     expect(() => dns({ questions: [{ host: 'peers', port: 0 }] })).toThrow(/port/)
     expect(() => dns({ questions: [{ dnsaddr: 'peers' }], servers: ['nobody'] })).toThrow(/servers/)
+  })
+})
+
+describe('a list', () => {
+  it('that changes is followed at once, though a dial is under way, which ends if its address left', async () => {
+    const host = createHost()
+    host.swallowing.add(first).add(third)
+    host.up.set(second, b)
+    let listed = [first, third]
+    let changed = (): void => {}
+    const list = {
+      name: 'own',
+      read: () => listed,
+      watch: (tell: () => void) => {
+        changed = tell
+        return () => {}
+      }
+    }
+    const strategy = new ListedAddresses(host.components, list, timesOf({}))
+    await host.start(strategy)
+    await host.clock.advance(1)
+    listed = [second, third]
+    changed()
+    await host.clock.advance(1)
+    expect(host.found).toEqual([{ peer: b, addresses: [second] }])
+    expect(host.dropped).toEqual([first])
+    strategy.stop()
+    await host.clock.advance(1)
+    expect(host.dropped).toEqual([first, third])
   })
 })
 

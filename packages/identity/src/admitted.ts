@@ -3,6 +3,7 @@ import { InvalidParametersError, NotAdmittedError } from '@murmuration/interface
 import type { Role } from '@murmuration/interface'
 import type { VerifiedCertificate } from './core/certificate.ts'
 import type { Credentials } from './credentials.ts'
+import { InvalidCertificateError } from './errors.ts'
 
 /** The peers that are admitted now: those with an open connection that passed the admission. */
 export interface Admitted {
@@ -128,10 +129,8 @@ async function cutUnlessHolding(
     await credentials.verify(shown, peer)
     return false
   } catch (cause) {
-    if (entry.shown !== shown) {
-      // Renewed while the old one was being checked.
-      return false
-    }
+    // Renewed while the old one was being checked; or the clock was set back since this one held.
+    if (entry.shown !== shown || isNotYetValid(cause)) return false
     const reason = cause instanceof Error ? cause.message : String(cause)
     const error = new NotAdmittedError(`not admitted any longer: ${reason}`, { cause })
     for (const connection of entry.connections) {
@@ -139,4 +138,8 @@ async function cutUnlessHolding(
     }
     return true
   }
+}
+
+function isNotYetValid(cause: unknown): boolean {
+  return cause instanceof InvalidCertificateError && cause.reason === 'not-yet-valid'
 }

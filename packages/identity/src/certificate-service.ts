@@ -1,17 +1,11 @@
-import { bytes, list, message, text } from '@murmuration/codec'
-import { InvalidParametersError, NotAdmittedError, OverloadedError } from '@murmuration/interface'
+import { NotAdmittedError, UnavailableError } from '@murmuration/interface'
 import type { Clock, LogSink, Random, Rpc, Service, Store } from '@murmuration/interface'
 import type { Admitted } from './admitted.ts'
-import { peerOf } from './certificates.ts'
+import { certificateMethods, Empty, Issued, Shown } from './certificate-messages.ts'
 import { readCertificate } from './core/certificate.ts'
-import { bytesToSign } from './core/signed-bytes.ts'
-import { publicKeyOfPeer } from './core/peer-name.ts'
 import type { CertificateCredentials, Credentials } from './credentials.ts'
 import {
-  certificateBytesMax,
   certificateCallMs,
-  certificatesMax,
-  invitationsUsedMax,
   renewAtShare,
   renewRetryMsMax,
   renewRetryMsMin,
@@ -21,26 +15,9 @@ import {
   sweepMsMax,
   sweepMsMin
 } from './defaults.ts'
-import { openGrant, passPrefix } from './invitation.ts'
+import { isPass } from './invitation.ts'
 import type { Issuer } from './issuer.ts'
-import { createSigner, createVerifier } from './signing.ts'
-
-/** RPC methods: showing newer certificates, having one renewed, redeeming an invitation. */
-export const certificateMethods = {
-  show: 'identity.show',
-  renew: 'identity.renew',
-  redeem: 'identity.redeem'
-} as const
-
-const certificateBytes = bytes({ max: certificateBytesMax })
-const Shown = message({ certificates: list(certificateBytes, { max: certificatesMax }) })
-const Empty = message({})
-const Issued = message({ certificate: certificateBytes })
-const Redeem = message({
-  grant: bytes({ max: 1_024 }),
-  peer: text({ max: 64 }),
-  signature: bytes({ max: 64 })
-})
+import { Redemptions } from './redemption.ts'
 
 /** What {@link createCertificateService} needs. */
 export interface CertificateServiceComponents {
@@ -62,14 +39,20 @@ export interface CertificateServiceComponents {
 export interface CertificateService extends Service {
   /** Shows the present certificates to all connected peers: after a step of a rotation. */
   show(): Promise<void>
-  /** Renews the own certificate now; false if nobody did. Only with a root key. */
-  renew(): Promise<boolean>
+  /**
+   * Renews the own certificate now, by these where they are given; false if nobody did. Only with a
+   * root key. Throws `InvalidCertificateError` where none of these holds.
+   */
+  renew(certificates?: Uint8Array | readonly Uint8Array[]): Promise<boolean>
+  /** Renews and redeems with this issuer from now on. */
+  use(issuer: Issuer): void
 }
 
 /**
  * Renews the own certificate at half of its life (from the own issuer, else from any connected peer
  * that has one), keeps it in the store, shows it to all connected peers, and cuts peers whose own
- * has expired. With an issuer it does the same for others and redeems invitations, each once.
+ * has expired. With an issuer it does the same for others and redeems invitations, each once. While
+ * the root key is being changed nobody goes back to the older one.
  */
 export function createCertificateService(
   components: CertificateServiceComponents
@@ -77,17 +60,22 @@ export function createCertificateService(
   return new CertificateKeeper(components)
 }
 
-const usedPrefix = 'invitation/'
-const ownKey = 'certificate'
+const ownKeys = ['certificate', 'certificate/2']
 
-/** The certificate that was renewed last, from the store; undefined if there is none. */
-export function storedCertificate(store: Store): Promise<Uint8Array | undefined> {
-  return store.get(ownKey)
+/** The certificates that were renewed last, from the store. */
+export async function storedCertificates(store: Store): Promise<readonly Uint8Array[]> {
+  const stored = await Promise.all(ownKeys.map((key) => store.get(key)))
+  return stored.filter((certificate) => certificate !== undefined)
 }
 
-/** Keeps a certificate in the store, for {@link storedCertificate}. */
-export async function storeCertificate(store: Store, certificate: Uint8Array): Promise<void> {
-  await store.write([{ key: ownKey, value: certificate }], { sync: true })
+/** Keeps one or two certificates in the store, for {@link storedCertificates}. */
+export async function storeCertificates(
+  store: Store,
+  certificates: Uint8Array | readonly Uint8Array[]
+): Promise<void> {
+  const list = certificates instanceof Uint8Array ? [certificates] : certificates
+  const batch = ownKeys.map((key, index) => ({ key, value: list[index] }))
+  await store.write(batch, { sync: true })
 }
 
 class CertificateKeeper implements CertificateService {
@@ -97,32 +85,38 @@ class CertificateKeeper implements CertificateService {
   #cancelSweep: (() => void) | undefined
   #cancelShow: (() => void) | undefined
   #failures = 0
-  /** Redemptions one after the other: of two at once one must see that the other was first. */
-  #redeeming: Promise<unknown> = Promise.resolve()
+  #issuer: Issuer | undefined
+  readonly #redemptions: Redemptions
 
   constructor(components: CertificateServiceComponents) {
     this.#components = components
+    this.#issuer = components.issuer
+    this.#redemptions = new Redemptions(components)
   }
 
   async start(): Promise<void> {
     if (this.#running !== undefined) return
     this.#running = new AbortController()
-    const { rpc, issuer, admitted } = this.#components
+    const { rpc, admitted } = this.#components
     rpc.handle(certificateMethods.show, async (request, { peer }) => {
       await admitted.renew(peer, Shown.decode(request).certificates)
       return Empty.encode({})
     })
-    if (issuer !== undefined) {
-      rpc.handle(certificateMethods.renew, async (_request, { peer }) => this.#renewFor(peer))
-      rpc.handle(certificateMethods.redeem, async (request, { peer }) => {
-        const redeemed = this.#redeeming.then(async () => this.#redeem(request, peer))
-        // Its failure is for its own caller; the next one only waits for its end.
-        this.#redeeming = redeemed.catch(() => {})
-        return await redeemed
-      })
-    }
+    if (this.#issuer !== undefined) this.#serve()
     await this.#planRenewal()
-    this.#planSweep(await this.#sweepMs())
+    await this.#planSweep()
+  }
+
+  use(issuer: Issuer): void {
+    const isServing = this.#issuer !== undefined
+    this.#issuer = issuer
+    if (this.#running !== undefined && !isServing) this.#serve()
+  }
+
+  #serve(): void {
+    const { rpc } = this.#components
+    rpc.handle(certificateMethods.renew, async (_request, { peer }) => this.#renewFor(peer))
+    rpc.handle(certificateMethods.redeem, async (request, { peer }) => this.#redeem(request, peer))
   }
 
   stop(): void {
@@ -157,21 +151,44 @@ class CertificateKeeper implements CertificateService {
     )
   }
 
-  async renew(): Promise<boolean> {
-    const { credentials, issuer, store, log } = this.#components
+  async renew(certificates?: Uint8Array | readonly Uint8Array[]): Promise<boolean> {
+    const { credentials, store, log, clock } = this.#components
     if (!isRootKey(credentials)) return false
-    const { peer } = credentials
+    const fresh = certificates ?? (await this.#newCertificate(credentials))
+    if (fresh === undefined) return false
+    const present = await credentials.rankOf(await credentials.certificates())
+    // Others were asked, and somebody may have given this peer one of a newer root key meanwhile.
+    if (certificates === undefined && (await credentials.rankOf([fresh].flat())) < present)
+      return false
+    await credentials.renew(fresh)
+    await storeCertificates(store, fresh)
     const [own = new Uint8Array()] = await credentials.certificates()
-    const { roles } = readCertificate(own)
-    const certificate =
-      issuer === undefined ? await this.#askOthers() : await issuer.issue(peer, roles)
-    if (certificate === undefined) return false
-    await credentials.renew(certificate)
-    await storeCertificate(store, certificate)
-    log('renewed the certificate', { until: readCertificate(certificate).notAfter })
+    const { notAfter } = readCertificate(own)
+    log('renewed the certificate', { until: notAfter })
+    this.#failures = 0
+    await this.#planRenewal()
     await this.show()
-    this.#showAgain(readCertificate(certificate).notAfter - this.#components.clock.now())
+    this.#showAgain(notAfter - clock.now())
     return true
+  }
+
+  /** Under the newest root key that somebody issues for, and no older one than the present. */
+  async #newCertificate(credentials: CertificateCredentials): Promise<Uint8Array | undefined> {
+    const own = await credentials.certificates()
+    const [first = new Uint8Array()] = own
+    const atLeast = Math.max(0, await credentials.rankOf(own))
+    const issue = async (): Promise<Uint8Array | undefined> =>
+      this.#issuer?.issue(credentials.peer, readCertificate(first).roles)
+    if (this.#issuerRank() === credentials.roots().length - 1) return await issue()
+    const given = await this.#askOthers(credentials, atLeast)
+    return given ?? (this.#issuerRank() >= atLeast ? await issue() : undefined)
+  }
+
+  /** The place of the issuer's root key among those that are trusted; -1 for none. */
+  #issuerRank(): number {
+    const { credentials } = this.#components
+    const root = this.#issuer?.root
+    return root === undefined || !isRootKey(credentials) ? -1 : credentials.roots().indexOf(root)
   }
 
   /** A peer whose admission was under way during the renewal has seen the old certificate only. */
@@ -183,10 +200,14 @@ class CertificateKeeper implements CertificateService {
     )
   }
 
-  /** The first certificate that somebody gives. */
-  async #askOthers(): Promise<Uint8Array | undefined> {
+  /** The first certificate of the newest root key that somebody gives, else one that will do. */
+  async #askOthers(
+    credentials: CertificateCredentials,
+    atLeast: number
+  ): Promise<Uint8Array | undefined> {
     const { rpc, connected, random } = this.#components
     const peers = [...connected()]
+    let found: Uint8Array | undefined
     while (peers.length > 0) {
       const [peer = ''] = peers.splice(Math.floor(random.next() * peers.length), 1)
       try {
@@ -198,12 +219,16 @@ class CertificateKeeper implements CertificateService {
           Empty.encode({}),
           this.#limits()
         )
-        return Issued.decode(reply).certificate
+        const { certificate } = Issued.decode(reply)
+        // oxlint-disable-next-line no-await-in-loop
+        const rank = await credentials.rankOf([certificate])
+        if (rank === credentials.roots().length - 1) return certificate
+        if (rank >= atLeast) found = certificate
       } catch {
         // It is no issuer, or does not answer; the next one may.
       }
     }
-    return undefined
+    return found
   }
 
   #limits(): { timeoutMs: number; signal?: AbortSignal } {
@@ -218,13 +243,14 @@ class CertificateKeeper implements CertificateService {
     const now = clock.now()
     // Of what is left, not of the whole life: its beginning lies in the past for clocks that differ.
     const share = now < notBefore ? notAfter - notBefore : Math.max(0, notAfter - now)
-    this.#schedule(this.#failures === 0 ? share * renewAtShare : 0)
+    // With the end of a delegate ever less is left each time.
+    this.#schedule(Math.max(renewRetryMsMin, share * renewAtShare))
   }
 
   #schedule(delayMs: number): void {
     const { clock, random } = this.#components
-    const { signal } = this.#running ?? {}
-    if (signal === undefined) return
+    this.#cancelRenewal?.()
+    if (this.#running === undefined) return
     const backoff = Math.min(renewRetryMsMax, renewRetryMsMin * 2 ** Math.min(this.#failures, 20))
     const delay = this.#failures === 0 ? delayMs : backoff * (0.5 + random.next())
     // Timers take no more than 31 bits; a longer wait is looked at again on the way.
@@ -244,112 +270,50 @@ class CertificateKeeper implements CertificateService {
     await this.#planRenewal()
   }
 
-  /** Often enough that an expired peer is cut within a twentieth of the life of certificates. */
-  async #sweepMs(): Promise<number> {
-    const [own = new Uint8Array()] = await this.#components.credentials.certificates()
-    const { notAfter } = readCertificate(own)
-    const left = notAfter - this.#components.clock.now()
-    return Math.min(sweepMsMax, Math.max(sweepMsMin, left / 20))
-  }
-
-  #planSweep(everyMs: number): void {
-    this.#cancelSweep = this.#components.clock.schedule(everyMs, () => {
+  /**
+   * Often enough that an expired peer is cut within a twentieth of the life of certificates, as far as
+   * the own one tells: it is looked at each time, for it may have been about to expire.
+   */
+  async #planSweep(): Promise<void> {
+    const { credentials, clock, admitted } = this.#components
+    const running = this.#running
+    const [own = new Uint8Array()] = await credentials.certificates()
+    const left = readCertificate(own).notAfter - clock.now()
+    if (running === undefined || running !== this.#running) return
+    const delayMs = Math.min(sweepMsMax, Math.max(sweepMsMin, left / 20))
+    this.#cancelSweep = clock.schedule(delayMs, () => {
       // Each cut connection says why in the log; the sweep has no failure of its own.
-      void this.#components.admitted.sweep()
-      this.#planSweep(everyMs)
+      void admitted.sweep()
+      void this.#planSweep()
     })
   }
 
   async #renewFor(peer: string): Promise<Uint8Array> {
-    const { admitted, issuer } = this.#components
+    const { admitted, credentials } = this.#components
+    const issuer = this.#issuer
     const certificate = admitted.certificateOf(peer)
     // Who was invited only exchanges its pass, and who is not connected any more asks in vain.
-    if (issuer === undefined || certificate?.serial.startsWith(passPrefix) !== false) {
+    if (issuer === undefined || certificate === undefined || isPass(certificate)) {
       throw new NotAdmittedError('not admitted (stranger): there is nothing to renew')
+    }
+    const rank = isRootKey(credentials) ? credentials.roots().indexOf(certificate.root) : -1
+    if (this.#issuerRank() < Math.max(0, rank)) {
+      throw new UnavailableError('the issuer of this peer is of a root key that was replaced')
     }
     return Issued.encode({ certificate: await issuer.issue(peer, certificate.roles) })
   }
 
   async #redeem(request: Uint8Array, bearer: string): Promise<Uint8Array> {
-    const { issuer, rpc, store, log } = this.#components
-    const { grant, peer, signature } = Redeem.decode(request)
-    const publicKey = publicKeyOfPeer(peer)
-    const proof = redeemProof(grant, bearer)
-    const isOwner =
-      publicKey !== undefined && (await createVerifier().verify(publicKey, proof, signature))
-    const opened =
-      issuer === undefined ? undefined : await openGrant(grant, { issuer, self: rpc.peer, bearer })
-    if (issuer === undefined || opened === undefined || !isOwner) {
-      throw new NotAdmittedError('not admitted (stranger): this invitation does not hold here')
+    const { credentials } = this.#components
+    const issuer = this.#issuer
+    const isNewest = isRootKey(credentials) && issuer?.root === credentials.roots().at(-1)
+    if (issuer === undefined || !isNewest) {
+      throw new NotAdmittedError('not admitted (wrong-root): the root key is being replaced')
     }
-    const key = `${usedPrefix}${opened.id}`
-    const usedBy = await store.get(key)
-    // The same peer may ask again: the answer may have been lost.
-    if (usedBy !== undefined && !new TextDecoder().decode(usedBy).startsWith(`${peer} `)) {
-      throw new NotAdmittedError('not admitted (revoked): this invitation was used before')
-    }
-    if (usedBy === undefined) {
-      await this.#makeRoom()
-      const value = new TextEncoder().encode(`${peer} ${opened.notAfter}`)
-      // Durable before the certificate leaves: a crash must not make it usable again.
-      await store.write([{ key, value }], { sync: true })
-    }
-    log('redeemed an invitation', { peer, roles: opened.roles.join(' ') })
-    return Issued.encode({ certificate: await issuer.issue(peer, opened.roles) })
-  }
-
-  /** Forgets used invitations that have expired; those that have not are never forgotten. */
-  async #makeRoom(): Promise<void> {
-    const { store, clock } = this.#components
-    let count = 0
-    const expired: string[] = []
-    for await (const [key, value] of store.entries({ prefix: usedPrefix })) {
-      count++
-      if (Number(new TextDecoder().decode(value).split(' ')[1]) < clock.now()) expired.push(key)
-    }
-    if (expired.length > 0) {
-      const removals = expired.map((key) => ({ key, value: undefined }))
-      await store.write(removals, { sync: false })
-    }
-    if (count - expired.length >= invitationsUsedMax) {
-      throw new OverloadedError('too many invitations were used and have not expired')
-    }
+    return await this.#redemptions.redeem(request, bearer, issuer)
   }
 }
 
 function isRootKey(credentials: Credentials): credentials is CertificateCredentials {
   return credentials.mode === 'root-key'
-}
-
-/** What the new peer signs: it holds the key that the certificate will name. */
-function redeemProof(grant: Uint8Array, bearer: string): Uint8Array<ArrayBuffer> {
-  return bytesToSign('murmuration-redemption-1', bearer, grant)
-}
-
-/**
- * Exchanges an invitation for a certificate of the own key. `rpc` is that of a node with the bearer's
- * key and pass, connected to the peer `at`.
- *
- * Throws `NotAdmittedError` if the invitation was used, has expired or does not hold there.
- */
-export async function redeemInvitation(
-  rpc: Rpc,
-  at: string,
-  init: {
-    readonly grant: Uint8Array
-    readonly bearer: string
-    readonly privateKey: CertificateCredentials['privateKey']
-  }
-): Promise<Uint8Array> {
-  const signer = createSigner(init.privateKey)
-  const signature = await signer.sign(redeemProof(init.grant, init.bearer))
-  const request = Redeem.encode({ grant: init.grant, peer: signer.peer, signature })
-  const reply = await rpc.call(at, certificateMethods.redeem, request, {
-    timeoutMs: certificateCallMs
-  })
-  const { certificate } = Issued.decode(reply)
-  if (readCertificate(certificate).peer !== peerOf(init.privateKey.publicKey)) {
-    throw new InvalidParametersError('the certificate that came is for another peer')
-  }
-  return certificate
 }

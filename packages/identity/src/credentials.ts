@@ -5,21 +5,21 @@ import {
   UnsupportedInSecretModeError
 } from '@murmuration/interface'
 import type { Clock, Role } from '@murmuration/interface'
-import { toString } from 'uint8arrays/to-string'
 import { systemClock } from '@murmuration/system'
 import { peerOf } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
 import {
   canonicalRoles,
+  certificateName,
   checkCertificate,
-  checkClusterName,
-  signPeerCertificate
+  checkClusterName
 } from './core/certificate.ts'
 import type { VerifiedCertificate } from './core/certificate.ts'
-import type { Signer } from './core/signed-bytes.ts'
-import { certificatesMax, clockSkewMs, revokedMax, rootsMax, selfIssuedTtlMs } from './defaults.ts'
+import { certificatesMax, revokedMax, rootsMax } from './defaults.ts'
 import { InvalidCertificateError } from './errors.ts'
 import { deriveSecret } from './secret.ts'
+import { selfIssuer } from './self-issuer.ts'
+import type { SelfIssuer } from './self-issuer.ts'
 import { createSigner, createVerifier } from './signing.ts'
 
 /** What a peer shows to get in, and what it asks of others. */
@@ -46,8 +46,8 @@ export interface Credentials {
    */
   revoke(peer: KeyName): void
   /**
-   * Replaces what the cluster has agreed to refuse, peers and serials of certificates, and cuts whom
-   * that concerns. In secret and open mode it changes nothing, as with {@link revoke}.
+   * Replaces what the cluster has agreed to refuse, peers and certificates by their
+   * `certificateName`, and cuts whom that concerns. In secret and open mode it changes nothing, as with {@link revoke}.
    */
   agree(refused: { readonly peers: readonly string[]; readonly serials: readonly string[] }): void
   /** Calls `listener` after each rise of {@link generation}, for the life of the credentials. */
@@ -77,7 +77,7 @@ export interface SecretCredentials extends Credentials {
 
 export interface CertificateCredentialsInit {
   readonly cluster: string
-  /** The key that must have signed, or two of them while it is being changed. */
+  /** The key that must have signed, or two of them while it is being changed, the newer one last. */
   readonly rootPublicKey: KeyName | readonly KeyName[]
   /** From `issueCertificate`; up to two, one per root key. */
   readonly certificate: Uint8Array | readonly Uint8Array[]
@@ -96,6 +96,13 @@ export interface CertificateCredentials extends Credentials {
   renew(certificate: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Trusts these root keys, one or two, from now on; peers under others are cut. */
   trust(rootPublicKey: KeyName | readonly KeyName[]): void
+  /** PeerIds (text) of the root keys that are trusted now, the newest last. */
+  roots(): readonly string[]
+  /**
+   * The place in {@link roots} of the newest key under which one of these certificates holds for this
+   * peer; -1 if none does.
+   */
+  rankOf(certificates: readonly Uint8Array[]): Promise<number>
   /** Refuses certificates of lower epochs; never goes down. */
   raiseEpoch(epochMin: number): void
 }
@@ -216,6 +223,16 @@ export async function credentialsFromCertificate(
   return Object.assign(credentials, {
     mode: 'root-key' as const,
     renew,
+    roots: () => roots,
+    rankOf: async (shown: readonly Uint8Array[]): Promise<number> => {
+      const ranks = shown.map((one) =>
+        credentials.verify([one], peer).then(
+          ({ root }) => roots.indexOf(root),
+          () => -1
+        )
+      )
+      return Math.max(-1, ...(await Promise.all(ranks)))
+    },
     trust: (rootPublicKey: KeyName | readonly KeyName[]): void => {
       roots = rootNames(rootPublicKey)
       changed()
@@ -272,7 +289,7 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
     const names = [peer, certificate.delegate ?? '']
     if (
       names.some((name) => revoked.has(name) || agreed.peers.has(name)) ||
-      agreed.serials.has(certificate.serial)
+      agreed.serials.has(certificateName(certificate))
     ) {
       throw new InvalidCertificateError('revoked', 'certificate refused (revoked): it was revoked')
     }
@@ -334,39 +351,6 @@ async function firstThatHolds(
     }
   }
   throw reason
-}
-
-/** Issues the holder's own certificate under one root key, and again at half of its life. */
-interface SelfIssuer {
-  readonly root: string
-  certificate(): Promise<Uint8Array>
-}
-
-function selfIssuer(init: {
-  readonly signer: Signer
-  readonly cluster: string
-  readonly peer: string
-  readonly roles: readonly Role[]
-  readonly clock: Clock
-}): SelfIssuer {
-  const { signer, cluster, peer, roles, clock } = init
-  let issued: { readonly at: number; readonly bytes: Promise<Uint8Array> } | undefined
-  return {
-    root: signer.peer,
-    certificate: async () => {
-      const now = Math.trunc(clock.now())
-      // A clock that jumped back also asks for a new one.
-      if (issued === undefined || Math.abs(now - issued.at) > selfIssuedTtlMs / 2) {
-        const random = globalThis.crypto.getRandomValues(new Uint8Array(8))
-        const serial = toString(random, 'base16')
-        const notBefore = Math.max(0, now - clockSkewMs)
-        const notAfter = now + selfIssuedTtlMs
-        const certificate = { cluster, peer, roles, serial, notBefore, notAfter }
-        issued = { at: now, bytes: signPeerCertificate(signer, certificate) }
-      }
-      return await issued.bytes
-    }
-  }
 }
 
 function rootNames(rootPublicKey: KeyName | readonly KeyName[]): readonly string[] {

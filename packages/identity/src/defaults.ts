@@ -145,3 +145,9 @@ export const sweepMsMax = 60_000
 
 /** Sequence numbers whose content is remembered, to notice a second content; about 150 bytes each. */
 export const equivocationsWatched = 16_384
+
+/**
+ * Bytes of the signed messages that are kept with them, in all: without the first message the second
+ * one proves nothing. More notices lies that lie further apart.
+ */
+export const equivocationBytesMax = 8_388_608

@@ -2,7 +2,7 @@ import { InvalidParametersError } from '@murmuration/interface'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { equals } from 'uint8arrays/equals'
 import { createBoundedMap } from './core/bounded-map.ts'
-import { equivocationsWatched } from './defaults.ts'
+import { equivocationBytesMax, equivocationsWatched } from './defaults.ts'
 import { nodeCrypto } from './node-builtins.ts'
 
 /** One signed statement: two of one signer under one stream and sequence must be the same bytes. */
@@ -36,32 +36,41 @@ export interface EquivocationWatch {
 /**
  * A peer that says one thing to some and another thing to others, under the same number, does so on
  * purpose: an honest one raises its boot before it numbers anything anew (rules, terms). Remembers
- * the last `max` statements (default 16384); of each the bytes, because they are the proof.
+ * the last `max` statements (default 16384), and of their signed bytes, which are the proof,
+ * `bytesMax` in all (default 8 MiB). Show it the statements of known peers only: keys cost nothing.
  */
 export function createEquivocationWatch(
   init: { readonly max?: number; readonly bytesMax?: number } = {}
 ): EquivocationWatch {
-  const max = init.max ?? equivocationsWatched
+  const { max = equivocationsWatched, bytesMax = equivocationBytesMax } = init
   if (!Number.isSafeInteger(max) || max < 1) {
     throw new InvalidParametersError('max must be an integer of 1 or more')
   }
-  const bytesMax = init.bytesMax ?? 4_096
-  const seen = createBoundedMap<string, { hash: Uint8Array; bytes: Uint8Array | undefined }>(max)
+  // The oldest first.
+  const seen = new Map<string, { readonly hash: Uint8Array; readonly signed: Uint8Array }>()
   const told = createBoundedMap<string, true>(max)
+  let bytesKept = 0
+  const makeRoom = (): void => {
+    for (const [name, { signed }] of seen) {
+      if (seen.size <= max && bytesKept <= bytesMax) return
+      seen.delete(name)
+      bytesKept -= signed.length
+    }
+  }
   return {
     observe: ({ signer, stream, sequence, bytes, signed = bytes }) => {
       const name = JSON.stringify([signer, stream, sequence])
       const hash = hashOf(bytes)
       const before = seen.get(name)
       if (before === undefined) {
-        // Of large ones only the hash is kept, so that memory is bounded by what is small.
-        seen.set(name, { hash, bytes: signed.length <= bytesMax ? signed.slice() : undefined })
+        seen.set(name, { hash, signed: signed.slice() })
+        bytesKept += signed.length
+        makeRoom()
         return undefined
       }
       if (equals(before.hash, hash) || told.get(name) !== undefined) return undefined
       told.set(name, true)
-      const one = before.bytes ?? before.hash
-      return { signer, stream, sequence, one, other: signed.slice() }
+      return { signer, stream, sequence, one: before.signed, other: signed.slice() }
     }
   }
 }

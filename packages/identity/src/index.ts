@@ -15,20 +15,20 @@ export {
   verifyCertificate
 } from './certificates.ts'
 export type { IssueDelegateInit, IssueInit, KeyName, VerifyOptions } from './certificates.ts'
-export { readCertificate } from './core/certificate.ts'
+export { certificateName, readCertificate } from './core/certificate.ts'
 export type { Certificate, CertificateInit, VerifiedCertificate } from './core/certificate.ts'
 export { createIssuer } from './issuer.ts'
 export type { Issuer, IssuerInit } from './issuer.ts'
-export { createInvitation, readInvitation } from './invitation.ts'
+export { createInvitation, isPass, readInvitation } from './invitation.ts'
 export type { Invitation, InviteInit } from './invitation.ts'
+export { certificateMethods } from './certificate-messages.ts'
 export {
-  certificateMethods,
   createCertificateService,
-  redeemInvitation,
-  storeCertificate,
-  storedCertificate
+  storeCertificates,
+  storedCertificates
 } from './certificate-service.ts'
 export type { CertificateService, CertificateServiceComponents } from './certificate-service.ts'
+export { redeemInvitation } from './redemption.ts'
 export { createEquivocationWatch } from './equivocation.ts'
 export type { Equivocation, EquivocationWatch, Statement } from './equivocation.ts'
 export { createOpener, createSealer } from './sealing.ts'

@@ -8,6 +8,7 @@ import { toString } from 'uint8arrays/to-string'
 import { peerOf } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
 import { canonicalRoles } from './core/certificate.ts'
+import type { Certificate } from './core/certificate.ts'
 import { publicKeyOfPeer } from './core/peer-name.ts'
 import {
   certificateBytesMax,
@@ -28,7 +29,15 @@ const prefix = 'murmuration-invite-1.'
 const domain = 'murmuration-invitation-1'
 
 /** Serials of passes begin so: they open the door for redeeming, and are never renewed. */
-export const passPrefix = 'pass.'
+const passPrefix = 'pass.'
+
+/**
+ * Whether a certificate is the pass of an invitation. It holds until it expires, also when the
+ * invitation was used: let its bearer redeem and do nothing else.
+ */
+export function isPass({ serial }: Pick<Certificate, 'serial'>): boolean {
+  return serial.startsWith(passPrefix)
+}
 
 const Line = message(
   {
@@ -99,6 +108,12 @@ export async function createInvitation(init: InviteInit): Promise<string> {
   const { issuer, addresses, roles = ['member'], ttlMs = invitationTtlMs } = init
   if (addresses.length === 0 || addresses.length > invitationAddressesMax) {
     throw new InvalidParametersError(`1 to ${invitationAddressesMax} addresses are needed`)
+  }
+  const missing = (['guest', ...roles] as const).find((role) => !issuer.roles.includes(role))
+  if (missing !== undefined) {
+    throw new InvalidParametersError(
+      `the delegate may not give the role ${missing}: it needs guest, for the door, and those invited for`
+    )
   }
   if (!(ttlMs > 0)) {
     throw new InvalidParametersError('an invitation must hold for some time')

@@ -5,7 +5,7 @@ import { systemClock } from '@murmuration/system'
 import { toString } from 'uint8arrays/to-string'
 import { issueCertificate } from './certificates.ts'
 import type { KeyName } from './certificates.ts'
-import { checkClusterName } from './core/certificate.ts'
+import { checkClusterName, readDelegate, roleNames } from './core/certificate.ts'
 import { clockSkewMs, issuedTtlMs, issuedTtlMsMax, issuedTtlMsMin } from './defaults.ts'
 import { createSigner } from './signing.ts'
 
@@ -27,10 +27,17 @@ export interface Issuer {
   readonly cluster: string
   /** PeerId (text) of the signing key. */
   readonly name: string
+  /** PeerId (text) of the root key under which its certificates hold. */
+  readonly root: string
+  /** The roles that it may give. */
+  readonly roles: readonly Role[]
   readonly privateKey: PrivateKey
   readonly ttlMs: number
   readonly clock: Pick<Clock, 'now'>
-  /** A certificate from now on, for `ttlMs` or until `notAfter` if that is earlier. */
+  /**
+   * A certificate from now on, for `ttlMs`, until `notAfter` or as long as the delegate's, whatever
+   * ends first. Throws `InvalidParametersError` when the delegate's has expired.
+   */
   issue(
     peer: KeyName,
     roles: readonly Role[],
@@ -45,21 +52,35 @@ export function createIssuer(init: IssuerInit): Issuer {
   if (!(ttlMs >= issuedTtlMsMin && ttlMs <= issuedTtlMsMax)) {
     throw new InvalidParametersError(`ttlMs must be ${issuedTtlMsMin} to ${issuedTtlMsMax}`)
   }
+  const name = createSigner(privateKey).peer
+  const parent = delegate === undefined ? undefined : readDelegate(delegate)
   return {
     cluster,
-    name: createSigner(privateKey).peer,
+    name,
+    root: parent?.root ?? name,
+    roles: parent?.roles ?? roleNames,
     privateKey,
     ttlMs,
     clock,
     issue: async (peer, roles, limits = {}) => {
       const now = Math.trunc(clock.now())
+      if (parent !== undefined && parent.notAfter < now) {
+        throw new InvalidParametersError(
+          'the certificate of the delegate has expired: make another'
+        )
+      }
+      const notAfter = Math.min(
+        now + Math.trunc(ttlMs),
+        limits.notAfter ?? Number.MAX_SAFE_INTEGER,
+        parent?.notAfter ?? Number.MAX_SAFE_INTEGER
+      )
       return await issueCertificate(privateKey, {
         cluster,
         peer,
         roles,
         serial: limits.serial ?? randomName(),
         notBefore: Math.max(0, now - clockSkewMs),
-        notAfter: Math.min(now + Math.trunc(ttlMs), limits.notAfter ?? Number.MAX_SAFE_INTEGER),
+        notAfter,
         ...(delegate === undefined ? {} : { delegate })
       })
     }

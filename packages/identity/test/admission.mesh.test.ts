@@ -378,7 +378,8 @@ describe('admission', () => {
       const peer = privateKey.publicKey
       const issue = async (notAfter: number) => {
         const roles = ['member'] as const
-        const init = { cluster, peer, roles, notBefore: 0, notAfter, serial: String(notAfter) }
+        const [notBefore, serial] = [900_000, String(notAfter)]
+        const init = { cluster, peer, roles, notBefore, notAfter, serial }
         return await issueCertificate(rootKey, init)
       }
       const certificate = await issue(2_000_000)
@@ -392,6 +393,10 @@ describe('admission', () => {
     await connect(b, a)
     await connect(c, a)
     expect(await a.door?.admitted.sweep()).toEqual([])
+    // A clock that is set back does not take back what has been admitted.
+    now = 800_000
+    expect(await a.door?.admitted.sweep()).toEqual([])
+    now = 1_000_000
     await a.door?.admitted.renew(b.peer, [await loyal.issue(3_000_000)])
     now = 2_000_001
     expect(await a.door?.admitted.sweep()).toEqual([c.peer])

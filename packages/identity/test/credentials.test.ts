@@ -3,9 +3,11 @@ import type { Clock } from '@murmuration/interface'
 import { toString } from 'uint8arrays/to-string'
 import { describe, expect, test } from 'vitest'
 import {
+  certificateName,
   credentialsFromCertificate,
   credentialsFromSecret,
   issueCertificate,
+  issueDelegate,
   openCredentials,
   privateNetwork,
   readCertificate
@@ -164,6 +166,24 @@ describe('a root key', () => {
       reason: 'revoked'
     })
     await credentials.verify([await make(3)], other)
+  })
+
+  test('refuses a certificate by its issuer and serial, and no other of the same serial', async () => {
+    const { rootKey, credentials, make } = await setup()
+    const [peer, crony] = [await peerOfSeed(2), await peerOfSeed(3)]
+    const delegateKey = await keyOf(4)
+    const init = { cluster, roles: ['member'] as const, serial: '1', notBefore: 0, notAfter: 5_000 }
+    const delegate = await issueDelegate(rootKey, { ...init, delegate: delegateKey.publicKey })
+    const copied = await issueCertificate(delegateKey, { ...init, peer: crony, delegate })
+    const name = certificateName(await credentials.verify([copied], crony))
+    expect(name).toBe(`${await peerOfSeed(4)}/1`)
+    credentials.agree({ peers: [], serials: [name] })
+    const revoked = { reason: 'revoked' }
+    await expect(credentials.verify([copied], crony)).rejects.toMatchObject(revoked)
+    await credentials.verify([await make(2)], peer)
+    credentials.agree({ peers: [], serials: [`${credentials.roots()[0] ?? ''}/1`] })
+    await credentials.verify([copied], crony)
+    await expect(credentials.verify([await make(2)], peer)).rejects.toMatchObject(revoked)
   })
 
   test('refuses certificates of an epoch that was left behind', async () => {

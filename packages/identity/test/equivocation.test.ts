@@ -39,6 +39,12 @@ describe('two contents under one number', () => {
     observe(3, 'x')
     expect(observe(1, 'y')).toBeUndefined()
     expect(observe(3, 'y')).toBeDefined()
+    const small = createEquivocationWatch({ bytesMax: 250 })
+    const large = (sequence: number, fill: number): unknown =>
+      small.observe({ signer: 'a', stream: 's', sequence, bytes: new Uint8Array(100).fill(fill) })
+    for (const sequence of [1, 2, 3]) large(sequence, 0)
+    expect(large(1, 1)).toBeUndefined()
+    expect(large(3, 1)).toMatchObject({ one: new Uint8Array(100) })
     expect(() => createEquivocationWatch({ max: 0 })).toThrow(/max/)
   })
 })

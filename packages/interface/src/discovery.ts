@@ -69,6 +69,10 @@ export interface DiscoveryEvents {
     readonly peer: string
     readonly added: readonly string[]
     readonly removed: readonly string[]
+    /** Offered before and now, in the same version, with another schema, cost, description or labels. */
+    readonly changed: readonly string[]
+    /** The peer has other labels, which hold for all that it offers. */
+    readonly relabelled: boolean
   }>
 }
 

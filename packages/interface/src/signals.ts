@@ -156,7 +156,12 @@ export interface DeadLetter {
 export interface DeadLetters {
   /** The oldest first. */
   list(): Promise<readonly DeadLetter[]>
-  /** Publishes it again, at least once, by its first route; it leaves the list once accepted. */
+  /**
+   * Gives it to its subscription once more where that is on this peer: it leaves the list once the
+   * handler has returned. Else publishes it again under its id, at least once and by this peer, which
+   * is its author then: to the peer of the subscription, or to all for a group, where plain
+   * subscriptions get it too. It leaves the list once accepted.
+   */
   redrive(id: string, options?: AbortOptions): Promise<PublishResult>
   discard(id: string): Promise<void>
 }
@@ -200,6 +205,8 @@ export interface SignalEvents {
   /** A gap that could not be repaired. */
   loss: CustomEvent<SignalLoss>
   'dead-letter': CustomEvent<DeadLetter>
+  /** One had to go for want of room: nobody has that signal any more for its subscription. */
+  'dead-letter-dropped': CustomEvent<DeadLetter>
   /** An entry of the log is damaged; it is fetched again from others where they have it. */
   corrupt: CustomEvent<{ readonly key: string; readonly reason: string }>
 }

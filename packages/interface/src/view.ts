@@ -43,7 +43,7 @@ export interface ProtocolRange {
 export interface Revocations {
   /** PeerIds as text, in order; at most 1024. */
   readonly peers: readonly string[]
-  /** Serials of certificates, in order; at most 1024. */
+  /** Names of certificates (`certificateName` of `identity`: issuer/serial), in order; at most 1024. */
   readonly serials: readonly string[]
 }
 

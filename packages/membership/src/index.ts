@@ -94,8 +94,8 @@ export interface MembershipInit {
   /** Roles that a peer's certificate gives it; only a `member` may join. @default all are members */
   readonly rolesOf?: (peer: string) => readonly Role[]
   /**
-   * The serial of the certificate that a peer has shown, if it is known here: peers with a revoked
-   * one are removed and not admitted. @default none is known
+   * A name of the certificate that a peer has shown, such as issuer/serial, if it is known here: peers
+   * with a revoked one are removed and not admitted. @default none is known
    */
   readonly serialOf?: (peer: string) => string | undefined
 }

@@ -56,12 +56,14 @@ async function race<R>(
   const errors: unknown[] = []
   let begun = 0
   let cancel = (): void => {}
+  // Async, so that what it throws before there is a promise is a failed attempt as well.
+  const attemptOf = async (attempt: number): Promise<R> => operation(attempt, ended.signal)
   const begin = (): void => {
     const attempt = begun++
     if (attempt < hedgesMax) {
       cancel = clock.schedule(afterMs, begin)
     }
-    operation(attempt, ended.signal).then(resolve, (error: unknown) => {
+    attemptOf(attempt).then(resolve, (error: unknown) => {
       errors[attempt] = error
       if (Object.keys(errors).length > hedgesMax) {
         reject(errors[0])

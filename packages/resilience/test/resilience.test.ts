@@ -217,6 +217,31 @@ describe('a hedged read', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('takes what an operation throws at once for a failed attempt', async () => {
+    const late = new Promise<string>((resolve) => setTimeout(() => resolve('late'), 200))
+    const read = withHedge(
+      (attempt) => {
+        if (attempt > 0) throw new TypeError('no such replica')
+        return late
+      },
+      { idempotent, afterMs: 20 }
+    )
+    const result = read()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(await result).toBe('late')
+    let asked = 0
+    const failing = withHedge(
+      () => {
+        throw new Error(`failed ${asked++}`)
+      },
+      { idempotent, afterMs: 20 }
+    )
+    await expect(failing()).rejects.toThrow('failed 0')
+    await vi.advanceTimersByTimeAsync(100)
+    expect(asked).toBe(2)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('ends with the signal of the caller', async () => {
     const controller = new AbortController()
     const never = withHedge(() => new Promise<never>(() => {}), { idempotent, afterMs: 20 })

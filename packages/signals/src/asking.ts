@@ -18,6 +18,8 @@ export interface AskingInit {
 export interface AskOptions {
   /** At most so many peers; default: all members. */
   readonly peersMax?: number
+  /** Nobody but this peer, if given. */
+  readonly only?: string
   /** Who is asked first. @default the author */
   readonly first?: string
   /** Only what its author sent after that. */
@@ -48,8 +50,8 @@ export class Asking {
   }
 
   async ask(name: StreamName, range: Range, options: AskOptions = {}): Promise<Round> {
-    const all = this.#inOrder(options.first ?? name.author)
-    const peers = all.slice(0, options.peersMax ?? all.length)
+    const { first = name.author, only, peersMax = Infinity } = options
+    const peers = only === undefined ? this.#inOrder(first).slice(0, peersMax) : [only]
     let complete = true
     let author = false
     let answers = 0

@@ -91,16 +91,6 @@ export class BatchSeal {
     try {
       const envelope = await signer.open(bytes)
       const batch = Batch.decode(envelope.payload)
-      const [content] = batch.signals
-      if (content !== undefined) {
-        signer.noted?.({
-          signer: envelope.signer,
-          stream: `${batch.channel}#${batch.boot}`,
-          sequence: batch.first,
-          bytes: content,
-          signed: bytes
-        })
-      }
       if (batch.cluster !== cluster) {
         return 'other-cluster'
       }
@@ -112,6 +102,17 @@ export class BatchSeal {
       }
       if (members !== undefined && !members().includes(envelope.signer)) {
         return 'not-a-member'
+      }
+      // Not before: what is of no concern here is no statement to anybody here.
+      const [content] = batch.signals
+      if (content !== undefined) {
+        signer.noted?.({
+          signer: envelope.signer,
+          stream: `${batch.channel}#${batch.boot}`,
+          sequence: batch.first,
+          bytes: content,
+          signed: bytes
+        })
       }
       const signals = batch.signals.map(decodeSignal)
       return {

@@ -40,8 +40,10 @@ export class ClusterRoute {
       clock,
       join: (number) => {
         const topic = topicName(cluster, number)
-        this.#joinedAt.set(topic, clock.now())
+        const now = clock.now()
+        // Throws where gossip does not run; then this peer is not in the topic.
         gossip.subscribe(topic)
+        this.#joinedAt.set(topic, now)
       },
       leave: (number) => {
         const topic = topicName(cluster, number)

@@ -46,6 +46,8 @@ interface Lane {
   readonly recent: RecentBatches
   /** Sequence of the next signal. */
   next: number
+  /** What is being signed and comes into the log right after. */
+  sealing: readonly Letter[]
   resending: boolean
 }
 
@@ -94,6 +96,7 @@ export class ClusterSender {
           resendsMax: defaults.resendsMax
         }),
         next: 1,
+        sealing: [],
         resending: false
       }
       this.#lanes.set(topic, lane)
@@ -114,6 +117,13 @@ export class ClusterSender {
   head(topic: string): number | undefined {
     const lane = this.#lanes.get(topic)
     return lane && lane.next - 1
+  }
+
+  /** Signals that were published and are not in the log yet. */
+  unlogged(): readonly Uint8Array[] {
+    return [...this.#lanes.values()].flatMap(({ outbox, sealing }) =>
+      [...sealing, ...outbox.waiting()].map(({ bytes }) => bytes)
+    )
   }
 
   /** News of a subscription: what was just sent may have missed that peer. */
@@ -147,8 +157,7 @@ export class ClusterSender {
       deadline: Math.max(...letters.map(({ deadline }) => deadline))
     }
     lane.next += letters.length
-    const original = await this.#seal(sending, 0)
-    const logged = this.#log(sending, original)
+    const { logged, original } = await this.#keep(sending, letters)
     const recipients = await this.#publish(lane, original)
     if (sending.durable) {
       // What comes next must not be older on any disk. Its failure shows in the result.
@@ -159,6 +168,21 @@ export class ClusterSender {
     const handed = this.#handOver(sending, original, recipients, recent)
     const result = sending.durable ? this.#secure(sending, original, logged, handed) : handed
     return letters.map(() => result)
+  }
+
+  /** Signs and logs it. */
+  async #keep(
+    sending: Sending,
+    letters: readonly Letter[]
+  ): Promise<{ readonly original: Uint8Array; readonly logged: Promise<unknown> }> {
+    const { lane } = sending
+    lane.sealing = letters
+    try {
+      const original = await this.#seal(sending, 0)
+      return { original, logged: this.#log(sending, original) }
+    } finally {
+      lane.sealing = []
+    }
   }
 
   /** Gets it into W logs, those of others who have to have it anyway first. */

@@ -6,13 +6,26 @@ export function cursorOf(number: number, index: number): string {
   return `${number}.${index}`
 }
 
-/** Reads a {@link ReplayFrom}; throws `InvalidParametersError`. */
-export function checkFrom(from: ReplayFrom): {
+/** What a {@link ReplayFrom} says. */
+export interface Place {
   readonly number: number
   /** Signals of that entry that were seen already. */
   readonly skip: number
   readonly time: number
-} {
+}
+
+/**
+ * Refuses a cursor that stands beyond the newest entry, and so is of another log. Throws
+ * `InvalidParametersError`.
+ */
+export function checkPlace({ number }: Place, last: number): void {
+  if (number > last) {
+    throw new InvalidParametersError('the cursor is not of this log')
+  }
+}
+
+/** Reads a {@link ReplayFrom}; throws `InvalidParametersError`. */
+export function checkFrom(from: ReplayFrom): Place {
   if (from === 'start') {
     return { number: 0, skip: 0, time: 0 }
   }

@@ -43,7 +43,9 @@ export class DeadLetterQueue {
     const { clock, counters, onDead } = this.#init
     const key = `x/${String(this.#next).padStart(16, '0')}`
     this.#next += 1
-    const letter = { ...record, reason: record.reason.slice(0, 1000), time: clock.now() }
+    // Half a character, of the error or by the cut, cannot be written.
+    const reason = record.reason.slice(0, defaults.reasonLengthMax).toWellFormed()
+    const letter = { ...record, reason, time: clock.now() }
     const operations = [{ key, value: sealRecord(DeadLetterRecord.encode(letter)) }]
     this.#keys.add(key)
     counters.count('dead-letter')

@@ -219,6 +219,16 @@ export const logAgeMsDefault = 3_600_000
 /** Entries of the log. Unit: entries. Each takes about 200 bytes of memory besides the store. */
 export const logEntriesMax = 65_536
 
+/**
+ * Each process start numbers its entries from the time on, times this. Unit: entries per millisecond.
+ * Higher than any log is fast, so that the next start stands above them, also where the disk was lost;
+ * numbers then last until the year 2100.
+ */
+export const entriesPerMs = 1024
+
+/** Above this a start goes on from the newest entry, whatever the clock says. */
+export const entryNumberMax = 2 ** 52
+
 /** Opened entries that are kept in memory. Unit: entries, of at most 256 KiB each. */
 export const openBatchesMax = 64
 
@@ -298,6 +308,9 @@ export const groupWindow = 4096
 /** Dead letters that one peer keeps. Unit: signals; the oldest goes first, as a loss. */
 export const deadLettersMax = 10_000
 
+/** What of an error stands in a dead letter. Unit: UTF-16 code units. Enough to tell it by. */
+export const reasonLengthMax = 1000
+
 /** Messages per second that a neighbour may send; twice as many in a burst. */
 export const budgetMessagesPerSecond = 4000
 
@@ -327,12 +340,6 @@ export const marksSyncMs = 1000
 
 /** Rounds of questions without an answer before listeners of the moment go on. */
 export const repairRoundsMax = 4
-
-/** Streams that one exchange names. Unit: streams. */
-export const headsMax = 2048
-
-/** Subscriptions, and progress of them, that one exchange tells. Unit: entries. */
-export const notesMax = 512
 
 /** Peers that have just appeared and wait to be compared with. Unit: peers. */
 export const exchangesMax = 256
@@ -366,3 +373,5 @@ export const knownTypesMax = 1024
 
 /** First segments of types whose topic is remembered. */
 export const topicNumbersMax = 1024
+
+export * from './telling-defaults.ts'

@@ -1,5 +1,6 @@
 import type { Clock, Signal, SignalHandler } from '@murmuration/interface'
 import type { OpenedBatch } from './batches.ts'
+import { textOf } from './codes.ts'
 import { assignee } from './core/assignment.ts'
 import type { Mutants } from './core/mutants.ts'
 import { typeSegments } from './core/pattern.ts'
@@ -98,7 +99,7 @@ export class DurablePump {
     if (stream === undefined) {
       return undefined
     }
-    const handled = progress.of(id, name)
+    const handled = progress.find(id, name)
     for (let next = handled.nextMissing(1); next <= stream.head;) {
       if (stream.held.has(next)) {
         next = stream.held.nextMissing(next)
@@ -140,18 +141,29 @@ export class DurablePump {
   async #drain(name: StreamName): Promise<void> {
     const { consumers, id, log, mutants, progress } = this.#init
     const handled = progress.of(id, name)
-    const stream = log.index.stream(name)
     const key = streamKey(name)
+    // Clocks may differ by that much; what is older was not for this subscription.
+    const since = progress.beganAt(id) - defaults.ageMsMax
     if (mutants.orderByArrival === true) {
       this.#read.delete(key)
     }
     while (!this.#stop.signal.aborted) {
+      const stream = log.index.find(name)
+      if (stream === undefined) {
+        return
+      }
       let next = handled.nextMissing(this.#read.get(key) ?? 1)
       if (consumers !== undefined && next - handled.nextMissing(1) > defaults.groupWindow) {
         return
       }
       if (stream.lost.has(next)) {
         progress.pass(id, name, next, stream.lost.nextMissing(next) - 1)
+        continue
+      }
+      const ahead = stream.held.nextPresent(next)
+      const row = ahead === undefined ? undefined : log.index.rowOf(name, ahead)
+      if (row !== undefined && row.time < since) {
+        progress.pass(id, name, next, row.first + row.count - 1)
         continue
       }
       // The next one only when this one is done: that is the order.
@@ -161,13 +173,12 @@ export class DurablePump {
         if (next > stream.head) {
           return
         }
-        const later = stream.held.nextPresent(next)
-        if ((mutants.skipGaps === true || mutants.orderByArrival === true) && later !== undefined) {
+        if ((mutants.skipGaps === true || mutants.orderByArrival === true) && ahead !== undefined) {
           if (mutants.skipGaps === true) {
-            progress.pass(id, name, next, later - 1)
+            progress.pass(id, name, next, ahead - 1)
           } else {
             this.#init.onHole(name)
-            this.#read.set(key, later)
+            this.#read.set(key, ahead)
           }
           continue
         }
@@ -250,7 +261,7 @@ export class DurablePump {
         return undefined
       } catch (error) {
         counters.count('handler-error')
-        reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+        reason = textOf(error)
       }
       if (attempt < attemptsMax) {
         // oxlint-disable-next-line no-await-in-loop

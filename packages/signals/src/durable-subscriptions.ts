@@ -3,16 +3,11 @@ import type {
   Clock,
   DurableSubscribeOptions,
   DurableSubscription,
-  Rpc,
-  SignalHandler,
-  StoreOperation
+  SignalHandler
 } from '@murmuration/interface'
 import { InvalidParametersError } from '@murmuration/interface'
-import type { LogRow } from './core/log-index.ts'
-import { Progress as ProgressMessage } from './core/messages.ts'
-import type { Notes, ProgressNote, Version } from './core/messages.ts'
 import type { Mutants } from './core/mutants.ts'
-import { patternSegments, typeSegments } from './core/pattern.ts'
+import { patternSegments } from './core/pattern.ts'
 import type { Range } from './core/ranges.ts'
 import type { StreamName } from './core/streams.ts'
 import { encodeSignal } from './core/wire.ts'
@@ -28,37 +23,41 @@ import type { Peers } from './peers.ts'
 import type { Progress } from './progress.ts'
 import type { Registering, Reply } from './registering.ts'
 import type { Registrations } from './registrations.ts'
+import type { Telling } from './telling.ts'
 
 export interface DurableSubscriptionsInit {
   readonly self: string
   /** Channel of signals for this peer alone. */
   readonly own: string
-  /** Channel of signals for another peer alone. */
-  readonly targetOf: (peer: string) => string
   /** Channels on which signals of a pattern arrive. */
   readonly channelsOf: (pattern: readonly string[]) => readonly string[]
-  readonly rpc: Rpc | undefined
   readonly log: SignalLog
   readonly peers: Peers
   readonly progress: Progress
   readonly registrations: Registrations
   readonly registering: Registering
+  readonly telling: Telling
   readonly deadLetters: DeadLetterQueue
   readonly clock: Clock
   readonly counters: Counters
   readonly mutants: Mutants
-  readonly boot: () => number
   /** Joins or leaves the topics of a pattern. */
   readonly need: (pattern: readonly string[], needed: boolean) => void
   readonly onHole: (name: StreamName) => void
+  /** Called again and again while it runs. */
+  readonly onCheck: () => void
   readonly stopped: () => AbortSignal
   readonly report: (what: string, error: unknown) => void
 }
 
 interface Open {
   readonly pump: DurablePump
+  readonly pattern: readonly string[]
   readonly channels: ReadonlySet<string>
-  readonly group: boolean
+  /** Who shares its signals; undefined: no group. */
+  readonly consumers: (() => readonly string[]) | undefined
+  /** These at the last look, as a text. */
+  shared: string
 }
 
 /** The durable subscriptions of this peer, and what it does for those of others. */
@@ -66,8 +65,6 @@ export class DurableSubscriptions {
   readonly #init: DurableSubscriptionsInit
   readonly #open = new Map<string, Open>()
   readonly #opening = new Set<string>()
-  /** Members at the last look. */
-  #members = ''
   #cancel: (() => void) | undefined
 
   constructor(init: DurableSubscriptionsInit) {
@@ -75,20 +72,20 @@ export class DurableSubscriptions {
   }
 
   start(): void {
-    const { registering, rpc } = this.#init
-    registering.start()
-    rpc?.handle(defaults.progressMethod, (request, { peer }) => this.#note(request, peer))
+    this.#init.registering.start()
+    this.#init.telling.start()
     this.#schedule()
   }
 
   stop(): void {
     this.#init.registering.stop()
-    this.#init.rpc?.unhandle(defaults.progressMethod)
+    this.#init.telling.stop()
     this.#cancel?.()
     this.#cancel = undefined
-    for (const [id, { pump }] of this.#open) {
+    for (const [id, { pattern, pump }] of this.#open) {
       pump.close()
       this.#open.delete(id)
+      this.#init.need(pattern, false)
     }
   }
 
@@ -107,9 +104,9 @@ export class DurableSubscriptions {
     this.#opening.add(id)
     // Before anybody knows: what comes from then on must not be missed.
     need(segments, true)
+    const before = registrations.get(id, self)
     try {
       const channels = this.#init.channelsOf(segments)
-      const before = registrations.get(id, self)
       await this.#register(id, pattern, false)
       const registration = registrations.get(id, self)
       const replies =
@@ -126,6 +123,9 @@ export class DurableSubscriptions {
       this.#start(id, segments, channels, handler, checked)
     } catch (error) {
       need(segments, false)
+      if (before?.removed !== false) {
+        await this.#withdraw(id, pattern)
+      }
       throw error
     } finally {
       this.#opening.delete(id)
@@ -171,98 +171,13 @@ export class DurableSubscriptions {
     return this.#open.get(id)?.pump
   }
 
-  /** An entry leaves the log: what of it was promised and not handled becomes dead letters. */
-  async expire(row: LogRow): Promise<readonly StoreOperation[]> {
-    const { deadLetters, log, progress } = this.#init
-    const batch = row.durable ? await log.open(row) : undefined
-    const operations: StoreOperation[] = []
-    for (const [index, signal] of (batch?.signals ?? []).entries()) {
-      const sequence = row.first + index
-      for (const id of this.#promised(row, typeSegments(signal.type))) {
-        if (!progress.of(id, row.stream).has(sequence)) {
-          // One at a time, because they have a bound.
-          // oxlint-disable-next-line no-await-in-loop
-          const letter = await deadLetters.prepare({
-            subscription: id,
-            author: row.stream.author,
-            channel: row.stream.channel,
-            reason: 'not handled before it had to leave the log',
-            attempts: 0,
-            signal: encodeSignal(signal)
-          })
-          operations.push(...letter)
-          if (this.#open.has(id)) {
-            progress.add(id, row.stream, sequence, sequence)
-          }
-        }
-      }
-    }
-    return operations
+  /** Another peer has told more of a stream. */
+  progressed(id: string, name: StreamName): void {
+    this.#open.get(id)?.pump.kick(name)
   }
 
-  /** What is new to whoever has seen a version of what this peer knows. */
-  notes(seen: Version | undefined): Notes {
-    const { boot, progress, registrations } = this.#init
-    const told = seen?.boot === boot() ? seen : { boot: boot(), progress: 0, registrations: 0 }
-    const changed = progress.after(told.progress, defaults.notesMax)
-    return {
-      version: {
-        boot: boot(),
-        progress: changed.version,
-        registrations: registrations.version
-      },
-      registrations: registrations.after(told.registrations),
-      progress: changed.notes
-    }
-  }
-
-  async takeNotes(notes: Notes): Promise<void> {
-    const { progress, registrations } = this.#init
-    for (const registration of notes.registrations) {
-      // Seldom any of them is new.
-      // oxlint-disable-next-line no-await-in-loop
-      const news = await registrations.put(registration)
-      if (news && registrations.consumers(registration.id).length === 0) {
-        // oxlint-disable-next-line no-await-in-loop
-        await progress.forget(registration.id)
-      }
-    }
-    this.#merge(notes.progress)
-  }
-
-  /** Told of progress that is durable here: the others of a group must know at once. */
-  written(notes: readonly ProgressNote[]): void {
-    const { registrations, rpc, self } = this.#init
-    const byPeer = new Map<string, ProgressNote[]>()
-    for (const note of notes) {
-      if (note.id.startsWith('group/')) {
-        for (const peer of registrations.consumers(note.id).filter((each) => each !== self)) {
-          byPeer.set(peer, [...(byPeer.get(peer) ?? []), note])
-        }
-      }
-    }
-    for (const [peer, progress] of byPeer) {
-      const request = ProgressMessage.encode({ progress: progress.slice(0, defaults.notesMax) })
-      rpc
-        ?.call(peer, defaults.progressMethod, request, { timeoutMs: defaults.askTimeoutMs })
-        // What is lost here comes with the next exchange.
-        .catch(() => undefined)
-    }
-  }
-
-  /** The subscriptions to which a signal of an entry was promised, as far as this peer must care. */
-  #promised(row: LogRow, type: readonly string[]): ReadonlySet<string> {
-    const { registrations, targetOf } = this.#init
-    const ids = new Set<string>()
-    for (const { registration, since } of registrations.matching(type)) {
-      const { id, peer } = registration
-      const { channel } = row.stream
-      const forOther = channel.includes('/to/') && channel !== targetOf(peer)
-      if ((row.copy || this.#open.has(id)) && !forOther && since <= row.loggedAt) {
-        ids.add(id)
-      }
-    }
-    return ids
+  isOpen(id: string): boolean {
+    return this.#open.has(id)
   }
 
   async #register(id: string, pattern: string, removed: boolean): Promise<void> {
@@ -273,8 +188,8 @@ export class DurableSubscriptions {
 
   /** Goes on where it was, by what is known here or elsewhere; else begins now. */
   async #begin(id: string, channels: readonly string[], replies: readonly Reply[]): Promise<void> {
-    const { progress, registering } = this.#init
-    this.#merge(replies.flatMap(({ reply }) => reply.progress))
+    const { progress, registering, telling } = this.#init
+    telling.merge(replies.flatMap(({ reply }) => reply.progress))
     if (!progress.begun(id)) {
       registering.baseline(id, channels, replies)
       progress.begin(id)
@@ -298,19 +213,21 @@ export class DurableSubscriptions {
     options: DurableOptions
   ): void {
     const { deadLetters, peers, registrations } = this.#init
-    const consumers = (): readonly string[] =>
+    const sharing = (): readonly string[] =>
       registrations.consumers(id).filter((peer) => peers.isMember(peer))
+    const consumers = options.group ? sharing : undefined
     const pump = new DurablePump({
       ...this.#init,
       ...options,
       id,
       pattern,
       handler,
-      consumers: options.group ? consumers : undefined,
+      consumers,
       onFailed: ({ signal, ...rest }) =>
         deadLetters.add({ ...rest, subscription: id, signal: encodeSignal(signal) })
     })
-    this.#open.set(id, { pump, channels: new Set(channels), group: options.group })
+    const shared = listOf(consumers)
+    this.#open.set(id, { pump, pattern, channels: new Set(channels), consumers, shared })
     for (const { name } of this.#init.log.index.streams()) {
       if (channels.includes(name.channel)) {
         pump.kick(name)
@@ -326,7 +243,7 @@ export class DurableSubscriptions {
     open.pump.close()
     this.#open.delete(id)
     this.#init.need(pattern, false)
-    if (open.group && this.#init.registrations.consumers(id).length > 1) {
+    if (open.consumers !== undefined && this.#init.registrations.consumers(id).length > 1) {
       // The others take over its share.
       this.#remove(id, pattern.join('.'), pattern, {}).catch((error: unknown) =>
         this.#init.report('a group was not told that a consumer left', error)
@@ -341,54 +258,65 @@ export class DurableSubscriptions {
     segments: readonly string[],
     options: AbortOptions = {}
   ): Promise<void> {
-    const { progress, registering, registrations, self } = this.#init
     const open = this.#open.get(id)
     if (open !== undefined) {
       open.pump.close()
       this.#open.delete(id)
       this.#init.need(segments, false)
     }
+    await this.#unregister(id, pattern)
+    await this.#tellEnd(id, options)
+  }
+
+  /** What could not begin must not stay: of a group it would have a share that nobody handles. */
+  async #withdraw(id: string, pattern: string): Promise<void> {
+    const { report, stopped } = this.#init
+    try {
+      await this.#unregister(id, pattern)
+    } catch (error) {
+      report('a durable subscription that did not begin could not be removed', error)
+      return
+    }
+    // Who cannot be told now hears of it when it is compared with.
+    this.#tellEnd(id, { signal: stopped() }).catch((error: unknown) =>
+      report('not all were told that a durable subscription did not begin', error)
+    )
+  }
+
+  async #unregister(id: string, pattern: string): Promise<void> {
+    const { progress, registrations } = this.#init
     await this.#register(id, pattern, true)
     if (registrations.consumers(id).length === 0) {
       await progress.forget(id)
     }
+  }
+
+  async #tellEnd(id: string, options: AbortOptions): Promise<void> {
+    const { registering, registrations, self } = this.#init
     const registration = registrations.get(id, self)
     if (registration !== undefined) {
       await registering.tell(registration, [], defaults.registerTimeoutMsDefault, options)
     }
   }
 
-  /** Of its own subscriptions, and of groups, whose consumers tell each other. */
-  #note(request: Uint8Array, caller: string): Uint8Array {
-    const { progress } = ProgressMessage.decode(request)
-    this.#merge(progress.filter(({ id }) => id.startsWith('group/') || id.startsWith(`${caller}/`)))
-    return new Uint8Array(0)
-  }
-
-  #merge(notes: readonly ProgressNote[]): void {
-    const { progress, registrations } = this.#init
-    for (const note of notes) {
-      const known = registrations.consumers(note.id).length > 0
-      if (known && progress.merge(note)) {
-        this.#open.get(note.id)?.pump.kick(note.stream)
-      }
-    }
-  }
-
   #schedule(): void {
-    const { clock, peers, progress } = this.#init
+    const { clock, onCheck, progress } = this.#init
     this.#cancel = clock.schedule(defaults.groupCheckMs, () => {
       this.#schedule()
       progress.settle()
-      const members = peers.members().toSorted().join()
-      if (members !== this.#members) {
-        this.#members = members
-        for (const { group, pump } of this.#open.values()) {
-          if (group) {
-            pump.reassign()
-          }
+      onCheck()
+      for (const open of this.#open.values()) {
+        const shared = listOf(open.consumers)
+        if (shared !== open.shared) {
+          open.shared = shared
+          open.pump.reassign()
         }
       }
     })
   }
+}
+
+/** Consumers as a text, to see whether they have changed. */
+function listOf(consumers: Open['consumers']): string {
+  return consumers?.().toSorted().join() ?? ''
 }

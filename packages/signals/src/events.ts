@@ -26,6 +26,10 @@ export class Events {
     this.#target.safeDispatchEvent('dead-letter', { detail })
   }
 
+  dropped(detail: DeadLetter): void {
+    this.#target.safeDispatchEvent('dead-letter-dropped', { detail })
+  }
+
   corrupt(key: string, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error)
     this.#counters.count('corrupt')

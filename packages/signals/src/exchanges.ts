@@ -1,10 +1,13 @@
 import type { Clock, Random, Rpc } from '@murmuration/interface'
+import type { Budget } from './core/budget.ts'
 import { Exchange, ExchangeReply } from './core/messages.ts'
 import type { Notes, Version } from './core/messages.ts'
 import type { StreamName } from './core/streams.ts'
+import type { Counters } from './counters.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
 import type { Peers } from './peers.ts'
+import { spend } from './spending.ts'
 
 /** A stream of one of the channels that were asked about. */
 type Head = ExchangeReply['heads'][number]
@@ -15,13 +18,15 @@ export interface ExchangesInit {
   readonly peers: Peers
   readonly clock: Clock
   readonly random: Random
+  readonly budget: Budget
+  readonly counters: Counters
   /** Channels that somebody here listens to. */
   readonly channels: () => readonly string[]
   /** A peer has more of a stream. */
   readonly onHead: (name: StreamName, head: number, peer: string) => void
   /** What is new to whoever has seen a version. */
   readonly notes: (seen: Version | undefined) => Notes
-  readonly onNotes: (notes: Notes) => Promise<void>
+  readonly onNotes: (notes: Notes, peer: string) => Promise<void>
   readonly stopped: () => AbortSignal
 }
 
@@ -118,9 +123,9 @@ export class Exchanges {
           timeoutMs: defaults.askTimeoutMs
         })
       )
-      await this.#init.onNotes(reply)
-      this.#remember(peer, reply.version)
       this.#take(wanted, reply.heads, peer)
+      await this.#init.onNotes(reply, peer)
+      this.#remember(peer, reply.version)
       return true
     } catch {
       // Another one, or the same a moment later, will do as well.
@@ -141,6 +146,7 @@ export class Exchanges {
   }
 
   #answer(request: Uint8Array, peer: string): Uint8Array {
+    spend(this.#init, peer, request.length)
     const { channels, heads, seen } = Exchange.decode(request)
     const theirs = new Map(
       heads.map(({ author, boot, channel, high }) => [`${author}\n${boot}\n${channel}`, high])
@@ -187,7 +193,6 @@ export class Exchanges {
       const name = channel === undefined ? undefined : { author, boot, channel }
       const held = name && log.index.find(name)?.held.list().at(-1)?.to
       if (name !== undefined && high > (held ?? 0)) {
-        log.noteHead(name, high)
         onHead(name, high, peer)
       }
     }

@@ -1,15 +1,21 @@
 import type { Cause, LoggedSignal, ReplayFrom, ReplayOptions, Signal } from '@murmuration/interface'
 import { AbortedError } from '@murmuration/interface'
-import type { Replaying } from './core/dispatcher.ts'
-import { patternSegments, typeSegments } from './core/pattern.ts'
+import type { Delivered, Replaying } from './core/dispatcher.ts'
+import { isForAnother, patternSegments, typeSegments } from './core/pattern.ts'
 import { PatternTrie } from './core/trie.ts'
-import { checkFrom, cursorOf } from './cursors.ts'
+import { decodeOwnSignal } from './core/wire.ts'
+import { checkFrom, checkPlace, cursorOf } from './cursors.ts'
+import type { Place } from './cursors.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
 
 export interface HistoryInit {
   readonly self: string
+  /** Channel of signals for this peer alone. */
+  readonly own: string
   readonly log: SignalLog
+  /** Signals that this peer has published and that are not in the log yet. */
+  readonly unlogged: () => readonly Uint8Array[]
   /** Resolves when the log can be read. */
   readonly loaded: Promise<void>
   readonly report: (what: string, error: unknown) => void
@@ -84,17 +90,19 @@ export class History {
 
   async *#replay(
     trie: PatternTrie<true>,
-    from: ReturnType<typeof checkFrom>,
+    from: Place,
     signal: AbortSignal | undefined
   ): AsyncGenerator<LoggedSignal> {
-    const { loaded, log } = this.#init
+    const { loaded, log, own } = this.#init
     await loaded
-    const last = log.last
+    const { last } = log
+    checkPlace(from, last)
     for (const row of log.index.after(from.number - 1)) {
       if (row.number > last) {
         return
       }
-      if (row.loggedAt < from.time) {
+      // Signals for others are kept for them only.
+      if (row.loggedAt < from.time || isForAnother(row.stream.channel, own)) {
         continue
       }
       if (signal?.aborted === true) {
@@ -113,17 +121,15 @@ export class History {
     }
   }
 
-  async #feed(from: ReturnType<typeof checkFrom>, subscription: Replaying): Promise<void> {
-    const { loaded, log, self } = this.#init
+  async #feed(from: Place, subscription: Replaying): Promise<void> {
+    const { loaded, log, own } = this.#init
     await loaded
-    const began = log.last
-    let done = from.number - 1
+    // Where it was asked for before the log was read, its end may be before that place.
+    let done = Math.min(from.number - 1, log.last)
     try {
       for (const row of log.index.after(done)) {
         done = row.number
-        // What this peer published after the subscription has reached it without the log.
-        const own = row.stream.author === self && row.number > began
-        if (own || row.loggedAt < from.time) {
+        if (row.loggedAt < from.time || isForAnother(row.stream.channel, own)) {
           continue
         }
         // Each signal waits for room in the queue.
@@ -141,7 +147,16 @@ export class History {
         }
       }
     } finally {
-      subscription.goLive(Math.max(done, began))
+      // In one turn with the end of the log: what is logged from here on comes by itself.
+      subscription.goLive(done, this.#unlogged())
     }
+  }
+
+  #unlogged(): readonly Delivered[] {
+    const { self, unlogged } = this.#init
+    return unlogged().map((bytes) => ({
+      signal: decodeOwnSignal(bytes),
+      context: { author: self }
+    }))
   }
 }

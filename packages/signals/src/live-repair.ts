@@ -1,5 +1,7 @@
 import type { Clock } from '@murmuration/interface'
 import type { Asking } from './asking.ts'
+import type { OpenedBatch } from './batches.ts'
+import type { InboundOrder } from './core/inbound-order.ts'
 import { streamKey } from './core/streams.ts'
 import type { StreamName } from './core/streams.ts'
 import { pause } from './deadline.ts'
@@ -36,6 +38,8 @@ export class LiveRepair {
   readonly #running = new Set<string>()
   /** What was told last of streams that are being repaired. */
   readonly #heard = new Map<string, Announcement>()
+  /** Streams that are followed by the word of a peer, by peer. */
+  readonly #followed = new Map<string, number>()
 
   constructor(init: LiveRepairInit) {
     this.#init = init
@@ -50,10 +54,14 @@ export class LiveRepair {
   announced({ author, boot, channel }: StreamName, announcement: Announcement): void {
     const name = { author, boot, channel }
     const key = streamKey(name)
+    const followed = this.#followed.get(announcement.peer) ?? 0
     if (this.#running.has(key)) {
       this.#heard.set(key, announcement)
-    } else {
-      this.#once(name, (stream) => this.#follow(stream, announcement))
+    } else if (followed < defaults.toldMax) {
+      this.#followed.set(announcement.peer, followed + 1)
+      this.#once(name, (stream) =>
+        this.#follow(stream, announcement).finally(() => this.#left(announcement.peer))
+      )
     }
   }
 
@@ -75,16 +83,26 @@ export class LiveRepair {
       })
   }
 
+  #left(peer: string): void {
+    const followed = (this.#followed.get(peer) ?? 1) - 1
+    if (followed === 0) {
+      this.#followed.delete(peer)
+    } else {
+      this.#followed.set(peer, followed)
+    }
+  }
+
   async #follow(stream: StreamName, announcement: Announcement): Promise<void> {
     const { clock, orders, stopped } = this.#init
     const { head, peer } = announcement
     await pause(clock, defaults.tailGraceMs, stopped())
     const order = orders.of(stream.channel)
     const position = order.position(stream)
-    if (position !== undefined && !position.fresh) {
+    if (position?.fresh === false && peer === stream.author) {
       order.announce(stream, head)
     } else if ((position?.high ?? 0) < head) {
-      await this.#catchUp(stream, position?.high ?? 0, announcement)
+      // What somebody says of the streams of others is believed when it has come.
+      await this.#catchUp(stream, position, announcement)
     }
     // Also what was found to be missing meanwhile: nobody else asks for it while this runs.
     if (order.position(stream)?.fresh === false) {
@@ -126,12 +144,15 @@ export class LiveRepair {
     }
   }
 
-  /** A stream that this peer has not followed: only what is newer than its own interest. */
-  async #catchUp(name: StreamName, high: number, announced: Announcement): Promise<void> {
+  /** Of a stream that this peer has not followed, only what is newer than its own interest. */
+  async #catchUp(
+    name: StreamName,
+    position: ReturnType<InboundOrder<OpenedBatch>['position']>,
+    { head, peer, since }: Announcement
+  ): Promise<void> {
     const { asking, orders } = this.#init
-    const { head, peer, since } = announced
-    const options = { peersMax: defaults.repairPeersMax, first: peer, since }
-    let from = high + 1
+    const options = { only: peer, ...(position?.fresh === false ? {} : { since }) }
+    let from = (position?.high ?? 0) + 1
     while (from <= head) {
       const range = { from, to: head }
       // oxlint-disable-next-line no-await-in-loop

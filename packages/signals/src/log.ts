@@ -23,8 +23,8 @@ export interface SignalLogInit {
   readonly onCorrupt: (key: string, error: unknown) => void
   /** Told of each entry once it can be read. */
   readonly onAppend: (row: LogRow) => void
-  /** Told before an entry leaves the log; gives what has to be written with that. */
-  readonly onExpire: (row: LogRow) => Promise<readonly StoreOperation[]>
+  /** Told before an entry leaves the log. */
+  readonly onExpire: (row: LogRow) => Promise<Expired>
   readonly report: (what: string, error: unknown) => void
 }
 
@@ -39,6 +39,14 @@ export interface AppendOptions {
   readonly lazy?: boolean
   /** Changes of the store that belong to the entry. */
   readonly extra?: readonly StoreOperation[]
+}
+
+/** What becomes of an entry that leaves the log. */
+export interface Expired {
+  /** What has to be written with that. */
+  readonly letters: readonly StoreOperation[]
+  /** To be called when that is written. */
+  readonly written: () => void
 }
 
 /** What of a run of sequences the log has, up to a number of bytes. */
@@ -87,6 +95,9 @@ export class SignalLog {
         this.#corrupt(key, error)
       }
     }
+    // No number is given twice, though the newest entries may be lost or gone: cursors stay true.
+    const free = Math.trunc(this.#init.clock.now()) * defaults.entriesPerMs
+    this.#next = Math.max(this.#next, Math.min(free, defaults.entryNumberMax))
   }
 
   has({ author, boot, channel, first, count }: OpenedBatch): boolean {
@@ -104,6 +115,17 @@ export class SignalLog {
   noteHead(name: StreamName, head: number): void {
     const stream = this.index.stream(name)
     stream.head = Math.max(stream.head, head)
+  }
+
+  /** No log but this one is known to have more of the stream than up to there. */
+  settleHead(name: StreamName, head: number): void {
+    const stream = this.index.find(name)
+    if (stream !== undefined) {
+      stream.head = Math.max(stream.top, head)
+      if (stream.head === 0) {
+        this.index.drop(name)
+      }
+    }
   }
 
   /** Undefined where the log has any of it already. */
@@ -220,16 +242,20 @@ export class SignalLog {
     try {
       for (let rows = this.#due(); rows.length > 0; rows = this.#due()) {
         const operations: StoreOperation[] = []
-        let sync = false
+        const expired: Expired[] = []
         for (const row of rows) {
           // One after the other: each may make dead letters, which have a bound.
           // oxlint-disable-next-line no-await-in-loop
-          const letters = await this.#init.onExpire(row)
-          sync ||= letters.length > 0
-          operations.push(...letters, { key: entryKey(row.number), value: undefined })
+          const each = await this.#init.onExpire(row)
+          expired.push(each)
+          operations.push(...each.letters, { key: entryKey(row.number), value: undefined })
         }
+        const sync = expired.some(({ letters }) => letters.length > 0)
         // oxlint-disable-next-line no-await-in-loop
         await this.#init.store.write(operations, { sync })
+        for (const { written } of expired) {
+          written()
+        }
         for (const row of rows) {
           this.index.remove(row)
           this.#recent.delete(row.number)

@@ -15,6 +15,8 @@ export interface OrdersInit {
   /** Whether what is missing can be asked for. */
   readonly repairs: boolean
   readonly mutants: Mutants
+  /** Told as often as marks are synced. */
+  readonly onTick: () => void
   readonly onCorrupt: (key: string, error: unknown) => void
   readonly report: (what: string, error: unknown) => void
 }
@@ -45,7 +47,7 @@ export class Orders {
   /** How far ahead streams are marked, by stream. */
   readonly #ahead = new Map<string, Ahead>()
   readonly topics: InboundOrder<OpenedBatch>
-  /** Nothing is ever early there: an author sends one batch after the other. */
+  /** Nothing is ever early there: an author hands one batch over after the other, as far as it can. */
   readonly #targets: InboundOrder<OpenedBatch>
   #unsynced = false
   #cancel: (() => void) | undefined
@@ -160,6 +162,7 @@ export class Orders {
   #schedule(): void {
     this.#cancel = this.#init.clock.schedule(defaults.marksSyncMs, () => {
       this.#schedule()
+      this.#init.onTick()
       if (this.#unsynced) {
         this.#unsynced = false
         this.#init.store

@@ -3,12 +3,14 @@ import { Asking } from './asking.ts'
 import { ClusterRoute } from './cluster-route.ts'
 import type { SignalsComponents } from './components.ts'
 import { Copies } from './copies.ts'
+import { countedRpc } from './counted-rpc.ts'
 import { Dispatcher } from './core/dispatcher.ts'
 import { targetName, topicName, topicsOfPattern } from './core/pattern.ts'
 import type { StreamName } from './core/streams.ts'
 import { DeadLetterQueue } from './dead-letter-queue.ts'
 import { DurableSubscriptions } from './durable-subscriptions.ts'
 import { Exchanges } from './exchanges.ts'
+import { Expiring } from './expiring.ts'
 import type { Ground } from './ground.ts'
 import { History } from './history.ts'
 import { Intake } from './intake.ts'
@@ -22,12 +24,18 @@ import { Registrations } from './registrations.ts'
 import { Serving } from './serving.ts'
 import { Snapshots } from './snapshots.ts'
 import { TargetedRoute } from './targeted-route.ts'
+import { Telling } from './telling.ts'
+import { Tidying } from './tidying.ts'
+import { Told } from './told.ts'
 
 /** What calls back: known only once all is made, and used only once the bus has started. */
 interface Wires {
   cluster: ClusterRoute | undefined
   targeted: TargetedRoute | undefined
   durable: DurableSubscriptions | undefined
+  expiring: Expiring | undefined
+  telling: Telling | undefined
+  tidying: Tidying | undefined
   liveRepair: LiveRepair | undefined
   mending: Mending | undefined
   exchanges: Exchanges | undefined
@@ -61,11 +69,15 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     cluster: undefined,
     targeted: undefined,
     durable: undefined,
+    expiring: undefined,
+    telling: undefined,
+    tidying: undefined,
     liveRepair: undefined,
     mending: undefined,
     exchanges: undefined
   }
-  const { gossip, rpc } = components
+  const { gossip } = components
+  const rpc = components.rpc && countedRpc(components.rpc, ground.counters)
   const kept = keep(ground, rpc, wires)
   const dispatcher = newDispatcher(ground, kept, wires)
   const copies = new Copies({ ...ground, rpc })
@@ -83,15 +95,15 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     onGap: (name) => wires.liveRepair?.repair(name),
     onLoss: (loss, reason) => ground.events.loss(loss, reason)
   })
-  const shared = { ...ground, ...kept, dispatcher, copies, intake }
+  const telling = newTelling(ground, kept, rpc, wires)
+  const shared = { ...ground, ...kept, dispatcher, copies, intake, telling }
   const durable = newDurable(shared, rpc, wires)
-  wires.durable = durable
   const asking = rpc && new Asking({ ...shared, rpc })
   if (asking !== undefined) {
     wires.liveRepair = new LiveRepair({ ...shared, asking })
     wires.mending = newMending(shared, asking, durable)
   }
-  const exchanges = rpc && newExchanges({ ...shared, durable }, rpc, wires)
+  const exchanges = rpc && newExchanges(shared, rpc, wires)
   wires.exchanges = exchanges
   wires.cluster =
     gossip &&
@@ -102,7 +114,8 @@ export function assemble(ground: Ground, components: SignalsComponents): Parts {
     })
   wires.targeted = new TargetedRoute({
     ...shared,
-    rpc,
+    // It counts what it refuses, each with its reason.
+    rpc: components.rpc,
     wanted: (type) => durable.wanted(type, ground.self)
   })
   const { cluster, targeted } = wires
@@ -127,23 +140,36 @@ function keep(ground: Ground, rpc: Rpc | undefined, wires: Wires): Kept {
     bytesMax: logBytesMax,
     ageMs: logAgeMs,
     onAppend: (row) => wires.durable?.kick(row.stream),
-    onExpire: async (row) => (await wires.durable?.expire(row)) ?? []
+    onExpire: async (row) =>
+      (await wires.expiring?.expire(row)) ?? { letters: [], written: () => undefined }
   })
   return {
     snapshots,
     log,
-    orders: new Orders({ ...ground, repairs: rpc !== undefined }),
-    progress: new Progress({ ...ground, onWritten: (notes) => wires.durable?.written(notes) }),
+    orders: new Orders({
+      ...ground,
+      repairs: rpc !== undefined,
+      // What is too old leaves the log, also where nothing comes any more.
+      onTick: () => void log.trim()
+    }),
+    progress: new Progress({ ...ground, onWritten: (notes) => wires.telling?.written(notes) }),
     registrations: new Registrations(ground),
     deadLetters: new DeadLetterQueue({
       ...ground,
       onDead: (letter) => events.dead(letter),
-      onDropped: ({ id }) => {
+      onDropped: (letter) => {
         counters.count('dead-letter-dropped')
-        events.corrupt(`x/${id}`, new Error('dropped, because there are too many dead letters'))
+        events.dropped(letter)
       }
     }),
-    history: new History({ ...ground, log })
+    history: new History({
+      ...ground,
+      log,
+      unlogged: () => [
+        ...(wires.cluster?.sender.unlogged() ?? []),
+        ...(wires.targeted?.unlogged() ?? [])
+      ]
+    })
   }
 }
 
@@ -160,8 +186,25 @@ function newDispatcher({ counters, report }: Ground, { history }: Kept, wires: W
   })
 }
 
-type Shared = Ground & Kept & { readonly dispatcher: Dispatcher; readonly intake: Intake }
+type Shared = Ground &
+  Kept & {
+    readonly dispatcher: Dispatcher
+    readonly intake: Intake
+    readonly telling: Telling
+  }
 
+function newTelling(ground: Ground, kept: Kept, rpc: Rpc | undefined, wires: Wires): Telling {
+  const telling = new Telling({
+    ...ground,
+    ...kept,
+    rpc,
+    onProgress: (id, name) => wires.durable?.progressed(id, name)
+  })
+  wires.telling = telling
+  return telling
+}
+
+/** With what it leaves to be done when signals, and streams, come to their end. */
 function newDurable(
   shared: Omit<Shared, 'intake'>,
   rpc: Rpc | undefined,
@@ -172,18 +215,25 @@ function newDurable(
     const head = wires.cluster?.sender.head(channel) ?? wires.targeted?.head(channel)
     return head === undefined ? undefined : { author: self, boot: boot(), channel, head }
   }
-  return new DurableSubscriptions({
+  const durable = new DurableSubscriptions({
     ...shared,
-    rpc,
     registering: new Registering({ ...shared, rpc, ownHead }),
-    targetOf: (peer) => targetName(cluster, peer),
     channelsOf: (pattern) => [
       ...topicsOfPattern(pattern).map((number) => topicName(cluster, number)),
       own
     ],
     need: (pattern, needed) => dispatcher.need(pattern, needed),
-    onHole: (name) => wires.mending?.mend(name)
+    onHole: (name) => wires.mending?.mend(name),
+    onCheck: () => wires.tidying?.tick()
   })
+  wires.durable = durable
+  wires.tidying = new Tidying({ ...shared, hole: (name) => durable.hole(name) })
+  wires.expiring = new Expiring({
+    ...shared,
+    targetOf: (peer) => targetName(cluster, peer),
+    isOpen: (id) => durable.isOpen(id)
+  })
+  return durable
 }
 
 function newMending(shared: Shared, asking: Asking, durable: DurableSubscriptions): Mending {
@@ -191,6 +241,7 @@ function newMending(shared: Shared, asking: Asking, durable: DurableSubscription
   return new Mending({
     ...shared,
     asking,
+    told: new Told(shared.log),
     hole: (name) => durable.hole(name),
     onLost: (loss, reason) => {
       counters.count('lost', loss.to - loss.from + 1)
@@ -200,12 +251,8 @@ function newMending(shared: Shared, asking: Asking, durable: DurableSubscription
   })
 }
 
-function newExchanges(
-  shared: Shared & { readonly durable: DurableSubscriptions },
-  rpc: Rpc,
-  wires: Wires
-): Exchanges {
-  const { durable, mutants, own, self } = shared
+function newExchanges(shared: Shared, rpc: Rpc, wires: Wires): Exchanges {
+  const { mutants, own, self, telling } = shared
   return new Exchanges({
     ...shared,
     rpc,
@@ -218,9 +265,9 @@ function newExchanges(
       if (name.author !== self && since !== undefined) {
         wires.liveRepair?.announced(name, { head, peer, since })
       }
-      durable.kick(name)
+      wires.mending?.told(name, head, peer)
     },
-    notes: (seen) => durable.notes(seen),
-    onNotes: (notes) => durable.takeNotes(notes)
+    notes: (seen) => telling.notes(seen),
+    onNotes: (notes, peer) => telling.take(notes, peer)
   })
 }

@@ -24,9 +24,14 @@ interface Handled {
   readonly ranges: Ranges
   /** Rising with each change of any. */
   version: number
+  /** When it was last added to. */
+  at: number
 }
 
-/** No stream, but a mark that the start of a subscription has been found out. */
+/**
+ * No stream, but a mark that the start of a subscription has been found out: sequence 1, and when that
+ * was. Of a group there may be several times, of which the first counts.
+ */
 const beginning: StreamName = { author: '', boot: 0, channel: '' }
 
 interface SeenId {
@@ -69,14 +74,15 @@ export class Progress {
   }
 
   async load(): Promise<void> {
-    const { onCorrupt, store } = this.#init
+    const { clock, onCorrupt, store } = this.#init
     for await (const [key, sealed] of store.entries({ prefix: 'p/' })) {
       const [id = '', stream = ''] = split(key)
       const name = parseStreamKey(stream)
       try {
         if (name !== undefined) {
-          const { handled } = openRecord(key, sealed, ProgressRecord)
-          this.#handled.set(key, { id, stream: name, ranges: new Ranges(handled), version: 0 })
+          const { at = clock.now(), handled } = openRecord(key, sealed, ProgressRecord)
+          const ranges = new Ranges(handled)
+          this.#handled.set(key, { id, stream: name, ranges, version: 0, at })
         }
       } catch (error) {
         onCorrupt(key, error)
@@ -106,20 +112,32 @@ export class Progress {
     const key = keyOf(id, stream)
     let handled = this.#handled.get(key)
     if (handled === undefined) {
-      handled = { id, stream, ranges: new Ranges(), version: 0 }
+      handled = { id, stream, ranges: new Ranges(), version: 0, at: this.#init.clock.now() }
       this.#handled.set(key, handled)
     }
     return handled.ranges
   }
 
+  /** The same to look at only, so that nothing is kept of what is not there. */
+  find(id: string, stream: StreamName): Ranges {
+    return this.#handled.get(keyOf(id, stream))?.ranges ?? new Ranges()
+  }
+
   /** Whether it is known where a subscription has begun. */
   begun(id: string): boolean {
-    return this.of(id, beginning).has(1)
+    return this.find(id, beginning).has(1)
   }
 
   /** From now on it is known where it has begun. */
   begin(id: string): void {
+    const now = this.#init.clock.now()
+    this.of(id, beginning).add(now, now)
     this.add(id, beginning, 1, 1)
+  }
+
+  /** When it has begun, by the clock of its peer; 0 where that is not known. */
+  beganAt(id: string): number {
+    return this.find(id, beginning).nextPresent(2) ?? 0
   }
 
   hasId(id: string, signal: string): boolean {
@@ -151,7 +169,12 @@ export class Progress {
   /** They are nothing for that subscription; it can be found out again, so it is written later. */
   pass(id: string, stream: StreamName, from: number, to: number): void {
     this.of(id, stream).add(from, to)
-    this.#dirty.add(keyOf(id, stream))
+    const key = keyOf(id, stream)
+    this.#dirty.add(key)
+    const handled = this.#handled.get(key)
+    if (handled !== undefined) {
+      handled.at = this.#init.clock.now()
+    }
   }
 
   /** Writes what was not urgent. */
@@ -163,10 +186,14 @@ export class Progress {
 
   /** Takes what another peer knows; whether it was news. */
   merge({ handled, id, stream }: ProgressNote): boolean {
-    const ranges = this.of(id, stream)
+    const key = keyOf(id, stream)
+    if (!this.#handled.has(key) && this.#handled.size >= defaults.progressMax) {
+      return false
+    }
+    const ranges = this.find(id, stream)
     const news = handled.some(({ from, to }) => from <= to && !ranges.covers(from, to))
     if (news) {
-      ranges.addAll(handled.filter(({ from, to }) => from <= to))
+      this.of(id, stream).addAll(handled.filter(({ from, to }) => from <= to))
       this.#touch(keyOf(id, stream))
       this.#schedule()
     }
@@ -175,10 +202,11 @@ export class Progress {
 
   /** What is known of one subscription, for others. */
   notesOf(id: string, max: number): readonly ProgressNote[] {
-    return [...this.#handled.values()]
-      .filter((handled) => handled.id === id)
-      .slice(-max)
-      .map(toNote)
+    const all = [...this.#handled.values()].filter((handled) => handled.id === id)
+    const streams = all.filter(({ stream }) => stream.author !== beginning.author)
+    // Where it begins goes first: who is not told that would begin anew.
+    const marks = all.filter(({ stream }) => stream.author === beginning.author)
+    return fitting([...marks, ...streams.toReversed()].slice(0, max).map((each) => toNote(each)))
   }
 
   /** What has changed after a version, the oldest change first, and the version after that. */
@@ -186,10 +214,20 @@ export class Progress {
     const changed = [...this.#handled.values()]
       .filter((handled) => handled.version > version)
       .slice(0, max)
-    return {
-      notes: changed.map(toNote),
-      version: changed.at(-1)?.version ?? version
+    const notes = fitting(changed.map((each) => toNote(each, defaults.exchangedRangesMax)))
+    return { notes, version: changed[notes.length - 1]?.version ?? version }
+  }
+
+  /** Forgets streams of which nothing can come any more, when nothing was added to them for long. */
+  forgetIdle(idleMs: number, isOver: (stream: StreamName) => boolean): void {
+    const before = this.#init.clock.now() - idleMs
+    for (const [key, { at, stream }] of this.#handled) {
+      if (at < before && stream.author !== beginning.author && isOver(stream)) {
+        this.#handled.delete(key)
+        this.#dirty.add(key)
+      }
     }
+    this.settle()
   }
 
   async forget(id: string): Promise<void> {
@@ -245,6 +283,7 @@ export class Progress {
     if (handled !== undefined) {
       this.#version += 1
       handled.version = this.#version
+      handled.at = this.#init.clock.now()
       this.#handled.delete(key)
       this.#handled.set(key, handled)
     }
@@ -284,14 +323,14 @@ export class Progress {
     const notes: ProgressNote[] = []
     const operations: StoreOperation[] = []
     for (const key of dirty) {
-      const handled = this.#handled.get(key)
-      if (handled !== undefined) {
-        const list = handled.ranges.list().slice(0, defaults.rangesMax)
-        if (own.has(key)) {
-          notes.push({ id: handled.id, stream: handled.stream, handled: list })
-        }
-        operations.push({ key, value: sealRecord(ProgressRecord.encode({ handled: list })) })
+      const each = this.#handled.get(key)
+      const note = each && toNote(each)
+      if (own.has(key) && note !== undefined) {
+        notes.push(note)
       }
+      const value =
+        note && sealRecord(ProgressRecord.encode({ handled: note.handled, at: each.at }))
+      operations.push({ key, value })
     }
     for (const [id, list] of ids) {
       const key = `i/${id}|${String(this.#chunk).padStart(16, '0')}`
@@ -323,8 +362,18 @@ export class Progress {
   }
 }
 
-function toNote({ id, ranges, stream }: Handled): ProgressNote {
-  return { id, stream, handled: ranges.list().slice(0, 64) }
+function toNote({ id, ranges, stream }: Handled, max: number = defaults.rangesMax): ProgressNote {
+  return { id, stream, handled: ranges.list().slice(0, max) }
+}
+
+/** The first of them, as many as one message holds. */
+export function fitting(notes: readonly ProgressNote[]): readonly ProgressNote[] {
+  let ranges = 0
+  const end = notes.findIndex(({ handled }) => {
+    ranges += handled.length
+    return ranges > defaults.notesRangesMax
+  })
+  return end === -1 ? notes : notes.slice(0, end)
 }
 
 function keyOf(id: string, stream: StreamName): string {

@@ -77,16 +77,23 @@ export class Publisher {
 
   async #parts(publication: Publication, route: SignalRoute): Promise<readonly Part[]> {
     const { durable } = publication
-    const { self, sender } = this.#init
+    const { self, sender, targeted } = this.#init
     if (route === 'local' || (route === 'cluster' && sender === undefined && durable)) {
       // Posted first: where its outbox is full, it throws and nothing has happened yet.
       const promised = durable ? [this.#target(publication, self)] : []
-      const local = Promise.resolve(this.#local(publication, false))
+      const local = Promise.resolve(this.#local(publication, { logged: durable }))
       return await Promise.all([...promised, local])
+    }
+    if (route === 'cluster' && sender === undefined) {
+      // Nobody sends it, which is when it is logged otherwise. Throws before anything has happened.
+      const logged = targeted.post(self, this.#letter(publication)).result
+      const local = this.#local(publication, { logged: true })
+      await logged
+      return [await local]
     }
     if (route === 'cluster') {
       const remote = this.#cluster(publication)
-      const local = this.#local(publication, false)
+      const local = this.#local(publication, { logged: true })
       return [await remote, await local]
     }
     const peers = 'shard' in route ? [await this.#owner(publication, route.shard)] : route.targeted
@@ -95,7 +102,9 @@ export class Publisher {
         if (peer !== self) {
           return [this.#target(publication, peer)]
         }
-        const local = Promise.resolve(this.#local(publication, !durable))
+        const local = Promise.resolve(
+          this.#local(publication, { named: !durable, logged: durable })
+        )
         return durable ? [this.#target(publication, self), local] : [local]
       })
     )
@@ -104,9 +113,13 @@ export class Publisher {
   /**
    * A promise only where a full queue lets the publisher wait.
    *
-   * @param named - whether this peer was asked for, so that not listening is worth a word
+   * `named`: whether this peer was asked for, so that not listening is worth a word. `logged`: whether
+   * it comes into the log, from which subscriptions have it that are still reading that.
    */
-  #local(publication: Publication, named: boolean): Part | Promise<Part> {
+  #local(
+    publication: Publication,
+    { logged = false, named = false }: { readonly logged?: boolean; readonly named?: boolean }
+  ): Part | Promise<Part> {
     const { dispatcher, self } = this.#init
     if (!dispatcher.listens(publication.type)) {
       return named
@@ -115,7 +128,7 @@ export class Publisher {
     }
     // A copy as another peer would get it: what the publisher changes later must not show.
     const copy = decodeOwnSignal(publication.bytes)
-    const patience = this.#patience(publication)
+    const patience = this.#patience(publication, logged)
     const outcome = dispatcher.dispatch(copy, { author: self }, patience)
     return outcome instanceof Promise
       ? outcome.finally(patience.over).then((settled) => this.#own(settled, named))
@@ -123,7 +136,10 @@ export class Publisher {
   }
 
   /** Until when a full queue may hold it back; a timer is made only where one does. */
-  #patience({ signal, timeoutMs }: Publication): Patience & { readonly over: () => void } {
+  #patience(
+    { signal, timeoutMs }: Publication,
+    logged: boolean
+  ): Patience & { readonly over: () => void } {
     const { clock } = this.#init
     let cancel: (() => void) | undefined
     let until: AbortSignal | undefined
@@ -134,6 +150,7 @@ export class Publisher {
     }
     return {
       wait: true,
+      ...(logged ? { position: Infinity } : {}),
       get signal() {
         until ??= begin()
         return until

@@ -7,6 +7,8 @@ import type {
   Signal,
   SignalRoute
 } from '@murmuration/interface'
+import { AbortedError } from '@murmuration/interface'
+import type { DeadLetterRecord } from './core/records.ts'
 import { decodeSignal } from './core/wire.ts'
 import type { DeadLetterQueue } from './dead-letter-queue.ts'
 import type { DurableSubscriptions } from './durable-subscriptions.ts'
@@ -21,6 +23,8 @@ export interface RedriveInit {
 /** The dead letters of this peer, and another chance for each. */
 export class Redrive implements DeadLetters {
   readonly #init: RedriveInit
+  /** What is being redriven, by id. */
+  readonly #running = new Map<string, Promise<PublishResult>>()
 
   constructor(init: RedriveInit) {
     this.#init = init
@@ -34,13 +38,27 @@ export class Redrive implements DeadLetters {
     return this.#init.deadLetters.discard(id)
   }
 
+  /** Who asks for the same again meanwhile, gets the same outcome. */
   async redrive(id: string, options: AbortOptions = {}): Promise<PublishResult> {
+    if (options.signal?.aborted === true) {
+      throw new AbortedError('the redrive was aborted before it began')
+    }
+    const running = this.#running.get(id) ?? this.#redrive(id, options)
+    this.#running.set(id, running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(id)
+    }
+  }
+
+  async #redrive(id: string, options: AbortOptions): Promise<PublishResult> {
     const { deadLetters, durable, publish, self } = this.#init
     const letter = await deadLetters.get(id)
     const signal = decodeSignal(letter.signal)
     const pump = durable.pumpOf(letter.subscription)
     if (pump === undefined) {
-      const route = routeOf(letter.channel)
+      const route = routeOf(letter)
       const result = await publish(signal, { ...options, route, delivery: 'at-least-once' })
       if (result.accepted) {
         await deadLetters.discard(id)
@@ -59,8 +77,9 @@ export class Redrive implements DeadLetters {
   }
 }
 
-/** The way that a signal came by. */
-function routeOf(channel: string): SignalRoute {
-  const peer = /\/to\/([^/]+)$/.exec(channel)?.[1]
+/** To the peer of the subscription; to all for a group, of which nobody knows who is next. */
+function routeOf({ channel, subscription }: DeadLetterRecord): SignalRoute {
+  const owner = subscription.slice(0, subscription.lastIndexOf('/'))
+  const peer = owner === 'group' ? /\/to\/([^/]+)$/.exec(channel)?.[1] : owner
   return peer === undefined ? 'cluster' : { targeted: [peer] }
 }

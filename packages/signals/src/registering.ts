@@ -2,16 +2,19 @@ import type { AbortOptions } from '@libp2p/interface'
 import type { Clock, Rpc } from '@murmuration/interface'
 import { AbortedError, NotAdmittedError, UnavailableError } from '@murmuration/interface'
 import { codeOf } from './codes.ts'
+import type { Budget } from './core/budget.ts'
 import { Progress, Register, RegisterReply } from './core/messages.ts'
 import type { Registration } from './core/records.ts'
 import { streamKey } from './core/streams.ts'
 import type { StreamName } from './core/streams.ts'
+import type { Counters } from './counters.ts'
 import { pause } from './deadline.ts'
 import * as defaults from './defaults.ts'
 import type { SignalLog } from './log.ts'
 import type { Peers } from './peers.ts'
 import type { Progress as ProgressStore } from './progress.ts'
 import type { Registrations } from './registrations.ts'
+import { spend } from './spending.ts'
 
 export interface RegisteringInit {
   readonly self: string
@@ -21,6 +24,8 @@ export interface RegisteringInit {
   readonly progress: ProgressStore
   readonly registrations: Registrations
   readonly clock: Clock
+  readonly budget: Budget
+  readonly counters: Counters
   /** What this peer has published itself, by channel. */
   readonly ownHead: (channel: string) => (StreamName & { readonly head: number }) | undefined
 }
@@ -157,10 +162,10 @@ export class Registering {
 
   async #note(request: Uint8Array, caller: string): Promise<Uint8Array> {
     const { progress, registrations } = this.#init
+    spend(this.#init, caller, request.length)
     const { channels, registration } = Register.decode(request)
-    const { id } = registration
-    const { peer } = registration
-    if (peer !== caller || !(id.startsWith('group/') || id.startsWith(`${peer}/`))) {
+    const { id, peer } = registration
+    if (peer !== caller || !isOwnId(registration)) {
       throw new NotAdmittedError('a peer registers subscriptions of its own only')
     }
     await registrations.put(registration)
@@ -199,4 +204,9 @@ export class Registering {
     }
     return heads.slice(0, defaults.headsMax)
   }
+}
+
+/** Whether a peer may consume under that id: of a group, or of its own. */
+export function isOwnId({ id, peer }: Registration): boolean {
+  return id.startsWith('group/') || id.startsWith(`${peer}/`)
 }

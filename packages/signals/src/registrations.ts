@@ -1,4 +1,4 @@
-import type { Clock, Store } from '@murmuration/interface'
+import type { Clock, Store, StoreOperation } from '@murmuration/interface'
 import { OverloadedError } from '@murmuration/interface'
 import { patternSegments } from './core/pattern.ts'
 import { openRecord, Registration, sealRecord } from './core/records.ts'
@@ -64,15 +64,16 @@ export class Registrations {
     return [...this.#known.values()].map(({ registration }) => registration)
   }
 
-  get version(): number {
-    return this.#version
-  }
-
-  /** Those that have changed after a version. */
-  after(version: number): readonly Registration[] {
-    return [...this.#known.values()]
+  /** What has changed after a version, the oldest change first, and the version after that. */
+  after(version: number, max: number): { registrations: readonly Registration[]; version: number } {
+    const changed = [...this.#known.values()]
       .filter((known) => known.version > version)
-      .map(({ registration }) => registration)
+      .toSorted((a, b) => a.version - b.version)
+      .slice(0, max)
+    return {
+      registrations: changed.map(({ registration }) => registration),
+      version: changed.at(-1)?.version ?? version
+    }
   }
 
   /** The consumers of a subscription. */
@@ -92,16 +93,34 @@ export class Registrations {
     if (!this.#isNews(registration)) {
       return false
     }
-    if (this.#known.size >= defaults.registrationsMax) {
-      throw new OverloadedError(`${defaults.registrationsMax} durable subscriptions are known`)
-    }
+    const operations = this.#roomFor(registration)
     const key = `d/${registration.id}|${registration.peer}`
     const value = sealRecord(Registration.encode(registration))
-    await this.#init.store.write([{ key, value }], { sync: true })
+    await this.#init.store.write([...operations, { key, value }], { sync: true })
     if (this.#isNews(registration)) {
       this.#take(registration, this.#init.clock.now())
     }
     return true
+  }
+
+  /** Forgets what was removed long ago where there are too many; what is known needs no room. */
+  #roomFor({ id, peer }: Registration): readonly StoreOperation[] {
+    const { clock } = this.#init
+    if (this.#known.size < defaults.registrationsMax || this.get(id, peer) !== undefined) {
+      return []
+    }
+    const before = clock.now() - defaults.removedMs
+    const operations: StoreOperation[] = []
+    for (const [key, { registration }] of this.#known) {
+      if (registration.removed && registration.version < before) {
+        this.#known.delete(key)
+        operations.push({ key: `d/${key}`, value: undefined })
+      }
+    }
+    if (this.#known.size >= defaults.registrationsMax) {
+      throw new OverloadedError(`${defaults.registrationsMax} durable subscriptions are known`)
+    }
+    return operations
   }
 
   #isNews({ id, peer, version }: Registration): boolean {

@@ -1,11 +1,11 @@
 import type { Clock, Rpc, RpcContext } from '@murmuration/interface'
-import { OverloadedError } from '@murmuration/interface'
 import type { Budget } from './core/budget.ts'
 import { Pull, PullReply, Push, PushReply } from './core/messages.ts'
 import type { Counters } from './counters.ts'
 import * as defaults from './defaults.ts'
 import type { Intake } from './intake.ts'
 import type { SignalLog } from './log.ts'
+import { spend } from './spending.ts'
 
 export interface ServingInit {
   readonly rpc: Rpc
@@ -37,7 +37,7 @@ export class Serving {
 
   async #push(request: Uint8Array, { peer }: RpcContext): Promise<Uint8Array> {
     const { intake } = this.#init
-    this.#spend(peer, request.length)
+    spend(this.#init, peer, request.length)
     const { originals, sync } = Push.decode(request)
     const options = { sync: sync === 1, copy: sync === 1 }
     const words: string[] = []
@@ -50,18 +50,9 @@ export class Serving {
   }
 
   async #pull(request: Uint8Array, { peer }: RpcContext): Promise<Uint8Array> {
-    this.#spend(peer, request.length)
+    spend(this.#init, peer, request.length)
     const { from, since, stream, to } = Pull.decode(request)
     const { absent, originals } = await this.#init.log.originals({ from, to }, stream, since)
     return PullReply.encode({ absent, originals })
-  }
-
-  /** Throws `OverloadedError` where a peer has used up its budget. */
-  #spend(peer: string, bytes: number): void {
-    const { budget, clock, counters } = this.#init
-    if (!budget.take(peer, bytes, clock.monotonic())) {
-      counters.count('rejected:over-budget')
-      throw new OverloadedError('the peer sends more than its budget')
-    }
   }
 }

@@ -26,7 +26,7 @@ import { checkRoute, DefaultRoutes } from './core/routes.ts'
 import { createIds } from './core/uuid.ts'
 import { encodeSignal } from './core/wire.ts'
 import type { SignalCounters } from './counters.ts'
-import { checkFrom } from './cursors.ts'
+import { checkFrom, checkPlace } from './cursors.ts'
 import * as defaults from './defaults.ts'
 import { groundOf } from './ground.ts'
 import type { Ground } from './ground.ts'
@@ -130,12 +130,12 @@ class LocalSignals implements SignalBus {
   }
 
   subscribe(pattern: string, handler: SignalHandler, options: SubscribeOptions = {}): Subscription {
-    check(options)
+    this.#checkFrom(options)
     return this.#parts.dispatcher.subscribe(pattern, handler, options)
   }
 
   iterate(pattern: string, options: SubscribeOptions = {}): AsyncIterable<Signal> {
-    check(options)
+    this.#checkFrom(options)
     return this.#parts.dispatcher.iterate(pattern, options)
   }
 
@@ -234,10 +234,14 @@ class LocalSignals implements SignalBus {
       throw new NotStartedError('the signal bus is not started')
     }
   }
-}
 
-function check({ from }: SubscribeOptions): void {
-  if (from !== undefined) {
-    checkFrom(from)
+  #checkFrom({ from }: SubscribeOptions): void {
+    if (from !== undefined) {
+      const place = checkFrom(from)
+      // Where the log begins and ends is known once it has been read.
+      if (this.#boot !== undefined) {
+        checkPlace(place, this.#parts.log.last)
+      }
+    }
   }
 }

@@ -3,7 +3,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { OpenedBatch } from './batches.ts'
 import type { LogRow } from './core/log-index.ts'
-import { typeSegments } from './core/pattern.ts'
+import { isForAnother, typeSegments } from './core/pattern.ts'
 import { openRecord, sealRecord, SnapshotRecord } from './core/records.ts'
 import { PatternTrie } from './core/trie.ts'
 import { decodeSignal, encodeSignal } from './core/wire.ts'
@@ -13,18 +13,21 @@ import * as defaults from './defaults.ts'
 interface Newest {
   readonly author: string
   readonly boot: number
+  readonly channel: string
   readonly sequence: number
   readonly time: number
 }
 
 export interface SnapshotsInit {
+  /** Channel of signals for this peer alone. */
+  readonly own: string
   readonly store: Store
   readonly onCorrupt: (key: string, error: unknown) => void
 }
 
 /**
  * The newest signal of each type and subject, under `s/<hash>` in the store; it outlives the log.
- * Of one author the order of publishing decides, of several the authors' clocks.
+ * Of one author and channel the order of publishing decides, else the clocks of the authors.
  */
 export class Snapshots {
   readonly #init: SnapshotsInit
@@ -38,8 +41,9 @@ export class Snapshots {
   async load(): Promise<void> {
     for await (const [key, sealed] of this.#init.store.entries({ prefix: 's/' })) {
       try {
-        const { author, boot, sequence, time } = openRecord(key, sealed, SnapshotRecord)
-        this.#newest.set(key, { author, boot, sequence, time })
+        const record = openRecord(key, sealed, SnapshotRecord)
+        const { author, boot, channel = '', sequence, time } = record
+        this.#newest.set(key, { author, boot, channel, sequence, time })
       } catch (error) {
         this.#init.onCorrupt(key, error)
       }
@@ -48,8 +52,9 @@ export class Snapshots {
 
   /** What a new entry of the log changes. */
   note(batch: OpenedBatch, row: LogRow): StoreOperation[] {
-    const { author, boot, time } = batch
-    if (!batch.subjects) {
+    const { author, boot, channel, time } = batch
+    // What is logged for another peer is no news to this one.
+    if (!batch.subjects || isForAnother(channel, this.#init.own)) {
       return []
     }
     const operations = new Map<string, StoreOperation>()
@@ -58,12 +63,12 @@ export class Snapshots {
         continue
       }
       const key = keyOf(signal.type, signal.subject)
-      const next = { author, boot, sequence: batch.first + index, time }
+      const next = { author, boot, channel, sequence: batch.first + index, time }
       if (isNewer(next, this.#newest.get(key))) {
         this.#newest.delete(key)
         this.#newest.set(key, next)
         const { loggedAt, number } = row
-        const record = { ...next, loggedAt, number, signal: encodeSignal(signal) }
+        const record = { ...next, loggedAt, number, index, signal: encodeSignal(signal) }
         operations.set(key, { key, value: sealRecord(SnapshotRecord.encode(record)) })
       }
     }
@@ -86,8 +91,8 @@ export class Snapshots {
         const record = openRecord(key, sealed, SnapshotRecord)
         const signal = decodeSignal(record.signal)
         if (trie.match(typeSegments(signal.type)).size > 0) {
-          const { author, loggedAt, number } = record
-          found.push({ signal, author, time: loggedAt, cursor: cursorOf(number, 0) })
+          const { author, index = 0, loggedAt, number } = record
+          found.push({ signal, author, time: loggedAt, cursor: cursorOf(number, index) })
         }
       } catch (error) {
         this.#init.onCorrupt(key, error)
@@ -104,7 +109,11 @@ function isNewer(next: Newest, known: Newest | undefined): boolean {
   if (next.author !== known.author) {
     return next.time > known.time || (next.time === known.time && next.author > known.author)
   }
-  return next.boot > known.boot || (next.boot === known.boot && next.sequence > known.sequence)
+  if (next.boot !== known.boot) {
+    return next.boot > known.boot
+  }
+  // Each channel counts by itself.
+  return next.channel === known.channel ? next.sequence > known.sequence : next.time >= known.time
 }
 
 function keyOf(type: string, subject: string): string {

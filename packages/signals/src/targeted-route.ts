@@ -17,10 +17,10 @@ import { Delivery } from './core/wire.ts'
 import type { Outcome } from './core/wire.ts'
 import { codeOf } from './codes.ts'
 import type { Counters, RejectReason } from './counters.ts'
-import { pause } from './deadline.ts'
 import * as defaults from './defaults.ts'
 import type { Intake } from './intake.ts'
 import type { SignalLog } from './log.ts'
+import { Unconfirmed } from './unconfirmed.ts'
 
 export interface TargetedRouteInit {
   readonly self: string
@@ -55,9 +55,17 @@ interface Lane {
   readonly outbox: Outbox<Answer>
   /** Sequence of the next signal. */
   next: number
-  /** Batches that are promised and that the peer has not confirmed, the oldest first. */
-  readonly unconfirmed: Uint8Array[]
-  nudging: boolean
+  /** What is being signed and comes into the log right after, where it is kept. */
+  sealing: readonly Letter[]
+  readonly unconfirmed: Unconfirmed
+}
+
+/** What goes on with a batch that is promised. */
+interface Handing {
+  readonly logged: Promise<unknown>
+  /** What its peer says. */
+  readonly delivered: readonly string[] | Promise<readonly string[]>
+  readonly deadline: number
 }
 
 /** Signals to named peers, each acknowledged by the peer once its subscriptions have it. */
@@ -93,6 +101,14 @@ export class TargetedRoute {
     return lane && lane.next - 1
   }
 
+  /** Signals for this peer itself that are not in its log yet. */
+  unlogged(): readonly Uint8Array[] {
+    const lane = this.#lanes.get(this.#init.self)
+    return lane === undefined
+      ? []
+      : [...lane.sealing, ...lane.outbox.waiting()].map(({ bytes }) => bytes)
+  }
+
   #lane(peer: string): Lane {
     const known = this.#lanes.get(peer)
     if (known !== undefined) {
@@ -111,8 +127,8 @@ export class TargetedRoute {
         pendingSignalsMax: defaults.outboxSignalsMax
       }),
       next: this.#floor,
-      unconfirmed: [],
-      nudging: false
+      sealing: [],
+      unconfirmed: new Unconfirmed({ ...this.#init, peer })
     }
     this.#lanes.set(peer, lane)
     return lane
@@ -120,7 +136,7 @@ export class TargetedRoute {
 
   #forgetIdle(): void {
     for (const [peer, lane] of this.#lanes) {
-      if (lane.outbox.idle && !lane.nudging) {
+      if (lane.outbox.idle && lane.unconfirmed.idle) {
         this.#floor = Math.max(this.#floor, lane.next)
         this.#lanes.delete(peer)
         return
@@ -134,7 +150,7 @@ export class TargetedRoute {
     lane: Lane,
     letters: readonly Letter[]
   ): Promise<readonly (Answer | Promise<Answer>)[]> {
-    const { clock, cluster, counters, seal, self } = this.#init
+    const { clock, counters, self } = this.#init
     const first = lane.next
     lane.next += letters.length
     const deadline = Math.max(...letters.map((letter) => letter.deadline))
@@ -143,49 +159,68 @@ export class TargetedRoute {
       return letters.map(() => ({ word: 'ERR_DEADLINE_EXCEEDED' }))
     }
     const durable = letters.some((letter) => letter.durable === true)
-    const signals = letters.map(({ bytes }) => bytes)
-    const channel = targetName(cluster, peer)
-    const flag = durable ? { durable } : {}
-    const batch = { channel, first, since: first, signals, attempt: 0, ...flag }
-    const original = await seal.seal(batch)
+    const { logged, own } = await this.#keep(peer, lane, letters, { durable, first })
+    if (peer === self && !durable) {
+      return letters.map(() => ({ word: 'logged' }))
+    }
     counters.count('batch-sent')
-    if (!durable) {
-      const words = await this.#deliver(peer, original, letters.length, timeoutMs)
+    if (logged === undefined) {
+      const words = await this.#deliver(peer, lane, own, timeoutMs)
       return words.map((word) => ({ word }))
     }
-    const subjects = letters.some(({ subject }) => subject === true)
-    const own = seal.own(batch, { author: self, time: clock.now(), subjects, original })
-    const logged = this.#log(own)
-    const answers = this.#promise(peer, lane, own, logged, deadline)
-    await logged.catch(() => undefined)
+    const patience = Math.min(timeoutMs, defaults.askTimeoutMs)
+    const delivered =
+      peer === self ? this.#ownOutcomes(own) : this.#deliver(peer, lane, own, patience)
+    const answers = this.#promise(peer, lane, own, { logged, delivered, deadline })
+    // What comes next must not be older on any disk, nor come to the peer before this.
+    await Promise.all([logged.catch(() => undefined), delivered])
     return letters.map(async (_, index) => {
       const { words, ...rest } = await answers
       return { word: words[index] ?? '', ...rest }
     })
   }
 
+  /** Signs it, and logs what is promised, or for this peer itself. */
+  async #keep(
+    peer: string,
+    lane: Lane,
+    letters: readonly Letter[],
+    { durable, first }: { readonly durable: boolean; readonly first: number }
+  ): Promise<{ readonly own: OpenedBatch; readonly logged: Promise<unknown> | undefined }> {
+    const { clock, cluster, seal, self } = this.#init
+    const signals = letters.map(({ bytes }) => bytes)
+    const channel = targetName(cluster, peer)
+    const flag = durable ? { durable } : {}
+    const batch = { channel, first, since: first, signals, attempt: 0, ...flag }
+    const subjects = letters.some(({ subject }) => subject === true)
+    lane.sealing = letters
+    try {
+      const original = await seal.seal(batch)
+      const own = seal.own(batch, { author: self, time: clock.now(), subjects, original })
+      return { own, logged: durable || peer === self ? this.#log(own) : undefined }
+    } finally {
+      lane.sealing = []
+    }
+  }
+
   /** At least once: in W logs, and handed over now or as soon as the peer is there again. */
   async #promise(
     peer: string,
     lane: Lane,
-    batch: OpenedBatch,
-    logged: Promise<unknown>,
-    deadline: number
+    { original }: OpenedBatch,
+    { deadline, delivered, logged }: Handing
   ): Promise<{ words: readonly string[]; accepted: boolean; copies: number }> {
-    const { clock, copies, self } = this.#init
-    const { count, original } = batch
-    const patience = Math.min(deadline - clock.monotonic(), defaults.askTimeoutMs)
-    const here = peer === self
-    const words = here
-      ? this.#ownOutcomes(batch)
-      : await this.#deliver(peer, original, count, patience)
-    const confirmed = words.every((word) => confirmations.has(word))
-    const have = confirmed && !here ? [peer] : []
+    const { copies, self } = this.#init
+    const words = await delivered
+    const confirmed = isConfirmed(words)
+    const have = confirmed && peer !== self ? [peer] : []
     const secured = await copies.secure(original, logged, deadline, have, [])
-    if (!confirmed && secured.accepted) {
-      this.#nudge(peer, lane, original)
-    }
     const { accepted } = secured
+    if (!confirmed && accepted) {
+      lane.unconfirmed.nudge()
+    } else if (!confirmed) {
+      lane.unconfirmed.remove(original)
+    }
     return {
       // Whoever is away gets it when it comes back: that is what was asked for.
       words: confirmed || !accepted ? words : words.map(() => 'logged'),
@@ -199,7 +234,27 @@ export class TargetedRoute {
     return batch.signals.map(({ type }) => (wanted(type.split('.')) ? 'logged' : 'no-subscription'))
   }
 
+  /** After all that came before it; what is promised and not confirmed is kept, to come before the next. */
   async #deliver(
+    peer: string,
+    lane: Lane,
+    batch: OpenedBatch,
+    timeoutMs: number
+  ): Promise<readonly string[]> {
+    const { clock } = this.#init
+    const { count, durable, original } = batch
+    const deadline = clock.monotonic() + timeoutMs
+    const before = await lane.unconfirmed.flush(deadline)
+    const words = before.startsWith('ERR_')
+      ? Array.from({ length: count }, () => before)
+      : await this.#call(peer, original, count, deadline - clock.monotonic())
+    if (durable && !isConfirmed(words)) {
+      lane.unconfirmed.add(original)
+    }
+    return words
+  }
+
+  async #call(
     peer: string,
     original: Uint8Array,
     count: number,
@@ -222,44 +277,14 @@ export class TargetedRoute {
 
   #log(batch: OpenedBatch): Promise<unknown> {
     const { counters, log, mutants, report } = this.#init
-    const sync = mutants.acceptBeforeLog !== true
-    const logged = log.append(batch, { sync, copy: true })
+    const { durable } = batch
+    const sync = durable && mutants.acceptBeforeLog !== true
+    const logged = log.append(batch, { sync, copy: durable, lazy: !durable })
     logged.catch((error: unknown) => {
       counters.count('log-error')
       report('an own batch was not logged', error)
     })
     return logged
-  }
-
-  /** Tries again until the peer has it; what is too much here, the peer will ask for. */
-  #nudge(peer: string, lane: Lane, original: Uint8Array): void {
-    if (lane.unconfirmed.length < defaults.unconfirmedMax) {
-      lane.unconfirmed.push(original)
-    }
-    if (!lane.nudging) {
-      lane.nudging = true
-      void this.#nudgeAll(peer, lane)
-    }
-  }
-
-  async #nudgeAll(peer: string, lane: Lane): Promise<void> {
-    const { clock, copies } = this.#init
-    const stopped = this.#init.stopped()
-    let pauseMs = defaults.repairPauseMs
-    while (lane.unconfirmed.length > 0 && !stopped.aborted) {
-      // oxlint-disable no-await-in-loop
-      await pause(clock, pauseMs, stopped)
-      const [original] = lane.unconfirmed
-      const word = original && (await copies.push(peer, original, true, defaults.askTimeoutMs))
-      // oxlint-enable no-await-in-loop
-      if (word === 'logged') {
-        lane.unconfirmed.shift()
-        pauseMs = 0
-      } else {
-        pauseMs = Math.min(Math.max(pauseMs * 2, defaults.repairPauseMs), defaults.repairPauseMsMax)
-      }
-    }
-    lane.nudging = false
   }
 
   async #receive(request: Uint8Array, context: RpcContext): Promise<Uint8Array> {
@@ -317,6 +342,10 @@ const confirmations: ReadonlySet<string> = new Set([
   'no-subscription',
   'queue-full'
 ])
+
+function isConfirmed(words: readonly string[]): boolean {
+  return words.every((word) => confirmations.has(word))
+}
 
 const unproven: ReadonlySet<RejectReason> = new Set([
   'forged',

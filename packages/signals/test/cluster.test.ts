@@ -261,6 +261,36 @@ describe('the cluster route', () => {
     expect(cluster.gossip.topicsOf('a')).toEqual([])
   })
 
+  it('has no subscription where a topic of it cannot be joined, and can have it later', async () => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    const gossip = cluster.gossip.join('b')
+    const join = gossip.subscribe.bind(gossip)
+    let broken = true
+    gossip.subscribe = (name) => {
+      if (broken && name.endsWith('/3')) {
+        throw new Error('not running')
+      }
+      join(name)
+    }
+    const { clock } = cluster
+    const bus = createSignals({ peer: 'b', clock, gossip, signer: fakeSigner('b', clock), boot: 1 })
+    await bus.start()
+    const handled: unknown[] = []
+    const subscribe = (): unknown => bus.subscribe('**', ({ data }) => void handled.push(data))
+    expect(subscribe).toThrow('not running')
+    await cluster.clock.advance(10_000)
+    expect(cluster.gossip.topicsOf('b')).toEqual([])
+    await bus.publish({ type: 'order.created', data: 1 }, { route: 'local' })
+    expect(bus.counters()).not.toHaveProperty('delivered')
+    broken = false
+    subscribe()
+    expect(cluster.gossip.topicsOf('b')).toHaveLength(16)
+    await a.bus.publish({ type: 'order.created', data: 2 })
+    await settle()
+    expect(handled).toEqual([2])
+  })
+
   it('does not hold other signals back for a slow local subscriber with policy block', async () => {
     const cluster = testCluster()
     const a = await cluster.bus('a')
@@ -301,10 +331,15 @@ describe('signals that are not what they seem', () => {
     }
   }
 
-  it('show what each author has stated under which number, before anything else is judged', async () => {
+  it('show what each author has stated under which number, if it may and does so here', async () => {
     const noted: SignedStatement[] = []
     const keen = { ...fakeSigner('b', new VirtualClock()), noted: noted.push.bind(noted) }
-    const { cluster, send } = await receiver({ components: { signer: keen } })
+    const members = (): string[] => ['a', 'b']
+    const { cluster, send } = await receiver({ components: { signer: keen, members } })
+    await send(sealed(cluster, 'nobody'))
+    await send(sealed(cluster, 'a', { cluster: 'other' }))
+    await send(sealed(cluster, 'a', { channel: 'other' }))
+    expect(noted).toEqual([])
     const one = sealed(cluster, 'a')
     const other = sealed(cluster, 'a', { signals: [signalBytes('another')] })
     for (const signed of [one, other]) await send(signed)

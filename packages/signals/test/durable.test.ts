@@ -1,40 +1,24 @@
-import type { DurableSubscribeOptions, PublishOptions, SignalLoss } from '@murmuration/interface'
+import type { SignalLoss, Store } from '@murmuration/interface'
 import { createMemoryStore } from '@murmuration/storage'
 import { describe, expect, it } from 'vitest'
 import { createSignals } from '../src/index.ts'
-import type { SignalBus } from '../src/index.ts'
+import type { Gossip } from '../src/index.ts'
+import { atLeastOnce, durably, during } from './durably.ts'
 import { settle, testCluster, VirtualClock } from './fakes.ts'
-import type { TestBus, TestCluster } from './fakes.ts'
+import type { TestCluster } from './fakes.ts'
 
-const atLeastOnce: PublishOptions = { delivery: 'at-least-once' }
-
-/** Waits for a promise while virtual time passes. */
-async function during<T>(cluster: TestCluster, promise: Promise<T>, ms = 1000): Promise<T> {
-  const settled = promise.catch(() => undefined)
-  for (let passed = 0; passed < ms; passed += 50) {
-    await cluster.clock.advance(50)
+/** Gossip of a peer, the parts of which can be taken over. */
+function joined(cluster: TestCluster, peer: string): Gossip {
+  const gossip = cluster.gossip.join(peer)
+  return {
+    publish: (topic, bytes) => gossip.publish(topic, bytes),
+    subscribe: (topic) => gossip.subscribe(topic),
+    unsubscribe: (topic) => gossip.unsubscribe(topic),
+    subscribers: (topic) => gossip.subscribers(topic),
+    onMessage: (judge) => gossip.onMessage(judge),
+    onSubscribed: (listener) => gossip.onSubscribed(listener),
+    peers: () => gossip.peers()
   }
-  await Promise.race([settled, settle()])
-  return promise
-}
-
-async function durably(
-  cluster: TestCluster,
-  { bus }: TestBus,
-  got: unknown[],
-  options: Partial<DurableSubscribeOptions> & {
-    pattern?: string
-    fails?: (data: unknown) => boolean
-  } = {}
-): ReturnType<SignalBus['subscribeDurably']> {
-  const { fails, pattern = 'order.*', ...rest } = options
-  const handler = ({ data }: { data?: unknown }): void => {
-    if (fails?.(data) === true) {
-      throw new Error('not now')
-    }
-    got.push(data)
-  }
-  return await during(cluster, bus.subscribeDurably(pattern, handler, { name: 'all', ...rest }))
 }
 
 describe('at least once', () => {
@@ -161,6 +145,29 @@ describe('a durable subscription', () => {
     expect(got).toEqual([1])
   })
 
+  it('begins there also where it meets others only later', async () => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    a.listen('order.*')
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }), 100)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 2 }, atLeastOnce), 100)
+    // Longer than clocks may differ.
+    await cluster.clock.advance(121_000)
+    let met: string[] = []
+    const b = await cluster.bus('b', {
+      components: { gossip: { ...joined(cluster, 'b'), peers: () => met } }
+    })
+    const got: unknown[] = []
+    const losses: SignalLoss[] = []
+    b.bus.events.addEventListener('loss', ({ detail }) => losses.push(detail))
+    await durably(cluster, b, got)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 3 }, atLeastOnce), 100)
+    met = ['a']
+    await cluster.clock.advance(10_000)
+    expect(got).toEqual([3])
+    expect(losses).toEqual([])
+  })
+
   it('is not there before the members of the view know it', async () => {
     const cluster = testCluster()
     const view = (): string[] => ['a', 'b', 'c']
@@ -226,6 +233,43 @@ describe('a durable subscription', () => {
     await expect(b.bus.deadLetters.redrive(id)).rejects.toMatchObject({
       name: 'InvalidParametersError'
     })
+  })
+
+  it.each([
+    ['half a character', new Error('x\ud800y'), /^Error: x/],
+    ['a character over the cut', new Error(`${'e'.repeat(992)}${'😀'.repeat(20)}`), /^Error: e+/],
+    ['no text', Object.create(null), /without a text/],
+    ['a name that is no text', Object.assign(new Error('x'), { name: Symbol('x') }), /without/]
+  ])('goes on after an error of %s', async (_, thrown, reason) => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    const got: unknown[] = []
+    const handler = ({ data }: { data?: unknown }): void => {
+      if (data === 1) {
+        throw thrown
+      }
+      got.push(data)
+    }
+    const options = { name: 'all', attemptsMax: 2 }
+    await during(cluster, a.bus.subscribeDurably('order.*', handler, options), 100)
+    for (const data of [1, 2]) {
+      await during(cluster, a.bus.publish({ type: 'order.created', data }, atLeastOnce), 500)
+    }
+    expect(got).toEqual([2])
+    expect(await a.bus.deadLetters.list()).toMatchObject([
+      { signal: { data: 1 }, reason: expect.stringMatching(reason) }
+    ])
+  })
+
+  it('leaves its topic when its bus stops', async () => {
+    const cluster = testCluster()
+    const a = await cluster.bus('a')
+    await durably(cluster, a, [])
+    expect(cluster.gossip.topicsOf('a')).toHaveLength(1)
+    await a.bus.stop()
+    await a.bus.start()
+    await cluster.clock.advance(30_000)
+    expect(cluster.gossip.topicsOf('a')).toEqual([])
   })
 
   it('gives up a handler that does not return, and tells it', async () => {
@@ -317,6 +361,43 @@ describe('a durable subscription', () => {
 })
 
 describe('a signal that leaves the log unhandled', () => {
+  it('is a dead letter or still there, wherever the process is killed', async () => {
+    const store = createMemoryStore()
+    let killed = false
+    // Killed when it is about to write dead letters; what it writes from then on is nowhere.
+    const killing: Store = {
+      get: (key) => store.get(key),
+      entries: (range) => store.entries(range),
+      sub: (prefix) => store.sub(prefix),
+      close: () => store.close(),
+      write: async (operations, options) => {
+        killed ||= operations.some(({ key }) => key.startsWith('x/'))
+        await (killed ? new Promise(() => undefined) : store.write(operations, options))
+      }
+    }
+    const clock = new VirtualClock()
+    const init = { log: { ageMs: 1000 } }
+    const before = createSignals({ peer: 'me', clock, store: killing }, init)
+    await before.start()
+    const hang = { name: 'all', handlerTimeoutMs: 600_000 }
+    await before.subscribeDurably('order.*', () => new Promise(() => undefined), hang)
+    for (let data = 0; data < 5; data += 1) {
+      const result = await before.publish({ type: 'order.created', data }, atLeastOnce)
+      expect(result.accepted).toBe(true)
+    }
+    await clock.advance(2000)
+    void before.publish({ type: 'other.thing' }, atLeastOnce)
+    await clock.advance(50)
+    expect(killed).toBe(true)
+    const after = createSignals({ peer: 'me', clock, store }, init)
+    await after.start()
+    const handled: unknown[] = []
+    await after.subscribeDurably('order.*', ({ data }) => void handled.push(data), { name: 'all' })
+    await clock.advance(5000)
+    const letters = await after.deadLetters.list()
+    expect(handled.length + letters.length).toBe(5)
+  })
+
   it('is a dead letter with its reason, for subscriptions that were promised it only', async () => {
     const cluster = testCluster()
     const view = (): string[] => ['a', 'b']

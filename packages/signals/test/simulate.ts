@@ -42,7 +42,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'signals/no-comparing',
     rule: 'whom an author does not reach hears it from others, soon',
-    killingSeed: 1,
+    killingSeed: 2,
     budget: 5,
     run: scripted(oneWayCut, { noComparing: true })
   },

@@ -157,6 +157,31 @@ describe('the targeted route', () => {
   })
 })
 
+describe('signals for one peer at least once', () => {
+  for (const others of [[], ['c']]) {
+    it(`keep their order where the first is lost on its way, with ${others.length} others`, async () => {
+      const cluster = testCluster()
+      const [a, b] = [await cluster.bus('a'), await cluster.bus('b')]
+      for (const other of others) {
+        await cluster.bus(other)
+      }
+      b.listen('order.*')
+      const options = { delivery: 'at-least-once', route: { targeted: ['b'] } } as const
+      const publish = (data: number): ReturnType<typeof a.bus.publish> =>
+        a.bus.publish({ type: 'order.x', data }, options)
+      cluster.rpc.frozen.add('b')
+      const first = publish(1)
+      await cluster.clock.advance(30)
+      cluster.rpc.frozen.delete('b')
+      const second = publish(2)
+      await cluster.clock.advance(20_000)
+      expect(b.got).toEqual([1, 2])
+      expect(await first).toMatchObject({ accepted: true, recipients: ['b'] })
+      expect(await second).toMatchObject({ accepted: true, recipients: ['b'] })
+    })
+  }
+})
+
 describe('the shard route', () => {
   it('goes to the owner of the key', async () => {
     const cluster = testCluster()

@@ -1,4 +1,4 @@
-import type { Signal } from '@murmuration/interface'
+import type { Signal, SignalRoute } from '@murmuration/interface'
 import { integerBetween } from '@murmuration/testkit'
 import type { SimulatedNode, Simulation } from '@murmuration/testkit'
 import type { Mutants } from '../src/core/mutants.ts'
@@ -7,8 +7,10 @@ import { createMutatedSignals } from '../src/signals.ts'
 import { fakeSigner } from './fakes.ts'
 import { SimGossip } from './sim-gossip.ts'
 
-/** What is written into every signal: who published it, and as which one of its topic. */
+/** What is written into every signal: who published it, and as which one of its stream. */
 export interface Payload {
+  /** First segment, and who alone it is for. */
+  readonly stream: string
   readonly author: string
   readonly life: number
   readonly number: number
@@ -33,7 +35,7 @@ export interface Life {
   readonly bus: SignalBus
   /** Resolves when its subscriptions are there. */
   ready: boolean
-  /** Number of the next publication by type. */
+  /** Number of the last publication by stream. */
   readonly next: Map<string, number>
 }
 
@@ -45,11 +47,16 @@ interface Handling {
   readonly life: number
   readonly at: number
   readonly payload: Payload
-  readonly type: string
 }
 
 /** How soon after a handler has returned that is durable, at the slowest. */
 const progressMs = 60
+
+/** The peer that alone subscribes to a topic, by first segment. */
+const targets: Readonly<Record<string, string>> = { alert: 'c' }
+
+/** How soon after it was told of a dead letter is in the list, at the slowest. */
+const letterMs = 60
 
 /** Peers with a bus each, what they were promised, and what became of it. */
 export class World {
@@ -60,7 +67,7 @@ export class World {
   readonly subscriptions: readonly Wanted[]
   readonly violations: string[] = []
   readonly handled: Handling[] = []
-  /** Ids of dead letters. */
+  /** Dead letters that are kept with a reason: whose, and the id. */
   readonly dead = new Set<string>()
   readonly accepted: { readonly signal: Signal<Payload>; readonly wanted: readonly Wanted[] }[] = []
   /** When lives of peers ended, by `peer life`. */
@@ -104,9 +111,12 @@ export class World {
     )
     const life: Life = { node, bus, ready: false, next: new Map() }
     this.lives.set(name, life)
-    bus.events.addEventListener('dead-letter', ({ detail }) => {
-      this.dead.add(`${detail.subscription} ${detail.signal.id}`)
-    })
+    // Told before it is written: what counts is what the list has.
+    const look = (): void =>
+      void clock.schedule(letterMs, () => {
+        this.#readLetters(bus).catch((error: unknown) => this.fail(`${name}: ${String(error)}`))
+      })
+    bus.events.addEventListener('dead-letter', look)
     this.#begin(life).catch((error: unknown) => this.fail(`${name}: ${String(error)}`))
   }
 
@@ -131,18 +141,25 @@ export class World {
   /** Publishes at least once; repeats it under the same id where it was not accepted, sometimes. */
   async publish(life: Life, type: string, poison: boolean): Promise<void> {
     const { bus, node } = life
-    const number = (life.next.get(type) ?? 0) + 1
-    life.next.set(type, number)
-    const payload: Payload = { author: node.name, life: node.life, number, poison }
+    const topic = type.split('.')[0] ?? ''
+    const target = targets[topic]
+    const count = (name: string): number => life.next.get(name) ?? 0
+    // In turn to all, and to the one peer that listens.
+    const targeted = target !== undefined && count(`${topic} ${target}`) < count(topic)
+    const stream = targeted ? `${topic} ${target}` : topic
+    const number = count(stream) + 1
+    life.next.set(stream, number)
+    const payload: Payload = { stream, author: node.name, life: node.life, number, poison }
     const wanted = this.subscriptions.filter(({ ready }) => ready)
     const subject = `s${integerBetween(this.simulation.random, 0, 3)}`
     const input = {
       type,
       subject,
       data: payload,
-      id: `${node.name}/${node.life}/${type}/${number}`
+      id: `${node.name}/${node.life}/${stream}/${type}/${number}`
     }
-    const options = { delivery: 'at-least-once', timeoutMs: 1500 } as const
+    const route: SignalRoute = targeted ? { targeted: [target] } : 'cluster'
+    const options = { delivery: 'at-least-once', timeoutMs: 1500, route } as const
     for (let attempt = 1; attempt <= 2; attempt += 1) {
       const result = await bus.publish(input, options).catch(() => undefined)
       if (result?.accepted === true) {
@@ -168,7 +185,7 @@ export class World {
         }
         const keys = group ? [name] : peers.map((peer) => `${peer}/${name}`)
         for (const key of keys) {
-          if (!handled.has(`${key} ${signal.id}`) && !this.dead.has(`${name} ${signal.id}`)) {
+          if (!handled.has(`${key} ${signal.id}`) && !this.dead.has(`${key} ${signal.id}`)) {
             open.push(`${key} ${signal.id}`)
           }
         }
@@ -180,6 +197,7 @@ export class World {
   async #begin(life: Life): Promise<void> {
     const { bus, node } = life
     await bus.start()
+    await this.#readLetters(bus)
     for (const wanted of this.subscriptions) {
       if (wanted.peers.includes(node.name)) {
         await this.#subscribe(life, wanted)
@@ -194,6 +212,17 @@ export class World {
         }
         wanted.ready = true
       }
+    }
+  }
+
+  /** A dead letter stands for a signal only with the peer that was to have it, or the group. */
+  async #readLetters({ deadLetters }: SignalBus): Promise<void> {
+    for (const { peer, reason, signal, subscription } of await deadLetters.list()) {
+      const key = peer === undefined ? subscription : `${peer}/${subscription}`
+      if (reason === '') {
+        this.fail(`the dead letter of ${key} for ${signal.id} has no reason`)
+      }
+      this.dead.add(`${key} ${signal.id}`)
     }
   }
 
@@ -215,14 +244,10 @@ export class World {
             if (payload.poison || random.next() < 0.1) {
               throw new Error('not now')
             }
-            const { id, type } = signal
+            const { id } = signal
             const { life: number, name: peer } = node
             const at = this.simulation.now
-            this.#check(
-              { id, subscription: key, peer, life: number, at, payload, type },
-              last,
-              early
-            )
+            this.#check({ id, subscription: key, peer, life: number, at, payload }, last, early)
           },
           { name, group, attemptsMax: 4, timeoutMs: 2000 }
         )
@@ -238,9 +263,9 @@ export class World {
   }
 
   #check(handling: Handling, last: Map<string, number>, early: ReadonlySet<string>): void {
-    const { id, payload, peer, subscription, type } = handling
+    const { id, payload, peer, subscription } = handling
     this.simulation.log(`${peer} handles ${id} for ${subscription}`)
-    const stream = `${payload.author} ${payload.life} ${type.split('.')[0]} ${type}`
+    const stream = `${payload.author} ${payload.life} ${payload.stream}`
     if (payload.number <= (last.get(stream) ?? 0)) {
       this.fail(`${subscription} of ${peer} got ${id} out of order, after ${last.get(stream)}`)
     }

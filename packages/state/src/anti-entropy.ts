@@ -17,6 +17,7 @@ import {
   verdicts
 } from './core/messages.ts'
 import type { IndexEntry, ListReply, ListRequest } from './core/messages.ts'
+import { Patience } from './core/patience.ts'
 import { copiesMax, indexPageMax, quietMs, sentMax } from './defaults.ts'
 import { offer } from './offering.ts'
 import type { Tenure } from './tenure.ts'
@@ -37,6 +38,8 @@ export class AntiEntropy {
    * once more afterwards has anything to tell, and only then it is asked for.
    */
   readonly #sent = new Set<string>()
+  /** Copies of documents that are never at rest. */
+  readonly #busy = new Patience(sentMax)
   #cancel: (() => void) | undefined
   #running = false
 
@@ -333,25 +336,30 @@ export class AntiEntropy {
     if (held.copy.digestAsText === digest) {
       return tenure?.durable === true ? 'have' : 'later'
     }
-    const quiet = clock.monotonic() - held.changedAt >= quietMs
-    if (digest === damagedDigest || !quiet || tenure === undefined) {
+    if (digest === damagedDigest || tenure === undefined) {
       return 'later'
+    }
+    const isQuiet = clock.monotonic() - held.changedAt >= quietMs
+    if (!isQuiet) {
+      return this.#busy.isDue(this.#nameOf(peer, id), isReplica ? 1 : 0) ? 'want' : 'later'
     }
     sendFull(tenure, peer)
     this.#context.send(tenure)
     return isReplica && this.#isFirst(`${peer} ${id}`) ? 'later' : 'want'
   }
 
+  /** Of a copy since the latest view, with which somebody may have brought something. */
+  #nameOf(peer: string, id: string): string {
+    const { number = 0, branch } = this.#context.membership.view ?? {}
+    return `${number} ${branch?.id ?? ''} ${peer} ${id}`
+  }
+
   /** Remembers a difference until it is found again. */
   #isFirst(copy: string): boolean {
-    if (this.#sent.delete(copy)) {
-      return false
-    }
+    if (this.#sent.delete(copy)) return false
     this.#sent.add(copy)
     const [oldest] = this.#sent
-    if (this.#sent.size > sentMax && oldest !== undefined) {
-      this.#sent.delete(oldest)
-    }
+    if (this.#sent.size > sentMax && oldest !== undefined) this.#sent.delete(oldest)
     return true
   }
 

@@ -156,7 +156,10 @@ export const listedMax = 512
 /** Differences that are remembered until the next comparison; one that is not costs a copy more. */
 export const sentMax = 4096
 
-/** A document that changed so recently is left out of comparisons. Unit: ms. */
+/**
+ * A document that changed so recently mostly differs by what is under way: its copies are asked for
+ * less and less often. Unit: ms.
+ */
 export const quietMs = 1000
 
 /** Between two looks at whether a view can be settled. Unit: ms. */

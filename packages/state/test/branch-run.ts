@@ -67,6 +67,8 @@ class BranchRun {
   readonly #begun = new Map(IDS.map((id) => [id, new Set<string>()]))
   readonly #branches = new Map(IDS.map((id) => [id, new Set<string>()]))
   #sides: readonly (readonly string[])[] = [NAMES]
+  /** Of those the ones whose members come from several sides, which have not merged what they did. */
+  #mixed: readonly (readonly string[])[] = []
   /** Acknowledgements since the sides are these and nobody died: what a side may not go back from. */
   #seen = new Map<string, VersionVector>()
   readonly #wentBack: string[] = []
@@ -142,6 +144,9 @@ class BranchRun {
 
   #split(sides: readonly (readonly string[])[]): void {
     this.#simulation.heal()
+    const isPart = (side: readonly string[]): boolean =>
+      this.#sides.some((former) => side.every((name) => former.includes(name)))
+    this.#mixed = sides.filter((side) => !isPart(side))
     this.#sides = sides
     this.#seen = new Map()
     if (sides.length > 1) this.#simulation.split(...sides)
@@ -214,7 +219,9 @@ class BranchRun {
     const isUp = [name, owner].every((one) => this.#simulation.isRunning(one))
     if (!isReached || peer === undefined || !isUp) return undefined
     const seen = this.#seen
-    const where = `${id} ${this.#sides.findIndex((side) => side.includes(name))}`
+    const ownSide = this.#sides.findIndex((side) => side.includes(name))
+    const isMixed = this.#mixed.some((side) => side.includes(name))
+    const where = `${id} ${ownSide}`
     const before = seen.get(where)
     const late = new AbortController()
     const cancel = this.#simulation.after(ATTEMPT_MS, () => late.abort())
@@ -229,8 +236,8 @@ class BranchRun {
       if (branch === undefined) this.#agreed++
       else this.#branched++
       this.#branches.get(id)?.add(branch ?? 'agreed')
-      // After the heal the sides know each other, and have not merged yet.
-      if (seen === this.#seen && this.#sides.length > 1) {
+      // After a heal, also of some, the sides know each other, and have not merged yet.
+      if (seen === this.#seen && this.#sides.length > 1 && !isMixed) {
         this.#judge(before, done, `${id}: ${element} in ${branch ?? 'an agreed view'}`)
         seen.set(where, done.version)
       }
@@ -245,7 +252,9 @@ class BranchRun {
 
   /** Within one side, each acknowledged state includes those that were acknowledged before it began. */
   #judge(before: VersionVector | undefined, done: Commit, what: string): void {
-    if (before === undefined || includesVersion(done.version, before)) return
+    // What is partial says so.
+    if (before === undefined || done.epoch.partial === true) return
+    if (includesVersion(done.version, before)) return
     this.#wentBack.push(what)
   }
 

@@ -71,6 +71,29 @@ test('a stale read shows what replicas hold, not what a former owner still has',
   expect(await totalAt(world, outside, true)).toBe(8)
 })
 
+test('what only a replica has comes to an owner that is never at rest', async () => {
+  // Made on another side of a split, by a peer that owned it there.
+  const side = await World.of(5, { seed: 2 })
+  const world = await World.of(5)
+  const { owner, document } = await owned(world)
+  await world.simulation.wait(document.commit(increment(document)))
+  await world.simulation.run(500)
+  const replica = world.peers.find((peer) => peer !== owner && peer.state!.held(id) !== undefined)
+  const outside = world.peers.findLast((peer) => peer.state!.held(id) === undefined)!
+  side.newView(side.peers, [{ peer: outside.name, keys: [id] }])
+  await side.simulation.run(1000)
+  const there = await owned(side)
+  await side.simulation.wait(there.document.commit(increment(there.document, 1000)))
+  replica!.state!.held(id)!.copy.merge(there.owner.state!.held(id)!.copy)
+  let count = 1
+  while (count < 100 && document.document.value(schema).total === count) {
+    await world.simulation.wait(document.commit(increment(document)))
+    await world.simulation.run(100)
+    count++
+  }
+  expect(document.document.value(schema).total).toBe(count + 1000)
+})
+
 test('an update is in the document before anybody has confirmed it', async () => {
   const world = await World.of(3)
   const { document } = await owned(world)

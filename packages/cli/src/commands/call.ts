@@ -1,4 +1,4 @@
-import { required, UsageError } from '../arguments.ts'
+import { operand, UsageError } from '../arguments.ts'
 import type { Arguments } from '../arguments.ts'
 import { visit } from '../entry.ts'
 import { namedAgent } from '../named-agent.ts'
@@ -6,10 +6,9 @@ import type { Output } from '../output.ts'
 
 /** Runs an action of an agent and prints what it returns. */
 export async function call(args: Arguments, output: Output): Promise<void> {
-  const [id, action, text] = args.operands
-  const name = required(action, 'ACTION')
-  const { type, key } = namedAgent(required(id, 'AGENT'), name)
-  const input = inputOf(text)
+  const name = operand(args, 1, 'ACTION')
+  const { type, key } = namedAgent(operand(args, 0, 'AGENT'), name)
+  const input = inputOf(args.operands[2])
   await visit(args, 'guest', [type], async (cluster) => {
     const result: unknown = await cluster.agent(type, key).call(name, input)
     output.data(result ?? null, JSON.stringify(result ?? null))

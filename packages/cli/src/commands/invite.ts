@@ -1,8 +1,10 @@
-import { createInvitation, createIssuer, loadOrCreateKey } from '@murmuration/identity'
+import { createInvitation, createIssuer, peerOf } from '@murmuration/identity'
 import { multiaddr } from '@multiformats/multiaddr'
-import { positive, required, UsageError } from '../arguments.ts'
+import { positive, UsageError } from '../arguments.ts'
 import type { Arguments } from '../arguments.ts'
-import { roleOf } from '../entry.ts'
+import { clusterName } from '../checked.ts'
+import { INVITE_HOURS_MAX } from '../defaults.ts'
+import { roleOf, rootKeyOf } from '../entry.ts'
 import type { Output } from '../output.ts'
 
 const hourMs = 3_600_000
@@ -15,15 +17,20 @@ export async function invite({ values }: Arguments, output: Output): Promise<voi
   if (at === undefined || peers.size !== 1) {
     throw new UsageError('--at must be the address of one running peer, /p2p/<PeerId> included')
   }
-  const rootKey = await loadOrCreateKey(required(values.root, 'root'))
-  const issuer = createIssuer({ cluster: required(values.name, 'name'), privateKey: rootKey })
+  const cluster = clusterName(values.name)
+  const roles = [roleOf(values.role)]
+  const hours = positive(values.hours, 'hours', { otherwise: 24, max: INVITE_HOURS_MAX })
+  const ttlMs = hours * hourMs
+  const rootKey = await rootKeyOf(values.root)
+  // The pass in the line is a certificate: it has to hold for as long as the line is to.
+  const issuer = createIssuer({ cluster, privateKey: rootKey, ttlMs })
   const invitation = await createInvitation({
     issuer,
     roots: [rootKey.publicKey],
     at,
     addresses,
-    roles: [roleOf(values.role)],
-    ttlMs: positive(values.hours, 'hours', 24) * hourMs
+    roles,
+    ttlMs
   })
   output.data({ invitation }, invitation)
 }
@@ -38,5 +45,5 @@ function peerIn(address: string): string {
   if (last?.name !== 'p2p' || last.value === undefined) {
     throw new UsageError(`--at ${address} is no multiaddr that ends in /p2p/<PeerId>`)
   }
-  return last.value
+  return peerOf(last.value)
 }

@@ -1,5 +1,5 @@
 import type { Arguments } from '../arguments.ts'
-import { required, UsageError } from '../arguments.ts'
+import { operand, UsageError } from '../arguments.ts'
 import { visit } from '../entry.ts'
 import { namedAgent } from '../named-agent.ts'
 import { table } from '../output.ts'
@@ -47,7 +47,7 @@ export async function actions(args: Arguments, output: Output): Promise<void> {
 
 /** Where an agent runs. */
 export async function whoOwns(args: Arguments, output: Output): Promise<void> {
-  const { type, key } = namedAgent(required(args.operands[0], 'AGENT'))
+  const { type, key } = namedAgent(operand(args, 0, 'AGENT'))
   await visit(args, 'guest', [type], async (cluster) => {
     const found = await cluster.registry.find(cluster.agent(type, key).id)
     output.data(found, JSON.stringify(found))

@@ -1,5 +1,5 @@
 import type { LostDisk, LostDisks } from '@murmuration/cluster'
-import { required, UsageError } from '../arguments.ts'
+import { operand, required, UsageError } from '../arguments.ts'
 import type { Arguments } from '../arguments.ts'
 import { visit } from '../entry.ts'
 import { table } from '../output.ts'
@@ -37,7 +37,7 @@ export async function giveUp(args: Arguments, output: Output): Promise<boolean> 
     [],
     async ({ recovery }) => {
       const survey = await recovery.survey()
-      const disks = operands.flatMap((operand) => disksOf(operand, survey))
+      const disks = operands.flatMap((name) => disksOf(name, survey))
       const present = disks.filter(({ isAnswering }) => isAnswering)
       warn(survey, disks, output)
       if (present.length > 0) {
@@ -63,7 +63,7 @@ export async function giveUp(args: Arguments, output: Output): Promise<boolean> 
 
 /** Takes the marks away, once somebody has looked after the data. */
 export async function acknowledge(args: Arguments, output: Output): Promise<void> {
-  const view = viewIn(required(args.operands[0], 'VIEW'), 'VIEW')
+  const view = viewIn(operand(args, 0, 'VIEW'), 'VIEW')
   await visit(
     args,
     'edge',
@@ -107,10 +107,10 @@ function warn({ agents, examples }: LostDisks, disks: readonly LostDisk[], outpu
 }
 
 /** The disks that an operand names, all that are lost of a peer if it names no incarnation. */
-function disksOf(operand: string, { disks }: LostDisks): readonly LostDisk[] {
-  const found = disks.filter((disk) => disk.peer === operand || idOf(disk) === operand)
+function disksOf(name: string, { disks }: LostDisks): readonly LostDisk[] {
+  const found = disks.filter((disk) => disk.peer === name || idOf(disk) === name)
   if (found.length === 0) {
-    throw new UsageError(`nobody waits for a disk of ${operand}: look with murmuration lost`)
+    throw new UsageError(`nobody waits for a disk of ${name}: look with murmuration lost`)
   }
   return found
 }

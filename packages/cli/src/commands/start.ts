@@ -5,6 +5,7 @@ import { createCluster } from '@murmuration/cluster'
 import { readInvitation } from '@murmuration/identity'
 import { required, UsageError } from '../arguments.ts'
 import type { Arguments } from '../arguments.ts'
+import { addresses, clusterName, existing } from '../checked.ts'
 import { roleOf, wayOfPeer } from '../entry.ts'
 import type { Output } from '../output.ts'
 
@@ -14,21 +15,22 @@ export async function start(args: Arguments, output: Output): Promise<void> {
   const role = roleOf(values.role)
   const dataDir = required(values.data, 'data')
   const invitation = values.invite === undefined ? undefined : await readInvitation(values.invite)
-  const name = values.name ?? required(invitation?.cluster, 'name')
+  const name = clusterName(values.name ?? invitation?.cluster)
+  const listen = values.listen && addresses(values.listen, 'listen')
+  const bootstrap = addresses(values.join ?? invitation?.addresses ?? [], 'join')
   const cluster = await createCluster({
     name,
     role,
     dataDir,
     agents: await agentsOf(values.agents),
     labels: labelsOf(values.label ?? []),
-    bootstrap: values.join ?? invitation?.addresses ?? [],
+    bootstrap,
     mdns: values.mdns ?? false,
     kademlia: values.kademlia ?? false,
-    ...(values.listen === undefined ? {} : { listen: values.listen }),
+    ...(listen === undefined ? {} : { listen }),
     ...(await wayOfPeer(args, name, role))
   })
-  const { peerId: peer, addresses } = cluster
-  output.data({ peer, addresses }, addresses.join('\n'))
+  output.data({ peer: cluster.peerId, addresses: cluster.addresses }, cluster.addresses.join('\n'))
   const stop = new AbortController()
   await Promise.race([
     once(process, 'SIGINT', { signal: stop.signal }),
@@ -42,7 +44,7 @@ export async function start(args: Arguments, output: Output): Promise<void> {
 /** Agent types that a module exports, by any name. */
 async function agentsOf(path: string | undefined): Promise<AgentType[]> {
   if (path === undefined) return []
-  const exported: unknown = await import(pathToFileURL(path).href)
+  const exported: unknown = await import(pathToFileURL(await existing(path, 'agents')).href)
   if (typeof exported !== 'object' || exported === null) return []
   return Object.values(exported).filter(isAgentType)
 }

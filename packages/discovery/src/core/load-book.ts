@@ -32,6 +32,8 @@ export class LoadBook {
   readonly #settings: LoadSettings
   /** The one heard of longest ago first. */
   readonly #entries = new Map<string, Entry>()
+  /** Since when peers do not answer, the one noted longest ago first. */
+  readonly #silent = new Map<string, number>()
 
   constructor(settings: LoadSettings) {
     this.#settings = settings
@@ -42,12 +44,22 @@ export class LoadBook {
     const known = this.#entries.get(peer)
     const average =
       known === undefined ? latencyMs : known.latencyMs + SMOOTHING * (latencyMs - known.latencyMs)
+    this.#silent.delete(peer)
     this.#entries.delete(peer)
     this.#entries.set(peer, { load, latencyMs: average, at: now, picks: 0 })
-    const oldest = this.#entries.keys().next()
-    if (this.#entries.size > this.#settings.peersMax && oldest.done !== true) {
-      this.#entries.delete(oldest.value)
-    }
+    trim(this.#entries, this.#settings.peersMax)
+  }
+
+  /** Notes that a peer did not answer in time; until it does, or for the life of a report. */
+  silent(peer: string, now: number): void {
+    this.#silent.delete(peer)
+    this.#silent.set(peer, now)
+    trim(this.#silent, this.#settings.peersMax)
+  }
+
+  isSilent(peer: string, now: number): boolean {
+    const since = this.#silent.get(peer)
+    return since !== undefined && now - since <= this.#settings.freshMs
   }
 
   isFresh(peer: string, now: number): boolean {
@@ -70,6 +82,13 @@ export class LoadBook {
     }
     const { latencyBaseMs, pickLoad } = this.#settings
     return (1 + entry.load + pickLoad * entry.picks) * (latencyBaseMs + entry.latencyMs)
+  }
+}
+
+function trim(map: Map<string, unknown>, max: number): void {
+  const oldest = map.keys().next()
+  if (map.size > max && oldest.done !== true) {
+    map.delete(oldest.value)
   }
 }
 

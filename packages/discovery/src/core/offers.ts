@@ -59,7 +59,7 @@ function noteSchema(schemas: MergedAction['schemas'], inputSchema: unknown, peer
   }
 }
 
-/** Equal for schemas that differ in the order of their keys only. */
+/** Equal for values that differ in the order of their keys only. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) =>
     inner !== null && typeof inner === 'object' && !Array.isArray(inner)
@@ -78,6 +78,34 @@ export function namesMissing(
     .filter(({ name, version }) => !others.has(JSON.stringify([name, version])))
     .map(({ name }) => name)
   return [...new Set(names)].toSorted(compare)
+}
+
+/** Names of actions that are in both offers, in the same version, and told of differently. */
+export function namesChanged(
+  from: readonly OfferedAction[],
+  other: readonly OfferedAction[]
+): readonly string[] {
+  const keyed = (action: OfferedAction): [string, string] => [
+    JSON.stringify([action.name, action.version]),
+    canonical(action)
+  ]
+  const others = new Map(other.map(keyed))
+  const names = from
+    .filter((action) => {
+      const [key, now] = keyed(action)
+      const before = others.get(key)
+      return before !== undefined && before !== now
+    })
+    .map(({ name }) => name)
+  return [...new Set(names)].toSorted(compare)
+}
+
+/** Whether labels are the same, in whatever order. */
+export function areEqualLabels(
+  one: Readonly<Record<string, string>>,
+  other: Readonly<Record<string, string>>
+): boolean {
+  return canonical(one) === canonical(other)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Logger } from '@libp2p/interface'
+import type { SrvRecord } from 'node:dns'
 import type { Resolver } from 'node:dns/promises'
 import type { StrategyFactory } from '../components.ts'
 import {
@@ -34,8 +35,8 @@ export interface DnsInit extends ListedInit {
 
 /**
  * Finds peers by DNS. A name that does not exist, or has no records, is nobody; a server that does
- * not answer leaves the last answer of that question in place. DNS is not authenticated: what it
- * says is a hint, and who is admitted is decided when the connection is made.
+ * not answer leaves the last answer to that lookup in place, and hides no other one. DNS is not
+ * authenticated: what it says is a hint, and who is admitted is decided when the connection is made.
  *
  * Throws `InvalidParametersError` for no or more than 16 questions, a wrong name, port or server, and
  * where there is no DNS.
@@ -57,26 +58,18 @@ export function dns(init: DnsInit): StrategyFactory {
   const times = timesOf(init, DNS_REFRESH_MS)
   return (components) => {
     const log = components.logger.forComponent('murmuration:discovery:dns')
-    // The last answer of each question, for when its server is silent.
-    const last = new Map<DnsQuestion, readonly string[]>()
+    let last = noAnswers()
     const read = async (signal: AbortSignal): Promise<readonly string[]> => {
-      const lookup = new Lookup(createResolver(servers), log)
+      const lookup = new Lookup(createResolver(servers), log, last)
       const cancel = (): void => lookup.cancel()
       signal.addEventListener('abort', cancel)
       try {
-        await Promise.all(
-          questions.map(async (question) => {
-            try {
-              last.set(question, await lookup.ask(question))
-            } catch (error) {
-              log('no answer for %o: %e', question, error)
-            }
-          })
-        )
+        const found = await Promise.all(questions.map(async (question) => lookup.ask(question)))
+        last = lookup.answers
+        return found.flat()
       } finally {
         signal.removeEventListener('abort', cancel)
       }
-      return questions.flatMap((question) => last.get(question) ?? [])
     }
     return new ListedAddresses(components, { name: 'dns', read }, times)
   }
@@ -114,15 +107,34 @@ function createResolver(servers: readonly string[] | undefined): Resolver {
   return resolver
 }
 
-/** One round of questions; a bound on them keeps hostile records from making this peer ask for ever. */
+/** The answers of one round by name; a round asks for at most `DNS_LOOKUPS_MAX`. */
+interface Answers {
+  readonly ipv4: Map<string, readonly string[]>
+  readonly ipv6: Map<string, readonly string[]>
+  readonly service: Map<string, readonly SrvRecord[]>
+  readonly text: Map<string, readonly string[][]>
+}
+
+function noAnswers(): Answers {
+  return { ipv4: new Map(), ipv6: new Map(), service: new Map(), text: new Map() }
+}
+
+/**
+ * One round of questions; a bound on them keeps hostile records from making this peer ask for ever.
+ * Each that fails has the answer of the round before, and hides none of the others: a server that
+ * fails for AAAA alone, or one target of many whose own server is gone, is common.
+ */
 class Lookup {
   readonly #resolver: Resolver
   readonly #log: Logger
+  readonly #before: Answers
+  readonly answers: Answers = noAnswers()
   #left = DNS_LOOKUPS_MAX
 
-  constructor(resolver: Resolver, log: Logger) {
+  constructor(resolver: Resolver, log: Logger, before: Answers) {
     this.#resolver = resolver
     this.#log = log
+    this.#before = before
   }
 
   cancel(): void {
@@ -140,8 +152,16 @@ class Lookup {
 
   async #host(name: string, port: number): Promise<readonly string[]> {
     const [four, six] = await Promise.all([
-      this.#records(() => this.#resolver.resolve4(name)),
-      this.#records(() => this.#resolver.resolve6(name))
+      this.#records(
+        ({ ipv4 }) => ipv4,
+        name,
+        () => this.#resolver.resolve4(name)
+      ),
+      this.#records(
+        ({ ipv6 }) => ipv6,
+        name,
+        () => this.#resolver.resolve6(name)
+      )
     ])
     return [
       ...four.map((address) => `/ip4/${address}/tcp/${port}`),
@@ -150,7 +170,11 @@ class Lookup {
   }
 
   async #service(name: string): Promise<readonly string[]> {
-    const records = await this.#records(() => this.#resolver.resolveSrv(name))
+    const records = await this.#records(
+      ({ service }) => service,
+      name,
+      () => this.#resolver.resolveSrv(name)
+    )
     const targets = records
       .toSorted((one, other) => one.priority - other.priority || other.weight - one.weight)
       .slice(0, LISTED_ADDRESSES_MAX)
@@ -159,7 +183,11 @@ class Lookup {
   }
 
   async #dnsaddr(name: string, depth: number): Promise<readonly string[]> {
-    const records = await this.#records(() => this.#resolver.resolveTxt(`_dnsaddr.${name}`))
+    const records = await this.#records(
+      ({ text }) => text,
+      name,
+      () => this.#resolver.resolveTxt(`_dnsaddr.${name}`)
+    )
     const texts = records
       .map((parts) => parts.join(''))
       .filter((text) => text.startsWith('dnsaddr='))
@@ -183,21 +211,28 @@ class Lookup {
     return found.flat()
   }
 
-  /** Empty where the name or this kind of record does not exist; other failures are thrown. */
-  async #records<T>(ask: () => Promise<T[]>): Promise<T[]> {
+  /** Empty where the name or this kind of record does not exist; the last answer where asking fails. */
+  async #records<T>(
+    kind: (answers: Answers) => Map<string, readonly T[]>,
+    name: string,
+    ask: () => Promise<readonly T[]>
+  ): Promise<readonly T[]> {
     if (this.#left-- <= 0) {
       this.#log('more than %d questions, the rest is left out', DNS_LOOKUPS_MAX)
       return []
     }
+    let records: readonly T[] = []
     try {
-      return await ask()
+      records = await ask()
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined
-      if (code === 'ENOTFOUND' || code === 'ENODATA') {
-        return []
+      if (code !== 'ENOTFOUND' && code !== 'ENODATA') {
+        this.#log('no answer about %s, the last one stays: %e', name, error)
+        records = kind(this.#before).get(name) ?? []
       }
-      throw error
     }
+    kind(this.answers).set(name, records)
+    return records
   }
 }
 

@@ -69,10 +69,11 @@ function listedAddress(text: string): ListedAddress | undefined {
 
 /**
  * Dials the addresses of a list until this peer has a connection, with full jitter from 100 ms to
- * `backoffMaxMs`; starts again when it has none any more. Each `refreshMs`, and when the list says
+ * `backoffMaxMs`; starts again when it has none any more. An address that is being dialled holds up
+ * neither the others nor a change of the list: one that swallows packets takes many seconds. Each `refreshMs`, and when the list says
  * that it changed, it is read again and those that are not connected are dialled, so that parts of a
  * cluster that started apart meet, and an address that was dead is tried again. An address that
- * leaves the list is dialled no more; connections are never closed here.
+ * leaves the list is dialled no more, a dial under way ends; connections are never closed here.
  */
 export class ListedAddresses implements DiscoveryStrategy {
   readonly name: string
@@ -83,11 +84,13 @@ export class ListedAddresses implements DiscoveryStrategy {
   /** Who answered last at an address without a PeerId, and when. */
   #answered = new Map<string, { readonly peer: string; readonly at: number }>()
   #listed: readonly ListedAddress[] = []
+  /** Dials under way, of addresses in the list. */
+  readonly #dialling = new Map<string, AbortController>()
   #running: AbortController | undefined
   #cancel: (() => void) | undefined
   #unwatch: (() => void) | undefined
-  #isBusy = false
-  /** The list changed while a round was under way. */
+  #isReading = false
+  /** The list changed while it was read. */
   #isStale = false
   #failures = 0
   #refreshAt = 0
@@ -104,10 +107,11 @@ export class ListedAddresses implements DiscoveryStrategy {
     const running = new AbortController()
     this.#running = running
     this.#failures = 0
-    this.#isBusy = false
+    this.#isReading = false
+    this.#dialling.clear()
     this.#unwatch = this.#list.watch?.(() => {
       this.#failures = 0
-      if (this.#isBusy) {
+      if (this.#isReading) {
         this.#isStale = true
       } else {
         void this.#round(found, running.signal)
@@ -123,35 +127,41 @@ export class ListedAddresses implements DiscoveryStrategy {
     this.#unwatch?.()
   }
 
-  /** Reads the list and dials what is missing, then waits: in back-off without a connection, else for the refresh. */
+  /** Reads the list and begins to dial what is missing, then plans the next look. */
   async #round(found: (peer: FoundPeer) => void, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#components
     this.#cancel?.()
-    this.#isBusy = true
+    this.#isReading = true
     this.#isStale = false
     this.#refreshAt = clock.monotonic() + this.#times.refreshMs * (0.5 + random.next())
     await this.#read(signal)
-    await Promise.all(this.#listed.map(async (one) => this.#dial(one, found, signal)))
     if (signal.aborted) {
       return
     }
-    this.#isBusy = false
+    this.#isReading = false
     if (this.#isStale) {
       void this.#round(found, signal)
-    } else if (this.#components.connected().length > 0) {
-      this.#failures = 0
-      this.#wait(found, signal)
-    } else {
-      const range = { baseMs: BACKOFF_BASE_MS, maxMs: this.#times.backoffMaxMs }
-      const delay = backoffMs(this.#failures++, range, random)
-      this.#cancel = clock.schedule(delay, () => void this.#round(found, signal))
+      return
     }
+    for (const one of this.#listed) {
+      void this.#dial(one, found, signal)
+    }
+    this.#wait(found, signal)
   }
 
+  /** In back-off without a connection, else until there is none or the list is due to be read again. */
   #wait(found: (peer: FoundPeer) => void, signal: AbortSignal): void {
-    const { clock } = this.#components
-    this.#cancel = clock.schedule(LIST_CHECK_MS, () => {
-      if (this.#components.connected().length === 0 || clock.monotonic() >= this.#refreshAt) {
+    const { clock, random } = this.#components
+    const isAlone = (): boolean => this.#components.connected().length === 0
+    let delay = LIST_CHECK_MS
+    if (isAlone()) {
+      const range = { baseMs: BACKOFF_BASE_MS, maxMs: this.#times.backoffMaxMs }
+      delay = backoffMs(this.#failures++, range, random)
+    } else {
+      this.#failures = 0
+    }
+    this.#cancel = clock.schedule(delay, () => {
+      if (isAlone() || clock.monotonic() >= this.#refreshAt) {
         void this.#round(found, signal)
       } else {
         this.#wait(found, signal)
@@ -179,6 +189,11 @@ export class ListedAddresses implements DiscoveryStrategy {
     })
     const present = new Set(this.#listed.map(({ text }) => text))
     this.#answered = new Map([...this.#answered].filter(([text]) => present.has(text)))
+    for (const [text, dialling] of this.#dialling) {
+      if (!present.has(text)) {
+        dialling.abort()
+      }
+    }
   }
 
   /** Who is expected at an address; forgotten after a while, because addresses change hands. */
@@ -198,6 +213,7 @@ export class ListedAddresses implements DiscoveryStrategy {
     const { peer: self, clock } = this.#components
     const expected = this.#expected(listed)
     if (
+      this.#dialling.has(text) ||
       expected === self ||
       (expected !== undefined && this.#components.connected().includes(expected))
     ) {
@@ -206,8 +222,11 @@ export class ListedAddresses implements DiscoveryStrategy {
     if (peer !== undefined) {
       found({ peer, addresses: [text] })
     }
+    const dialling = new AbortController()
+    this.#dialling.set(text, dialling)
     try {
-      const answered = await this.#components.dial(text, { signal })
+      const ended = AbortSignal.any([signal, dialling.signal])
+      const answered = await this.#components.dial(text, { signal: ended })
       this.#answered.set(text, { peer: answered, at: clock.monotonic() })
       found({ peer: answered, addresses: [text] })
     } catch (error) {
@@ -216,6 +235,11 @@ export class ListedAddresses implements DiscoveryStrategy {
         this.#answered.set(text, { peer: self, at: clock.monotonic() })
       }
       this.#log('nobody at %s: %e', text, error)
+    } finally {
+      // After a stop and a start the address may be dialled anew.
+      if (this.#dialling.get(text) === dialling) {
+        this.#dialling.delete(text)
+      }
     }
   }
 }

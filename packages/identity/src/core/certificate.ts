@@ -33,6 +33,16 @@ export interface VerifiedCertificate extends Certificate {
   readonly delegate: string | undefined
 }
 
+/**
+ * The name under which one certificate is revoked: who signed it, and its serial. A serial alone is
+ * chosen by whoever signs, so that a delegate could make it that of somebody else.
+ */
+export function certificateName(
+  certificate: Pick<VerifiedCertificate, 'delegate' | 'root' | 'serial'>
+): string {
+  return `${certificate.delegate ?? certificate.root}/${certificate.serial}`
+}
+
 /** What goes into a certificate. */
 export interface CertificateInit extends Omit<Certificate, 'epoch'> {
   /** @default 0 */
@@ -50,7 +60,7 @@ export interface CertificateExpectation {
   readonly now: number
 }
 
-const roleNames = ['member', 'edge', 'guest'] as const
+export const roleNames = ['member', 'edge', 'guest'] as const
 // Control characters, as in agent keys: a cluster name stands in logs and in derived keys.
 // oxlint-disable-next-line no-control-regex
 const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
@@ -119,7 +129,7 @@ export async function signPeerCertificate(
   if (delegate === undefined) {
     return Shown.encode({ certificate: await signBody(signer, body) })
   }
-  const parent = readDelegateForIssuing(delegate)
+  const parent = readDelegate(delegate)
   if (parent.peer !== signer.peer || parent.cluster !== body.cluster) {
     throw new InvalidParametersError('the delegate certificate is for another key or cluster')
   }
@@ -171,19 +181,33 @@ export async function checkCertificate(
   requireThat(leaf.cluster === cluster, 'wrong-cluster', 'it is for another cluster')
   requireThat(leaf.peer === peer, 'wrong-peer', 'it is for another peer')
   checkTime(leaf, now, 'it')
-  const root =
-    delegate === undefined ? issuer : peerOfPublicKey(readBody(delegate, 'delegate').issuer)
-  return { ...describe(leaf), root, delegate: delegate === undefined ? undefined : issuer }
+  const parent = delegate === undefined ? undefined : readBody(delegate, 'delegate')
+  return {
+    ...describe(leaf, parent),
+    root: parent === undefined ? issuer : peerOfPublicKey(parent.issuer),
+    delegate: parent === undefined ? undefined : issuer
+  }
 }
 
 /** What a certificate says, unchecked: for showing it, never for deciding anything. */
 export function readCertificate(shown: Uint8Array): Certificate {
-  return describe(readBody(readShown(shown).certificate, 'peer'))
+  const { certificate, delegate } = readShown(shown)
+  const parent = delegate === undefined ? undefined : readBody(delegate, 'delegate')
+  return describe(readBody(certificate, 'peer'), parent)
 }
 
-function describe(body: Body): Certificate {
-  const { cluster, peer, roles, notBefore, notAfter, serial, epoch } = body
-  return { cluster, peer, roles, notBefore, notAfter, serial, epoch }
+/** It holds while its delegate's does, and is of no later epoch: else a delegate could outlive its own. */
+function describe(leaf: Body, parent: Body = leaf): Certificate {
+  const { cluster, peer, roles, serial } = leaf
+  return {
+    cluster,
+    peer,
+    roles,
+    notBefore: Math.max(leaf.notBefore, parent.notBefore),
+    notAfter: Math.min(leaf.notAfter, parent.notAfter),
+    serial,
+    epoch: Math.min(leaf.epoch, parent.epoch)
+  }
 }
 
 function createBody(kind: Body['kind'], signer: Signer, init: CertificateInit): Body {
@@ -256,10 +280,14 @@ function readBody(signed: Uint8Array, kind: Body['kind']): Body {
   return body
 }
 
-/** A delegate's certificate is checked in full by those who trust the root; here only its form. */
-function readDelegateForIssuing(delegate: Uint8Array): Body {
+/**
+ * What the certificate of a delegate says, and the root key (PeerId as text) that has signed it. It is
+ * checked in full by those who trust the root; here only its form. Throws `InvalidParametersError`.
+ */
+export function readDelegate(delegate: Uint8Array): Certificate & { readonly root: string } {
   try {
-    return readBody(delegate, 'delegate')
+    const body = readBody(delegate, 'delegate')
+    return { ...describe(body), root: peerOfPublicKey(body.issuer) }
   } catch (cause) {
     throw new InvalidParametersError('this is no delegate certificate', { cause })
   }

@@ -36,7 +36,7 @@ export interface MachineConfig {
   readonly contacts: () => readonly string[]
   /** What a peer's certificate allows it; undefined where there are no certificates. */
   readonly rolesOf: ((peer: string) => readonly Role[]) | undefined
-  /** The serial of a peer's certificate, if it is known. */
+  /** The name of a peer's certificate, if it is known. */
   readonly serialOf: (peer: string) => string | undefined
   readonly rules: Rules
 }

@@ -25,8 +25,14 @@ export interface Patience {
   readonly wait: boolean
   /** Ends the waiting; asked for only where a queue is full. */
   readonly signal?: AbortSignal | undefined
-  /** Number of its entry in the log, where it has one. */
+  /** Number of its entry in the log; Infinity where it will have one, undefined where it has none. */
   readonly position?: number
+}
+
+/** A signal, and from whom it is. */
+export interface Delivered {
+  readonly signal: Signal
+  readonly context: SignalContext
 }
 
 /** A subscription that first gets what the log has. */
@@ -34,8 +40,11 @@ export interface Replaying {
   readonly closed: boolean
   /** Hands on one signal of the log, and waits while there is no room for it. */
   offer(signal: Signal, context: SignalContext): Promise<void>
-  /** From the entries after that number on, it gets what comes. */
-  goLive(after: number): void
+  /**
+   * From the entries after that number on, it gets what comes, and first what this peer has published
+   * and not logged yet.
+   */
+  goLive(after: number, unlogged: readonly Delivered[]): void
 }
 
 export interface DispatcherEvents {
@@ -62,11 +71,6 @@ interface Entry {
   readonly release: () => void
 }
 
-interface Delivered {
-  readonly signal: Signal
-  readonly context: SignalContext
-}
-
 /** The subscriptions of one peer: who listens to what, and a queue for each. */
 export class Dispatcher {
   readonly #events: DispatcherEvents
@@ -90,10 +94,19 @@ export class Dispatcher {
     return this.#listenersOf(type).length > 0
   }
 
-  /** Joins or leaves the topics of a pattern for somebody else. */
+  /** Joins or leaves the topics of a pattern, all or, where one of them cannot be joined, none. */
   need(segments: readonly string[], needed: boolean): void {
-    for (const topic of topicsOfPattern(segments)) {
-      this.#count(topic, needed ? 1 : -1)
+    const counted: number[] = []
+    try {
+      for (const topic of topicsOfPattern(segments)) {
+        this.#count(topic, needed ? 1 : -1)
+        counted.push(topic)
+      }
+    } catch (error) {
+      for (const topic of counted) {
+        this.#count(topic, needed ? -1 : 1)
+      }
+      throw error
     }
   }
 
@@ -144,6 +157,8 @@ export class Dispatcher {
     const waiting: Promise<boolean>[] = []
     for (const entry of this.#listenersOf(signal.type)) {
       if (patience.position !== undefined && patience.position <= entry.replayed) {
+        // It has it from the log, or will.
+        outcome.delivered += !entry.queue.closed && this.#wants(entry, signal) ? 1 : 0
         continue
       }
       const taken = this.#offer(entry, item, patience)
@@ -255,13 +270,11 @@ export class Dispatcher {
       release: () => options.signal?.removeEventListener('abort', abort)
     }
     const abort = (): void => this.#close(entry, true)
+    this.need(segments, true)
     this.#order += 1
     this.#entries.add(entry)
     this.#trie.add(segments, entry)
     this.#listeners.clear()
-    for (const topic of topicsOfPattern(segments)) {
-      this.#count(topic, 1)
-    }
     if (options.signal?.aborted === true) {
       abort()
     } else {
@@ -276,12 +289,13 @@ export class Dispatcher {
   #replaying(entry: Entry): Replaying {
     const trie = new PatternTrie<true>()
     trie.add(entry.segments, true)
+    const matches = ({ type }: Signal): boolean => trie.match(type.split('.')).size > 0
     return {
       get closed() {
         return entry.queue.closed
       },
       offer: async (signal, context) => {
-        if (trie.match(signal.type.split('.')).size > 0 && this.#wants(entry, signal)) {
+        if (matches(signal) && this.#wants(entry, signal)) {
           const taken = await entry.queue.offerPatiently({ signal, context })
           if (taken) {
             this.#events.delivered()
@@ -291,8 +305,13 @@ export class Dispatcher {
           }
         }
       },
-      goLive: (after) => {
+      goLive: (after, unlogged) => {
         entry.replayed = after
+        for (const each of unlogged) {
+          if (matches(each.signal) && this.#offer(entry, each, { wait: false }) === true) {
+            this.#events.delivered()
+          }
+        }
       }
     }
   }
@@ -305,21 +324,19 @@ export class Dispatcher {
     }
     this.#trie.remove(entry.segments, entry)
     this.#listeners.clear()
-    for (const topic of topicsOfPattern(entry.segments)) {
-      this.#count(topic, -1)
-    }
+    this.need(entry.segments, false)
   }
 
   #count(topic: number, change: 1 | -1): void {
     const before = this.#topics.get(topic) ?? 0
     const after = before + change
+    if (before === 0 || after === 0) {
+      this.#events.topic(topic, after > 0)
+    }
     if (after === 0) {
       this.#topics.delete(topic)
     } else {
       this.#topics.set(topic, after)
-    }
-    if (before === 0 || after === 0) {
-      this.#events.topic(topic, after > 0)
     }
   }
 

@@ -27,7 +27,9 @@ export interface LoggedStream {
   readonly held: Ranges
   /** What nobody has any more. */
   readonly lost: Ranges
-  /** The highest sequence that is in some log. */
+  /** The highest sequence that was in this log. */
+  top: number
+  /** The highest sequence that is in some log, as far as peers are to be believed. */
   head: number
 }
 
@@ -55,7 +57,7 @@ export class LogIndex {
     const key = streamKey(name)
     let stream = this.#streams.get(key)
     if (stream === undefined) {
-      stream = { name, rows: [], held: new Ranges(), lost: new Ranges(), head: 0 }
+      stream = { name, rows: [], held: new Ranges(), lost: new Ranges(), top: 0, head: 0 }
       this.#streams.set(key, stream)
     }
     return stream
@@ -74,6 +76,7 @@ export class LogIndex {
       return false
     }
     stream.held.add(row.first, last)
+    stream.top = Math.max(stream.top, last)
     stream.head = Math.max(stream.head, last)
     stream.rows.splice(placeOf(stream.rows, row.first), 0, row)
     this.#rows.set(row.number, row)

@@ -71,6 +71,11 @@ export class Outbox<R> {
     return !this.#running && this.#pending.length === 0
   }
 
+  /** What waits to be sent. */
+  waiting(): readonly Letter[] {
+    return this.#pending.filter(({ cancelled }) => !cancelled)
+  }
+
   /** Throws `OverloadedError` where too much waits already. */
   post(letter: Letter): Posted<R> {
     const { bytes } = letter

@@ -92,6 +92,11 @@ export function targetName(cluster: string, peer: string): string {
   return `/${encodeURIComponent(cluster)}/signals/1/to/${peer}`
 }
 
+/** Whether signals of a channel are for one peer, and not for the one whose channel is `own`. */
+export function isForAnother(channel: string, own: string): boolean {
+  return channel.includes('/to/') && channel !== own
+}
+
 /** All gossip topics of a cluster. */
 export function topicNames(cluster: string): readonly string[] {
   return Array.from({ length: topicCount }, (_, number) => topicName(cluster, number))

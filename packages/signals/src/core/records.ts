@@ -57,7 +57,11 @@ export const Registration = message({
 })
 
 /** Which sequences of a stream a subscription has handled. */
-export const ProgressRecord = message({ handled: list(rangeShape, { max: rangesMax }) })
+export const ProgressRecord = message({
+  handled: list(rangeShape, { max: rangesMax }),
+  /** When that was last added to. */
+  at: optional(integer({ min: 0 }))
+})
 
 /** Ids that a subscription has handled, each with its time. */
 export const IdsRecord = message({
@@ -85,6 +89,9 @@ export const SnapshotRecord = message({
   time: integer({ min: 0 }),
   loggedAt: integer({ min: 0 }),
   number: integer({ min: 0 }),
+  /** Place in its entry. */
+  index: optional(integer({ min: 0 })),
+  channel: optional(text({ max: 1024 })),
   signal: bytes({ max: signalBytesMax })
 })
 

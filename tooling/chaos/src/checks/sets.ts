@@ -140,7 +140,7 @@ async function unequalCopies(
       const readings = await Promise.all(
         herd.up.map(async (peer) => {
           const text = await herd.read(peer, kind, key, true).then(textOf, String)
-          const [count = ''] = text.split(' ')
+          const count = /^\d+/.exec(text)?.[0] ?? text
           return { name: `${peer.index}: ${count}`, bytes: Buffer.from(text), elements: [] }
         })
       )
