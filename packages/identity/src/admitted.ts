@@ -3,7 +3,6 @@ import { InvalidParametersError, NotAdmittedError } from '@murmuration/interface
 import type { Role } from '@murmuration/interface'
 import type { VerifiedCertificate } from './core/certificate.ts'
 import type { Credentials } from './credentials.ts'
-import { InvalidCertificateError } from './errors.ts'
 
 /** The peers that are admitted now: those with an open connection that passed the admission. */
 export interface Admitted {
@@ -33,6 +32,8 @@ interface Entry {
   shown: readonly Uint8Array[]
   /** Of the credentials, when these certificates were checked. */
   generation: number
+  /** When they were: a clock that is set back does not go back before that. */
+  heldAt: number
   readonly connections: Set<MessageStream>
 }
 
@@ -65,8 +66,9 @@ export function createAdmittedPeers(credentials: Credentials, max: number): Admi
       if (!hasRoomFor(peer)) {
         throw new NotAdmittedError(`not admitted (full): ${max} peers are admitted already`)
       }
-      const { generation } = credentials
-      entry = { certificate, shown, generation, connections: new Set() }
+      const { clock, generation } = credentials
+      const heldAt = clock.now()
+      entry = { certificate, shown, generation, heldAt, connections: new Set() }
       entries.set(peer, entry)
     }
     const { connections } = entry
@@ -75,6 +77,7 @@ export function createAdmittedPeers(credentials: Credentials, max: number): Admi
       entry.certificate = certificate
       entry.shown = shown
       entry.generation = credentials.generation
+      entry.heldAt = credentials.clock.now()
     }
     connections.add(connection)
     connection.addEventListener('close', () => {
@@ -103,6 +106,7 @@ export function createAdmittedPeers(credentials: Credentials, max: number): Admi
       entry.certificate = certificate
       entry.shown = [...certificates]
       entry.generation = credentials.generation
+      entry.heldAt = credentials.clock.now()
       return certificate
     },
     sweep: async () => {
@@ -126,11 +130,11 @@ async function cutUnlessHolding(
 ): Promise<boolean> {
   const { shown } = entry
   try {
-    await credentials.verify(shown, peer)
+    await credentials.verify(shown, peer, { notBefore: entry.heldAt })
     return false
   } catch (cause) {
-    // Renewed while the old one was being checked; or the clock was set back since this one held.
-    if (entry.shown !== shown || isNotYetValid(cause)) return false
+    // Renewed while the old one was being checked.
+    if (entry.shown !== shown) return false
     const reason = cause instanceof Error ? cause.message : String(cause)
     const error = new NotAdmittedError(`not admitted any longer: ${reason}`, { cause })
     for (const connection of entry.connections) {
@@ -138,8 +142,4 @@ async function cutUnlessHolding(
     }
     return true
   }
-}
-
-function isNotYetValid(cause: unknown): boolean {
-  return cause instanceof InvalidCertificateError && cause.reason === 'not-yet-valid'
 }

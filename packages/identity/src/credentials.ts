@@ -36,8 +36,15 @@ export interface Credentials {
   readonly generation: number
   /** The certificates to show, one per root key in use. */
   certificates(): Promise<readonly Uint8Array[]>
-  /** Finds one that holds for `peer`; throws `InvalidCertificateError` for none. */
-  verify(shown: readonly Uint8Array[], peer: string): Promise<VerifiedCertificate>
+  /**
+   * Finds one that holds for `peer` now, but at no time before `notBefore` (milliseconds since 1970);
+   * throws `InvalidCertificateError` for none.
+   */
+  verify(
+    shown: readonly Uint8Array[],
+    peer: string,
+    options?: { readonly notBefore?: number }
+  ): Promise<VerifiedCertificate>
   /**
    * Refuses this peer, or everything a delegate of that name signed, from now on and cuts its
    * connections. Known to this process only, until it ends; `agree` takes what all members refuse.
@@ -282,9 +289,13 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
   // Bounded by the number of nodes that the embedding process makes with these credentials.
   const listeners = new Set<() => void>()
   let generation = 0
-  const check = async (shown: Uint8Array, peer: string): Promise<VerifiedCertificate> => {
+  const check = async (
+    shown: Uint8Array,
+    peer: string,
+    notBefore: number
+  ): Promise<VerifiedCertificate> => {
     const roots = policy.rootsFor(peer)
-    const expectation = { cluster, peer, roots, now: clock.now() }
+    const expectation = { cluster, peer, roots, now: Math.max(clock.now(), notBefore) }
     const certificate = await checkCertificate(shown, expectation, verifier.verify)
     const names = [peer, certificate.delegate ?? '']
     if (
@@ -311,7 +322,11 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
       return generation
     },
     certificates: policy.certificates,
-    verify: (shown: readonly Uint8Array[], peer: string) => firstThatHolds(shown, peer, check),
+    verify: (
+      shown: readonly Uint8Array[],
+      peer: string,
+      { notBefore = 0 }: { readonly notBefore?: number } = {}
+    ) => firstThatHolds(shown, (one) => check(one, peer, notBefore)),
     revoke: (peer: KeyName) => policy.revoke(peerOf(peer), revoked),
     agree: ({ peers, serials }: { peers: readonly string[]; serials: readonly string[] }) => {
       if (policy.mode !== 'root-key') return
@@ -334,15 +349,14 @@ function createCredentials(policy: Policy): { credentials: Credentials; changed:
 
 async function firstThatHolds(
   shown: readonly Uint8Array[],
-  peer: string,
-  check: (shown: Uint8Array, peer: string) => Promise<VerifiedCertificate>
+  check: (shown: Uint8Array) => Promise<VerifiedCertificate>
 ): Promise<VerifiedCertificate> {
   let reason: unknown = new InvalidCertificateError('malformed', 'no certificate was shown')
   for (const bytes of shown.slice(0, certificatesMax)) {
     try {
       // One after the other on purpose: the first one nearly always holds.
       // oxlint-disable-next-line no-await-in-loop
-      return await check(bytes, peer)
+      return await check(bytes)
     } catch (error) {
       // With two roots in use one certificate is often of the root that we do not know (yet), so
       // what is wrong with the other one tells more.

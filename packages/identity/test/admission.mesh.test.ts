@@ -386,16 +386,22 @@ describe('admission', () => {
       const init = { cluster, rootPublicKey: rootKey.publicKey, certificate, privateKey, clock }
       return { issue, credentials: await credentialsFromCertificate(init) }
     }
-    const [hub, loyal, lazy] = [await make(), await make(), await make()]
+    const [hub, loyal, lazy, gone] = [await make(), await make(), await make(), await make()]
     const a = await startNode(hub.credentials)
     const b = await startNode(loyal.credentials)
     const c = await startNode(lazy.credentials)
     await connect(b, a)
     await connect(c, a)
     expect(await a.door?.admitted.sweep()).toEqual([])
-    // A clock that is set back does not take back what has been admitted.
+    // A clock that is set back does not take back what has been admitted, and keeps nobody in.
     now = 800_000
     expect(await a.door?.admitted.sweep()).toEqual([])
+    const d = await startNode(gone.credentials)
+    now = 1_000_000
+    await connect(d, a)
+    now = 800_000
+    hub.credentials.revoke(d.peer)
+    await expect.poll(() => a.node.getConnections(d.node.peerId).length).toBe(0)
     now = 1_000_000
     await a.door?.admitted.renew(b.peer, [await loyal.issue(3_000_000)])
     now = 2_000_001

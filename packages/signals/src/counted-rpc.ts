@@ -1,3 +1,4 @@
+import { MalformedMessageError } from '@murmuration/interface'
 import type { Rpc, RpcHandler } from '@murmuration/interface'
 import type { Counters } from './counters.ts'
 
@@ -9,7 +10,7 @@ export function countedRpc(rpc: Rpc, counters: Counters): Rpc {
       try {
         return await handler(request, context)
       } catch (error) {
-        if (error instanceof Error && error.name === 'MalformedMessageError') {
+        if (error instanceof MalformedMessageError) {
           counters.count('rejected:malformed')
         }
         throw error

@@ -265,6 +265,10 @@ export class TargetedRoute {
     if (rpc === undefined) {
       return codes('no network')
     }
+    // What came before may have taken all of the time.
+    if (timeoutMs <= 0) {
+      return codes('ERR_DEADLINE_EXCEEDED')
+    }
     try {
       const reply = await rpc.call(peer, defaults.deliverMethod, original, { timeoutMs })
       const { outcomes } = Delivery.decode(reply)

@@ -252,8 +252,7 @@ class BranchRun {
 
   /** Within one side, each acknowledged state includes those that were acknowledged before it began. */
   #judge(before: VersionVector | undefined, done: Commit, what: string): void {
-    // What is partial says so.
-    if (before === undefined || done.epoch.partial === true) return
+    if (before === undefined) return
     if (includesVersion(done.version, before)) return
     this.#wentBack.push(what)
   }

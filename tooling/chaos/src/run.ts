@@ -38,6 +38,8 @@ export interface ScenarioReport {
   readonly before: number
   /** Milliseconds from the first mark until agents of the side that goes on served again, p95. */
   readonly servedAgainMs?: number
+  /** The agents that were longest without an answer, in milliseconds after the first mark. */
+  readonly silent?: readonly Gap[]
   /** Share of operations of that side that did not fail, from the first mark to the last. */
   readonly availability?: number
   readonly heals: number
@@ -45,6 +47,13 @@ export interface ScenarioReport {
   readonly kinds?: Readonly<Record<string, number>>
   /** Effects of owners that were replaced, which the world outside refused. */
   readonly refusedEffects?: number
+}
+
+/** The longest time in which an agent answered nobody. Times in milliseconds after the first mark. */
+export interface Gap {
+  readonly agent: string
+  readonly fromMs: number
+  readonly ms: number
 }
 
 /** Fewer operations per second before the fault, and the run does not count: nothing was tested. */
@@ -181,10 +190,11 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     ({ client, kind, key }) =>
       !isIsolated(client) && !(kind === 'ledger' && cutOff.has(`${kind}/${key}`))
   )
-  const served = servedAgain(
+  const gaps = longestGaps(
     going.filter(({ kind }) => kind === 'ledger' || kind === 'board'),
     faultAt
   )
+  const served = gaps.at(Math.floor(0.05 * gaps.length))?.ms ?? 0
   const during = going.filter(({ begun }) => begun >= faultAt && begun < healedAt)
   const availability =
     during.length === 0
@@ -219,7 +229,7 @@ function judge(init: RunInit, course: Course): ScenarioReport {
     operations: countsOf(operations),
     errors: errorsOf(operations),
     before,
-    ...(servedAgainMs === undefined ? {} : { servedAgainMs: served }),
+    ...(servedAgainMs === undefined ? {} : { servedAgainMs: served, silent: gaps.slice(0, 10) }),
     availability,
     heals: herd.heals.length,
     kinds: kindsOf(operations),
@@ -261,33 +271,23 @@ function pausedAcks(
 /** Kinds of agents that pause where no majority is. */
 const pausing: ReadonlySet<Operation['kind']> = new Set(['ledger', 'journal'])
 
-/** The p95 over all agents of the longest time after the fault in which one answered nobody. */
-function servedAgain(operations: readonly Operation[], faultAt: number): number {
-  const ids = new Set(operations.map(({ kind, key }) => `${kind}/${key}`))
-  const sorted = [...longestGaps(operations, faultAt, ids).values()].toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(0.95 * sorted.length))] ?? 0
-}
-
-/** The longest time after the fault in which an agent answered nobody. */
-function longestGaps(
-  operations: readonly Operation[],
-  faultAt: number,
-  ids: ReadonlySet<string>
-): Map<string, number> {
-  const ends = new Map([...ids].map((id) => [id, [faultAt]]))
+/** The longest time after the fault in which each agent answered nobody, the longest first. */
+function longestGaps(operations: readonly Operation[], faultAt: number): readonly Gap[] {
+  const ends = new Map(operations.map(({ kind, key }) => [`${kind}/${key}`, [faultAt]]))
   for (const { kind, key, begun, ms, outcome } of operations) {
     if (outcome === 'ok' && begun + ms > faultAt) ends.get(`${kind}/${key}`)?.push(begun + ms)
   }
-  return new Map(
-    [...ends].map(([id, times]) => {
-      const sorted = times.toSorted((a, b) => a - b)
-      let longest = 0
+  return [...ends]
+    .map(([agent, times]) => {
+      const sorted = times.toSorted((one, other) => one - other)
+      let longest = { agent, fromMs: 0, ms: 0 }
       for (const [at, time] of sorted.entries()) {
-        longest = Math.max(longest, time - (sorted[at - 1] ?? time))
+        const from = sorted[at - 1] ?? time
+        if (time - from > longest.ms) longest = { agent, fromMs: from - faultAt, ms: time - from }
       }
-      return [id, longest]
+      return longest
     })
-  )
+    .toSorted((one, other) => other.ms - one.ms)
 }
 
 function countsOf(operations: readonly Operation[]): ScenarioReport['operations'] {
