@@ -1,12 +1,7 @@
-import {
-  FencedError,
-  isFactual,
-  KeyExpiredError,
-  NotOwnerError,
-  UnknownAgentError
-} from '@murmuration/interface'
+import { FencedError, isFactual, NotOwnerError, UnknownAgentError } from '@murmuration/interface'
 import type { Schema } from '@murmuration/crdt'
 import type { Operation, Signal, SignalInput } from '@murmuration/interface'
+import { refuseForgotten } from '@murmuration/state'
 import type { Commit, OwnedDocument } from '@murmuration/state'
 import { Mailbox } from './core/mailbox.ts'
 import type { ActivationInit, Begun, WorkOptions } from './activation-init.ts'
@@ -19,7 +14,7 @@ import type { Handled, HandlingParts, Work } from './handling.ts'
 import { Interest } from './interest.ts'
 import type { Caller } from './interest.ts'
 import { LateSignals } from './late-signals.ts'
-import { doneOf, nameOf, Request, storedOutput } from './request.ts'
+import { doneOf, nameOf, opened, Request, storedOutput } from './request.ts'
 import type { Done } from './request.ts'
 import { stamped } from './schema-version.ts'
 import { handleStrong } from './strong-handling.ts'
@@ -103,7 +98,7 @@ export class Activation {
     this.#init.onClose()
   }
 
-  /** @throws UnknownAgentError, OverloadedError, KeyExpiredError, NotOwnerError */
+  /** @throws UnknownAgentError, OverloadedError, KeyExpiredError, SessionUnknownError, NotOwnerError */
   call(action: string, input: unknown, options: WorkOptions): Promise<Done> {
     const work = this.#workOf(action, input)
     return this.#submit(options, this.#isStrong(action) ? { strong: work } : work)
@@ -137,7 +132,8 @@ export class Activation {
       this.#emit(handled.emitted)
       return handled
     }
-    return { follow: (options) => this.#follow(options, interest, handled) }
+    const since = this.owned.forgotten
+    return { follow: (options) => this.#follow(opened(options, since), interest, handled) }
   }
 
   update(operations: readonly Operation[], options: WorkOptions): Promise<Done> {
@@ -172,16 +168,14 @@ export class Activation {
 
   #submit(options: WorkOptions, work: Task): Promise<Done> {
     if (!this.isOpen) throw this.#moved()
-    const { key } = options
+    const { key, ack } = options
     const name = nameOf(key)
     if (name !== undefined && key !== undefined) {
       const running = this.#inFlight.get(name)
       if (running !== undefined) return this.#join(running, options, work)
-      const known = this.owned.lookup(key)
-      if (known.status === 'expired') {
-        throw new KeyExpiredError(`key ${name} was confirmed before, and forgotten`)
-      }
+      const known = this.owned.lookup(key, ack && { ack })
       if (known.status === 'known') return this.#known(name, known.commit)
+      refuseForgotten(known, key)
     }
     const interest = new Interest(options.caller, this.#closing.signal)
     const request = new Request(interest, () => this.#take(request, name, options, work))

@@ -39,6 +39,12 @@ export interface ReadOptions extends AbortOptions {
   readonly session?: SessionToken
   /** Any replica may answer, also while paused; the value may be old. @default false */
   readonly stale?: boolean
+  /**
+   * With `stale` or a `session`: milliseconds after which one more replica is asked where the one before
+   * is silent; the first answer counts. `InvalidParametersError` with other reads, which only the owner
+   * answers. Default: it is asked only when the one before has failed.
+   */
+  readonly hedgeAfterMs?: number
 }
 
 /** What an update came to. */

@@ -32,6 +32,10 @@ export const defaults = Object.freeze({
   echoMs: 1_000,
   /** Updates after which a document is measured again that was too large to travel back. */
   echoesSkipped: 64,
+  /** Milliseconds for which it is remembered what an owner forgot. Shorter costs a question more. */
+  openingsMs: 3_600_000,
+  /** Agents of which that is remembered. */
+  openingsMax: 4_096,
   /** Documents, and as many strong parts, that references remember between updates. */
   echoesMax: 1_024,
   /** Operations of one update or handler: what `crdt` takes in one draft. */

@@ -219,8 +219,14 @@ export class AgentHost {
     this.#reserved.set(id, type)
     const owned = await state
       .own(record, { signal: stopping })
+      .catch((error: unknown) => {
+        // It was given up here, not by the callers: they go to the next owner.
+        if (!stopping.aborted) throw error
+      })
       .finally(() => this.#reserved.delete(id))
-    if (stopping.aborted) throw new NotOwnerError(`${id} was not started: the peer stops`)
+    if (stopping.aborted || owned === undefined) {
+      throw new NotOwnerError(`${id} was not started: the peer stops`)
+    }
     await migrateOwned(type, owned)
     if (owned.signal.aborted) throw new NotOwnerError(`${id} moved away while it started`)
     const { clock, signals, log } = this.#components

@@ -23,10 +23,13 @@ const operation = object({
   args: list(anything(), { max: 64 })
 })
 
+const since = list(integer({ min: 0 }), { max: 3 })
+
 const key = object({
   session: text({ max: 256 }),
   sequence: integer({ min: 0 }),
-  lowest: integer({ min: 0 })
+  lowest: integer({ min: 0 }),
+  since: optional(since)
 })
 
 const epoch = object({
@@ -66,8 +69,12 @@ export const WorkRequest = message({
 export type WorkRequest = Infer<typeof WorkRequest>
 
 export const WorkReply = message({
-  /** `moved`: this peer does not own the agent in `view`. `failed`: its handler threw. */
-  status: oneOf('done', 'moved', 'failed'),
+  /**
+   * `moved`: this peer does not own the agent in `view`. `failed`: its handler threw. `unknown`: the
+   * session of the key may have been forgotten.
+   */
+  status: oneOf('done', 'moved', 'failed', 'unknown'),
+  since: optional(since),
   view: integer({ min: 0 }),
   output: optional(anything()),
   failure: optional(failure),

@@ -18,6 +18,8 @@ export interface PersistenceInit {
   readonly random: Random
   /** A repetition counts once. */
   readonly keyed: boolean
+  /** The key was never sent before: a session that is not known can be opened with it. */
+  readonly opens?: boolean
   /** Nothing can take effect. */
   readonly reading?: boolean
   readonly guard?: CallGuard | undefined
@@ -96,6 +98,7 @@ export class Persistence {
     // A peer that starts or stops has no handlers; `NotOwnerError` may come without its facts.
     if (error.name === 'UnknownMethodError' || error.name === 'NotOwnerError') return true
     const { guard } = this.#init
+    if (error.name === 'SessionUnknownError') return this.#init.opens === true && !this.#isUnknown
     if (guard?.isOpenCircuit(error) === true) return false
     // Everybody who is shed asking again would keep the other side down.
     if (error.overloaded && guard !== undefined) return guard.mayRepeat()

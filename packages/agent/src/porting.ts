@@ -3,12 +3,13 @@ import { decodeDocument } from '@murmuration/crdt'
 import { anything, bytes, encode, integer, message, optional, text } from '@murmuration/codec'
 import { InvalidParametersError, SchemaVersionError } from '@murmuration/interface'
 import type { Operation } from '@murmuration/interface'
+import { checkShape } from './core/import-shape.ts'
 import { fromPlain, toPlain } from './core/plain-json.ts'
 import { restore } from './core/restore.ts'
 import { defaults } from './defaults.ts'
 import type { AgentType } from './define.ts'
 import { migrated } from './schema-version.ts'
-import { fieldsOf } from './strong-fields.ts'
+import { checkFields, fieldsOf } from './strong-fields.ts'
 import type { Fields } from './strong-fields.ts'
 
 /** The state of an agent apart from any cluster. */
@@ -62,10 +63,19 @@ export async function exportJson(type: AgentType, exported: Exported): Promise<s
  * The values of an export, by the present schema.
  *
  * @throws InvalidParametersError for what is no export of this type, MalformedMessageError for damaged
- * bytes, SchemaVersionError for one of a version that cannot be migrated
+ * bytes, SchemaVersionError for one of a version that cannot be migrated, SchemaError for strong fields
+ * that do not match
  */
 export async function importedValues(type: AgentType, data: Uint8Array | string): Promise<Values> {
-  if (typeof data === 'string') return valuesOfJson(type, data)
+  const values =
+    typeof data === 'string' ? valuesOfJson(type, data) : await valuesOfBytes(type, data)
+  // All of it is looked at before anything changes.
+  checkShape(type.state, values.state)
+  if (values.strong !== undefined) await checkFields(type, values.strong)
+  return values
+}
+
+async function valuesOfBytes(type: AgentType, data: Uint8Array): Promise<Values> {
   const exported = ExportedAgent.decode(data)
   checkType(type, exported.type)
   const document = decodeDocument(exported.document)

@@ -26,7 +26,7 @@ import { exportBytes, exportJson, importedValues, restoring } from './porting.ts
 import type { Exported } from './porting.ts'
 import type { Recent } from './recent.ts'
 import type { BegunHere, Routed, Router } from './router.ts'
-import { isOld, migrated } from './schema-version.ts'
+import { isOld, migrated, refuseOld } from './schema-version.ts'
 import { StrongReference } from './strong-reference.ts'
 import type { Agreed } from './strong-reference.ts'
 import { watchDocument } from './watching.ts'
@@ -116,7 +116,10 @@ class Reference implements AgentRef<AgentType> {
 
   async state(options: ReadOptions = {}): Promise<StateReading<Value<Schema>>> {
     const { stale = false } = options
-    if (options.consistency === 'strong') return this.#strong.read(options)
+    if (options.consistency === 'strong') {
+      if (options.hedgeAfterMs === undefined) return this.#strong.read(options)
+      throw new InvalidParametersError('a strong read asks a majority at once: it has no hedge')
+    }
     if (stale && options.consistency === 'session') {
       throw new ConsistencyUnavailableError('a stale read may go back, and a session never does')
     }
@@ -147,6 +150,7 @@ class Reference implements AgentRef<AgentType> {
       // Its owner migrates it before it does anything, and be it nothing.
       await this.#work({ kind: 'update', operations: [] }, options, limits)
       base = (await this.#read(options, limits)).document
+      refuseOld(this.#type, base)
     }
     const { draft, operations } = base.draft(this.#type.state)
     const returned: unknown = change(draft)
@@ -202,6 +206,7 @@ class Reference implements AgentRef<AgentType> {
       }
       // A document that is not migrated yet gets no operations that were made on a migrated one.
       const isLate = isOld(this.#type, document)
+      if (part > 0) refuseOld(this.#type, document)
       const work = { kind: 'update', operations: isLate ? [] : [...operations] } as const
       await this.#work(work, options, this.#limits(options))
     }
@@ -269,9 +274,10 @@ class Reference implements AgentRef<AgentType> {
     return router.read(this.#record, limits, async (late) => {
       // What this side of a split holds may be old, which only a stale read may show.
       if (!stale) host.refusePaused(this.#type, this.id)
-      const { session } = options
+      const { session, hedgeAfterMs } = options
       const after = session === undefined || stale ? {} : { after: session.of(this.id) }
-      return components.state.read(this.#record, { signal: late, stale, ...after })
+      const hedge = hedgeAfterMs === undefined ? {} : { hedgeAfterMs }
+      return components.state.read(this.#record, { signal: late, stale, ...after, ...hedge })
     })
   }
 

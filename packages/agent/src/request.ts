@@ -1,9 +1,9 @@
 import { AbortedError, OverloadedError, SchemaError, stackless } from '@murmuration/interface'
 import type { Epoch, IdempotencyKey, VersionVector } from '@murmuration/interface'
 import type { Commit } from '@murmuration/state'
+import type { WorkOptions } from './activation-init.ts'
 import type { AgentType } from './define.ts'
 import type { Turn } from './core/mailbox.ts'
-import type { WorkOptions } from './activation-init.ts'
 import { STEADY } from './interest.ts'
 import type { Interest } from './interest.ts'
 import { StoredResult } from './messages.ts'
@@ -96,6 +96,12 @@ export function nameOf(key: IdempotencyKey | undefined): string | undefined {
   return key === undefined ? undefined : `${key.session}:${key.sequence}`
 }
 
+/** With a key that is made now, at the owner. */
+export function opened(options: WorkOptions, since: readonly number[]): WorkOptions {
+  const { key } = options
+  return key === undefined || since.length === 0 ? options : { ...options, key: { ...key, since } }
+}
+
 /** What a commit left under its key. */
 export function doneOf(commit: Commit): Done {
   const { output } = StoredResult.decode(commit.result)
@@ -107,6 +113,8 @@ export function storedOutput({ type }: AgentType, output: unknown): Uint8Array {
   try {
     return StoredResult.encode(output === undefined ? {} : { output })
   } catch (error) {
-    throw new SchemaError(`an output of ${type} cannot be kept: ${String(error)}`, { cause: error })
+    throw new SchemaError(`an output of ${type} cannot be kept: ${String(error)}`, {
+      cause: error
+    })
   }
 }

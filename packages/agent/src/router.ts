@@ -6,6 +6,7 @@ import {
   isFactual,
   NotOwnerError,
   NotStartedError,
+  SessionUnknownError,
   UnavailableError
 } from '@murmuration/interface'
 import type { AgentRecord, Member, MembershipEvents } from '@murmuration/interface'
@@ -19,7 +20,10 @@ import { failureFromWire, HandlerFailure, withUnknownOutcome } from './failure.t
 import type { AgentHost } from './host.ts'
 import type { AgentComponents } from './index.ts'
 import { WorkReply, WorkRequest } from './messages.ts'
+import { LocalCaller } from './local-caller.ts'
+import { Openings } from './openings.ts'
 import { Persistence } from './persistence.ts'
+import type { PersistenceInit } from './persistence.ts'
 import type { Done } from './request.ts'
 import { acknowledgementToWire, WORK } from './serving.ts'
 import { Ways } from './ways.ts'
@@ -49,6 +53,7 @@ export class Router {
   readonly #components: AgentComponents
   readonly #host: AgentHost
   readonly #session: Session
+  readonly #openings: Openings
   /** Attempts under way, by peer; a view without that peer ends them. */
   readonly #waiting = new Map<string, Set<(error: Error) => void>>()
   readonly #listeners = new Set<() => void>()
@@ -62,6 +67,7 @@ export class Router {
     this.#components = components
     this.#host = host
     this.#session = session
+    this.#openings = new Openings(session, components.clock)
     this.#ways = new Ways(components)
   }
 
@@ -127,14 +133,21 @@ export class Router {
     begun?: BegunHere
   ): Promise<Routed> {
     let first = begun
-    return this.#persist(agent, options, { keyed: request.key !== undefined }, (leftMs) => {
-      if (first === undefined) return this.#attempt(agent, request, leftMs, options)
+    let work = this.#openings.first(request)
+    const attempt = (leftMs: () => number): Promise<Routed> => {
+      if (first === undefined) return this.#attempt(agent, work, leftMs, options)
       const { caller, follow } = first
       first = undefined
-      const { membership } = this.#components
-      const sent = { ...request, view: membership.view?.number ?? 0 }
-      return this.#here(sent, leftMs(), options, { caller, perform: follow })
-    })
+      const view = this.#components.membership.view?.number ?? 0
+      return this.#here({ ...work, view }, leftMs(), options, { caller, perform: follow })
+    }
+    const kind = { keyed: work.key !== undefined, opens: this.#openings.isOwn(work.key) }
+    return this.#persist(agent, options, kind, (leftMs) =>
+      attempt(leftMs).catch((error: unknown) => {
+        work = this.#openings.again(work, error)
+        throw error
+      })
+    )
   }
 
   /** Repeats something that has no effects. */
@@ -176,7 +189,7 @@ export class Router {
   async #persist<T>(
     agent: AgentRecord,
     options: RouteOptions,
-    kind: { readonly keyed: boolean; readonly reading?: boolean },
+    kind: Pick<PersistenceInit, 'keyed' | 'opens' | 'reading'>,
     attempt: (leftMs: () => number) => Promise<T>
   ): Promise<T> {
     const { membership, clock, random, guard } = this.#components
@@ -216,7 +229,7 @@ export class Router {
     }
     const view = membership.view?.number ?? 0
     const key = request.key === undefined ? undefined : this.#session.refresh(request.key)
-    const sent: WorkRequest = { ...request, view, ...(key === undefined ? {} : { key }) }
+    const sent: WorkRequest = { ...request, view, ...(key && { key }) }
     if (owner === rpc.peer) {
       const work = { ...sent, input: carried(sent.input) }
       const perform = (limits: WorkOptions): Promise<Done> => this.#host.perform(work, limits)
@@ -233,6 +246,8 @@ export class Router {
         throw reply.failure === undefined
           ? new UnavailableError(`${owner} gave no reason for its failure`)
           : new HandlerFailure(failureFromWire(reply.failure, owner))
+      case 'unknown':
+        throw new SessionUnknownError(`${agent.id} may have forgotten it`, reply.since ?? [])
       case 'moved': {
         if (reply.view > view) {
           await withDeadline(clock, leftMs(), options.signal, (signal) =>
@@ -367,24 +382,5 @@ export class Router {
       const unlisten = this.listen(end)
       signal?.addEventListener('abort', end)
     })
-  }
-}
-
-/** A caller in this process. Its signal is made when a handler asks for it. */
-class LocalCaller {
-  #controller: AbortController | undefined
-  #hasLeft = false
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#hasLeft) this.#controller.abort()
-    }
-    return this.#controller.signal
-  }
-
-  leave(): void {
-    this.#hasLeft = true
-    this.#controller?.abort()
   }
 }

@@ -1,6 +1,7 @@
 import { isFactual } from '@murmuration/interface'
 import type { AgentRecord, IdempotencyKey } from '@murmuration/interface'
 import { serverOf, slotOf } from '@murmuration/placement'
+import { lastingSessionPrefix } from '@murmuration/state'
 import type { OwnedDocument, StateEvents } from '@murmuration/state'
 import type { Catalog } from './catalog.ts'
 import { DueQueue } from './core/due-queue.ts'
@@ -254,7 +255,7 @@ function hasSchedules(type: AgentType): boolean {
 
 /** Seconds are told apart, so a changed definition never meets the keys of the one before. */
 function keyOf({ name }: Plan, tick: number, lowest: number): IdempotencyKey {
-  return { session: `schedule:${name}`, sequence: tick, lowest }
+  return { session: `${lastingSessionPrefix}schedule:${name}`, sequence: tick, lowest }
 }
 
 /** Asks without saying that anything before is confirmed. */

@@ -2,6 +2,7 @@ import type { Document, Schema, Value } from '@murmuration/crdt'
 import { max } from '@murmuration/crdt'
 import { InvalidParametersError, SchemaError, SchemaVersionError } from '@murmuration/interface'
 import type { IdempotencyKey, Operation } from '@murmuration/interface'
+import { lastingSessionPrefix } from '@murmuration/state'
 import type { OwnedDocument } from '@murmuration/state'
 import type { AgentType, Migration } from './define.ts'
 import { isThenable } from './core/thenable.ts'
@@ -17,7 +18,7 @@ const versionSchema = { [VERSION_FIELD]: max<number>() }
 const READER = 'migration'
 
 /** Counts once for each document and version, whichever owners begin it. */
-const SESSION = 'murmuration:schema'
+const SESSION = lastingSessionPrefix + 'schema'
 
 /** The version of a document that a type has to look at; undefined where there is none. */
 function versionOf({ schemaVersion }: AgentType, document: Document): number | undefined {
@@ -72,6 +73,19 @@ export function isOld(type: AgentType, document: Document): boolean {
   if (version === undefined) return false
   refuseLater(type, version)
   return version < type.schemaVersion
+}
+
+/**
+ * For a document that its owner was asked to migrate: a change that was made for the later version
+ * would be one of fields that are still to be migrated, and overwritten then.
+ *
+ * @throws SchemaVersionError
+ */
+export function refuseOld(type: AgentType, document: Document): void {
+  if (!isOld(type, document)) return
+  throw new SchemaVersionError(
+    `the owner does not know version ${type.schemaVersion} of ${type.type} yet; nothing was changed`
+  )
 }
 
 /**

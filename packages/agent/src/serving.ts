@@ -1,4 +1,4 @@
-import { isFactual, SchemaError } from '@murmuration/interface'
+import { isFactual, SchemaError, SessionUnknownError } from '@murmuration/interface'
 import type { MurmurationError, RpcContext } from '@murmuration/interface'
 import { pinnedPeer } from '@murmuration/placement'
 import type { Catalog } from './catalog.ts'
@@ -63,6 +63,9 @@ export class Serving {
       if (error instanceof HandlerFailure) {
         const failure = failureToWire(error.error)
         return WorkReply.encode({ status: 'failed', view: this.#view, failure })
+      }
+      if (error instanceof SessionUnknownError && !error.outcomeUnknown) {
+        return WorkReply.encode({ status: 'unknown', view: this.#view, since: [...error.since] })
       }
       if (isFactual(error) && hasMoved(error)) {
         return WorkReply.encode({ status: 'moved', view: this.#view })

@@ -1,5 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { ConsistencyUnavailableError, SchemaError } from '@murmuration/interface'
+import {
+  ConsistencyUnavailableError,
+  InvalidParametersError,
+  SchemaError
+} from '@murmuration/interface'
 import type { AgentType, StrongFields } from './define.ts'
 import { refuseLater } from './schema-version.ts'
 import { validate } from './tool.ts'
@@ -55,6 +59,17 @@ export async function valueOf(type: AgentType, fields: Fields): Promise<Fields> 
   }
   if (type.schemaVersion !== 1) valid[VERSION_FIELD] = type.schemaVersion
   return valid
+}
+
+/** @throws InvalidParametersError for other fields, SchemaError where one does not match */
+export async function checkFields(type: AgentType, fields: Fields): Promise<void> {
+  for (const [name, value] of Object.entries(fields)) {
+    const schema = Object.hasOwn(type.strong, name) ? type.strong[name] : undefined
+    if (schema === undefined) {
+      throw new InvalidParametersError(`${name} is no strong field of ${type.type}`)
+    }
+    await validate(schema, value, () => `${name} of ${type.type}`)
+  }
 }
 
 /** The CRDTs of the agent are not to be reached from a strong change: it would not change them. */

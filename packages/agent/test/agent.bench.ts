@@ -55,6 +55,7 @@ function ownedDocument(): OwnedDocument {
     document,
     lookup: () => ({ status: 'new' }),
     includes: () => true,
+    forgotten: [],
     commit(operations, options = {}) {
       document.execute(operations, { writer: 'w', stamp: { time: 1, tick: tick++ } })
       const commit: Commit = {

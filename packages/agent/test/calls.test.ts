@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import type { AgentRef, WorkCallOptions } from '@murmuration/agent'
 import { createAgents, Session } from '@murmuration/agent'
 import { encode } from '@murmuration/codec'
+import type { SessionUnknownError } from '@murmuration/interface'
 import { FakeCluster, settle } from './fake-cluster.ts'
 import type { FakePeer } from './fake-cluster.ts'
 import { named, outcomeOf } from './outcome.ts'
@@ -285,6 +286,32 @@ describe.each(['on the owner', 'from another peer'])('calls %s', (where) => {
       named('KeyExpiredError')
     )
     expect(await value()).toBe(1)
+  })
+
+  it('open their session again where the owner has forgotten some, and count once', async () => {
+    expect(await within(20, ref.call('add', 1))).toBe(1)
+    cluster.forgetSessions(ref.id)
+    expect(await within(200, ref.call('add', 1))).toBe(2)
+    cluster.forgetSessions(ref.id)
+    expect(await within(200, ref.call('add', 1))).toBe(3)
+    const runs = owner.agents.running()[0]?.calls
+    // What was told then is remembered: nothing is sent twice.
+    expect(await within(20, ref.call('add', 1))).toBe(4)
+    expect(runs).toBe(3)
+  })
+
+  it('are refused under a key of which the owner may have forgotten the session', async () => {
+    const idempotencyKey = { session: 'mine', sequence: 3, lowest: 3 }
+    await within(20, ref.call('add', 1, { idempotencyKey }))
+    cluster.forgetSessions(ref.id)
+    const refused = outcomeOf(ref.call('add', 1, { idempotencyKey }))
+    await within(20, ref.state())
+    expect(refused.error).toEqual(named('SessionUnknownError'))
+    expect(refused.error).toMatchObject({ outcomeUnknown: false, retryable: false })
+    expect(await value()).toBe(1)
+    const { since } = refused.error as SessionUnknownError
+    const never = { session: 'mine', sequence: 4, lowest: 4, since }
+    expect(await within(20, ref.call('add', 1, { idempotencyKey: never }))).toBe(2)
   })
 
   it('do not lower or raise the floor of a session that is not theirs', async () => {

@@ -1,4 +1,5 @@
 import { TypedEventEmitter } from 'main-event'
+import type { AbortOptions } from '@libp2p/interface'
 import { createDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
 import {
@@ -43,7 +44,7 @@ import type {
   State,
   StateEvents
 } from '@murmuration/state'
-import { includesVersion } from '@murmuration/state'
+import { includesVersion, refuseForgotten } from '@murmuration/state'
 import { createAgents } from '@murmuration/agent'
 import type { AgentComponents, Agents, AgentsInit } from '@murmuration/agent'
 
@@ -121,6 +122,9 @@ interface Stored {
   readonly document: Document
   readonly keys: Map<string, Commit>
   readonly floors: Map<string, number>
+  /** Sessions that were opened since some were forgotten, how often. */
+  readonly opened: Set<string>
+  forgotten: readonly number[]
 }
 
 /** Peers in one process: real documents, and a network whose messages take one millisecond. */
@@ -191,10 +195,23 @@ export class FakeCluster {
     })
   }
 
+  /** As an owner does that has too many. */
+  forgetSessions(id: string): void {
+    const stored = this.storedOf(id)
+    for (const known of [stored.keys, stored.floors, stored.opened]) known.clear()
+    stored.forgotten = [1, 1, (stored.forgotten[2] ?? 0) + 1]
+  }
+
   storedOf(id: string): Stored {
     let stored = this.stored.get(id)
     if (stored === undefined) {
-      stored = { document: createDocument(), keys: new Map(), floors: new Map() }
+      stored = {
+        document: createDocument(),
+        keys: new Map(),
+        floors: new Map(),
+        opened: new Set(),
+        forgotten: []
+      }
       this.stored.set(id, stored)
     }
     return stored
@@ -516,7 +533,7 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
     }
   }
 
-  async own(record: AgentRecord): Promise<OwnedDocument> {
+  async own(record: AgentRecord, _options?: AbortOptions): Promise<OwnedDocument> {
     this.owns++
     await new Promise<void>((resolve) => void this.#cluster.clock.schedule(this.ownMs, resolve))
     if (this.placement()?.ownerOf(record)?.peer !== this.#self.name) {
@@ -543,6 +560,11 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       if (key.sequence < (stored.floors.get(key.session) ?? 0)) return { status: 'expired' }
       stored.floors.set(key.session, Math.max(stored.floors.get(key.session) ?? 0, key.lowest))
       const commit = stored.keys.get(`${key.session}:${key.sequence}`)
+      const { forgotten, opened } = stored
+      const isLate = (key.since?.[2] ?? 0) < (forgotten[2] ?? 0)
+      if (commit === undefined && isLate && !opened.has(key.session)) {
+        return { status: 'unknown', since: forgotten }
+      }
       if (commit === undefined) return { status: 'new' }
       return { status: 'known', commit: this.#copied({ ...commit, duplicate: true }, {}, ended) }
     }
@@ -555,12 +577,17 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
       document: stored.document,
       lookup,
       includes: (version) => includesVersion(stored.document.version, version),
+      get forgotten() {
+        return stored.forgotten
+      },
       commit: async (operations: readonly Operation[], options: CommitOptions = {}) => {
         if (ended.signal.aborted) throw new NotOwnerError('the tenure has ended')
         const { key } = options
         if (key !== undefined) {
           const found = lookup(key)
           if (found.status === 'known') return found.commit
+          refuseForgotten(found, key)
+          stored.opened.add(key.session)
         }
         stored.document.execute(operations, {
           writer,

@@ -123,6 +123,40 @@ describe('an agent', () => {
   })
 })
 
+test('values of another kind than their field change nothing, in no part of an agent', async () => {
+  const simulation = createSimulation({ seed: 5 })
+  const peers = await start(simulation, ['a', 'b', 'c'], [notebook])
+  const ref = peers[0]!.agents.agent(notebook, 'one')
+  await simulation.wait(
+    ref.update((draft) => {
+      draft.lines.push('kept')
+      draft.rooms.get('kitchen').get('celsius').set(21)
+    })
+  )
+  const before = (await simulation.wait(ref.state())).value
+  const plain = { format: 1, type: 'default/notebook', schemaVersion: 1 }
+  const deep = '['.repeat(50_000) + ']'.repeat(50_000)
+  const good = { visits: 7 }
+  for (const data of [
+    JSON.stringify({ ...plain, state: { lines: 'text' } }),
+    JSON.stringify({ ...plain, state: { ...good, rooms: { kitchen: null } } }),
+    JSON.stringify({ ...plain, state: { ...good, visits: '7' } }),
+    JSON.stringify({ ...plain, state: { ...good, cents: 1.5 } }),
+    JSON.stringify({ ...plain, state: { ...good, open: 1 } }),
+    JSON.stringify({ ...plain, state: { ...good, tags: { x: true } } }),
+    JSON.stringify({ ...plain, state: good, strong: { other: 1 } }),
+    JSON.stringify({ ...plain, state: { title: null } }).replace('null', deep)
+  ]) {
+    await expect(simulation.wait(ref.import(data)), data.slice(0, 120)).rejects.toMatchObject({
+      name: 'InvalidParametersError'
+    })
+  }
+  const wrong = JSON.stringify({ ...plain, state: good, strong: { quota: 'many' } })
+  await expect(simulation.wait(ref.import(wrong))).rejects.toMatchObject({ name: 'SchemaError' })
+  expect((await simulation.wait(ref.state())).value).toEqual(before)
+  expect((await simulation.wait(ref.state(strong))).value).toEqual({ quota: 10 })
+})
+
 test('any value is the same after JSON', () => {
   const key = fc.string({ unit: 'binary' }).filter((name) => name !== '__proto__')
   const leaf = fc.oneof(

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AgentRef } from '@murmuration/agent'
-import { NotStartedError } from '@murmuration/interface'
+import { AbortedError, NotStartedError } from '@murmuration/interface'
 import { FakeCluster, settle } from './fake-cluster.ts'
 import type { FakePeer } from './fake-cluster.ts'
 import { named, outcomeOf } from './outcome.ts'
@@ -212,6 +212,22 @@ describe('calls while the cluster changes', () => {
     cluster.decide(rest, [...rest, 'edge'])
     await cluster.clock.advance(50)
     expect(call.value).toBe(2)
+  })
+
+  it('go to another peer when the owner stops while it waits for the document', async () => {
+    owner.state.own = (_, options) =>
+      new Promise((_resolve, reject) => {
+        const onAbort = (): void => reject(new AbortedError('the caller stopped waiting'))
+        options?.signal?.addEventListener('abort', onAbort)
+      })
+    const call = outcomeOf(ref.call('add', 1))
+    await cluster.clock.advance(20)
+    await owner.agents.stop()
+    await cluster.clock.advance(100)
+    expect(call.done).toBe(false)
+    cluster.decide(rest, [...rest, 'edge'])
+    await cluster.clock.advance(50)
+    expect(call.value).toBe(1)
   })
 
   it('wait for an owner that is about to start, or to stop', async () => {

@@ -123,6 +123,28 @@ test('a migration that fails changes nothing, and says why', async () => {
   expect(value.seen).toBe(1)
 })
 
+test('while its owner knows an earlier version only, a change of the later one is refused', async () => {
+  const simulation = createSimulation({ seed: 4 })
+  const names = ['a', 'b', 'c']
+  const peers = await start(simulation, names, (name) => [name === 'a' ? second : first])
+  const key = ['k1', 'k2', 'k3', 'k4', 'k5'].find((one) => peers[0]!.ownerOf(one, first) !== 'a')!
+  await simulation.wait(peers[1]!.agents.agent(first, key).update((draft) => draft.title.set('x')))
+  const ref = peers[0]!.agents.agent(second, key)
+  const refused = { name: 'SchemaVersionError' }
+  const update = ref.update((draft) => draft.titles.add('y'))
+  await expect(simulation.wait(update)).rejects.toMatchObject(refused)
+  const plain = { format: 1, type: 'default/shelf', schemaVersion: 2, state: { titles: ['y'] } }
+  const imported = ref.import(JSON.stringify(plain))
+  await expect(simulation.wait(imported)).rejects.toMatchObject(refused)
+  expect((await simulation.wait(ref.state())).value.titles).toEqual(['x'])
+  for (const peer of peers) await simulation.wait(peer.stop())
+
+  const later = await start(simulation, names, [second])
+  const now = later[0]!.agents.agent(second, key)
+  await simulation.wait(now.update((draft) => draft.titles.add('y')))
+  expect(new Set((await simulation.wait(now.state())).value.titles)).toEqual(new Set(['x', 'y']))
+})
+
 test('versions are whole numbers from 1, and names with ~ are not for fields', () => {
   expect(() => defineAgent({ type, state: {}, schemaVersion: 0 })).toThrow('must be 1 or more')
   expect(() => defineAgent({ type, state: { '~schema': max<number>() } })).toThrow('not for fields')

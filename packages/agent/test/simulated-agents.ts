@@ -27,7 +27,7 @@ interface Peer {
 export async function start(
   simulation: Simulation,
   names: readonly string[],
-  types: readonly unknown[] = [account, plain]
+  types: readonly unknown[] | ((name: string) => readonly unknown[]) = [account, plain]
 ): Promise<Peer[]> {
   const parts = names.map((name) => {
     const { rpc, store, clock, random, links } = simulation.node(name)
@@ -44,7 +44,8 @@ export async function start(
     const state = createState({ rpc, membership, store, clock, random, registers })
     const agents = createAgents(
       { rpc, membership, state, clock, random },
-      { types: types as AgentType[] } // their fields do not matter here
+      // Their fields do not matter here.
+      { types: (typeof types === 'function' ? types(name) : types) as AgentType[] }
     )
     const ready = Promise.resolve(membership.start()).then(async () => {
       await state.start()

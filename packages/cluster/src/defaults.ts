@@ -15,6 +15,9 @@ export const defaults = Object.freeze({
    * log tells. They are revoked all the same.
    */
   evidenceMax: 64,
+  /** One question to the DHT of this peer. Unit: bytes. Twice the largest record; its length has 3 bytes. */
+  kademliaBytesMax: 2_000_000,
+
   /** Milliseconds between two looks at whether this peer is ready. */
   readyPollMs: 20,
   /** Milliseconds between two measurements of the load of this machine. */

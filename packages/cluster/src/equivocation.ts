@@ -20,6 +20,7 @@ export function watchfulSigner(
   return {
     seal: (payload, sequence) => signer.seal(payload, sequence),
     open: (envelope) => signer.open(envelope),
+    ...(signer.claimedBy === undefined ? {} : { claimedBy: signer.claimedBy.bind(signer) }),
     noted: (statement) => {
       const proof = knows(statement.signer) ? watch.observe(statement) : undefined
       if (proof !== undefined) accuse(proof)

@@ -98,6 +98,13 @@ export interface ClusterInit {
   readonly strategies?: readonly StrategyFactory[]
   /** Where keys and state are kept. @default nowhere: everything is lost when the process ends */
   readonly dataDir?: string
+  /**
+   * What to do where files of the `dataDir` are damaged. `refuse`: fail with `CorruptDataError`.
+   * `replace`: keep them aside and come back as a peer that lost its disk, which fetches its copies from
+   * the others; needs `bootstrap`. Two peers that do so at once may have had the last copies of
+   * something. @default 'refuse'
+   */
+  readonly damagedStore?: 'refuse' | 'replace'
   /** `edge`: outside the view; calls and is called, holds no replicas. @default 'member' */
   readonly role?: Role
   /**

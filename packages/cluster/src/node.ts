@@ -9,17 +9,19 @@ import {
   connectionManagerDefaults,
   connectionMonitorDefaults,
   kademliaNode,
+  kademliaProtocol,
   peerStoreDefaults,
   tcpDefaults,
   yamuxDefaults
 } from '@murmuration/discovery'
-import { admission, privateNetwork } from '@murmuration/identity'
+import { admission, guardedStreams, privateNetwork } from '@murmuration/identity'
 import type { Admitted, Credentials } from '@murmuration/identity'
 import { InvalidParametersError } from '@murmuration/interface'
 import type { Rpc } from '@murmuration/interface'
 import { joinedFrames, rpc, sparingWindowUpdates } from '@murmuration/rpc'
 import { gossipOptions } from '@murmuration/signals'
 import { createLibp2p } from 'libp2p'
+import { defaults } from './defaults.ts'
 import { mayUse } from './permissions.ts'
 import type { Settings } from './settings.ts'
 
@@ -40,7 +42,10 @@ export async function startNode(
   privateKey: PrivateKey,
   listen: readonly string[]
 ): Promise<Node> {
-  const door = admission(credentials)
+  const door = admission(
+    credentials,
+    settings.privateNetwork ? { connectionProtector: privateNetwork(credentials) } : {}
+  )
   const authorize = (peer: string, method: string): boolean =>
     mayUse(door.admitted.certificateOf(peer), method)
   const libp2p = await createLibp2p({
@@ -49,12 +54,17 @@ export async function startNode(
     addresses: { listen: [...listen], announce: [...(settings.announce ?? [])] },
     transports: [tcp(tcpDefaults)],
     connectionEncrypters: door.connectionEncrypters,
+    connectionProtector: door.connectionProtector,
     connectionGater: {
       ...door.connectionGater,
       // Peers of one site have private addresses; the default of browsers refuses to dial them.
       denyDialMultiaddr: () => false
     },
-    streamMuxers: [joinedFrames(sparingWindowUpdates(yamux(yamuxDefaults)))],
+    streamMuxers: [
+      guardedStreams(joinedFrames(sparingWindowUpdates(yamux(yamuxDefaults))), {
+        [kademliaProtocol(settings.name)]: defaults.kademliaBytesMax
+      })
+    ],
     connectionManager: connectionManagerDefaults,
     connectionMonitor: connectionMonitorDefaults,
     peerStore: peerStoreDefaults,
@@ -65,7 +75,6 @@ export async function startNode(
       ping: ping(),
       ...(settings.kademlia ? { dht: dhtOf(settings) } : {})
     },
-    ...(settings.privateNetwork ? { connectionProtector: privateNetwork(credentials) } : {}),
     ...(settings.logger === undefined ? {} : { logger: settings.logger }),
     ...(settings.metrics === undefined ? {} : { metrics: settings.metrics })
   })

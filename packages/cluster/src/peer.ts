@@ -149,8 +149,10 @@ export class Peer implements Cluster {
     for (;;) {
       if (this.#stopped || this.#isDraining) throw new AbortedError('this peer stops')
       if (this.#isReady()) return
-      if (options.signal?.aborted === true)
-        throw new AbortedError('this peer was not ready in time')
+      if (options.signal?.aborted === true) {
+        const reasons = ['this peer was not ready in time', ...this.#parts.partition.reasons]
+        throw new AbortedError(reasons.join('; '))
+      }
       await new Promise<void>((resolve) => void clock.schedule(defaults.readyPollMs, resolve))
     }
   }
@@ -164,7 +166,23 @@ export class Peer implements Cluster {
     if (settings.role !== 'member') return others.some(({ peer }) => connected.has(peer))
     if (others.length === view.members.length) return false
     // A member that is down must not keep this one from being ready.
-    return others.every(({ peer }) => connected.has(peer) || this.#isDown(peer))
+    if (!others.every(({ peer }) => connected.has(peer) || this.#isDown(peer))) return false
+    const isAlone = others.length > 0 && !others.some(({ peer }) => connected.has(peer))
+    return !isAlone || this.#goesOnAlone(others)
+  }
+
+  /** All others are down, or this peer is shut out: whether it would serve anybody then. */
+  #goesOnAlone(others: readonly Member[]): boolean {
+    const { partition, settings } = this.#parts
+    const sides = [[this.peerId], others.map(({ peer }) => peer)]
+    const policies = [
+      settings.onPartition ?? 'pause-minority',
+      ...settings.agents.map(({ onPartition }) => onPartition)
+    ]
+    return policies.some((policy) => {
+      const [own] = policy === undefined ? [] : partition.simulate(policy, sides)
+      return own?.decision.verdict === 'run'
+    })
   }
 
   #isDown(peer: string): boolean {

@@ -43,6 +43,11 @@ export function settingsOf(init: ClusterInit): Settings {
   if (!Number.isInteger(weight) || weight < 1 || weight > 1_000) {
     throw new InvalidParametersError(`weight must be a whole number from 1 to 1000, not ${weight}`)
   }
+  if (init.damagedStore === 'replace' && (init.bootstrap ?? []).length === 0) {
+    throw new InvalidParametersError(
+      'damagedStore: replace needs bootstrap: without it this peer would found a new, empty cluster'
+    )
+  }
   if (init.hints === true && init.kademlia !== true) {
     throw new InvalidParametersError('hints travel through the DHT: set kademlia too')
   }

@@ -1,4 +1,3 @@
-import { generateKeyPair } from '@libp2p/crypto/keys'
 import { defaultLogger } from '@libp2p/logger'
 import type { ComponentLogger, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -11,18 +10,17 @@ import {
   peersOfPeers
 } from '@murmuration/discovery'
 import type { MembershipProofs } from '@murmuration/discovery'
-import { certificateName, loadOrCreateKey } from '@murmuration/identity'
+import { certificateName } from '@murmuration/identity'
 import type { Store } from '@murmuration/interface'
 import { createHomeFinder, createHomeHints } from '@murmuration/registry'
 import { createLocalRpc } from '@murmuration/rpc'
 import { createSignalSigner, gossipsubGossip } from '@murmuration/signals'
-import { createMemoryStore, openLevelStore } from '@murmuration/storage'
 import { systemClock as clock, systemRandom as random } from '@murmuration/system'
-import { join } from 'node:path'
 import { rememberAddresses } from './address-book.ts'
 import { assemble, logSink } from './assembly.ts'
 import { Closers } from './closers.ts'
 import { credentialsOf } from './credentials.ts'
+import { openData } from './data.ts'
 import { watchfulSigner } from './equivocation.ts'
 import { Identity } from './identity.ts'
 import type { Cluster, ClusterInit, PlatformClusterInit } from './index.ts'
@@ -72,7 +70,7 @@ async function startPeer(
 async function openPlatform(settings: Settings, closers: Closers): Promise<Platform> {
   const logger = settings.logger ?? defaultLogger()
   const log = logger.forComponent('murmuration:cluster')
-  const { store, privateKey } = await openData(settings, closers)
+  const { store, privateKey } = await openData(settings, closers, log)
   const peer = peerIdFromPrivateKey(privateKey).toString()
   warn(settings, log)
   const watch = new MachineWatch(clock)
@@ -122,19 +120,6 @@ function warn({ distributed, guarded, dataDir }: Settings, log: Logger): void {
     log('no secret and no identity: listening on loopback only, and everybody there may join')
   }
   if (dataDir === undefined) log('no dataDir: keys and state are lost when this process ends')
-}
-
-async function openData(
-  settings: Settings,
-  closers: Closers
-): Promise<{ readonly store: Store; readonly privateKey: PrivateKey }> {
-  const { dataDir } = settings
-  if (dataDir === undefined) {
-    return { store: createMemoryStore(), privateKey: await generateKeyPair('Ed25519') }
-  }
-  const store = await openLevelStore({ path: join(dataDir, 'store') })
-  closers.add(() => store.close())
-  return { store, privateKey: await loadOrCreateKey(join(dataDir, 'peer.key')) }
 }
 
 async function openNetwork(

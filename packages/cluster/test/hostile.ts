@@ -6,13 +6,20 @@ import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
-import { admission, createIssuer, credentialsFromCertificate } from '@murmuration/identity'
+import {
+  admission,
+  admissionPrefix,
+  createIssuer,
+  createSealer,
+  credentialsFromCertificate
+} from '@murmuration/identity'
 import type { Issuer } from '@murmuration/identity'
 import type { Random, Role } from '@murmuration/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { batchOf, targetOf, topicOf } from './batches.ts'
+import { sealedBatch, targetOf, topicOf } from './batches.ts'
 import { outsider } from './outsider.ts'
+import type { Outsider } from './outsider.ts'
 
 /** Makes attackers against one peer. Everything they do has an end. */
 export interface Attack {
@@ -121,6 +128,47 @@ export function slowLoris(address: string, count: number): () => void {
   }
 }
 
+/** Says that to a peer before anything is agreed on, and waits until it is cut; false: it was not. */
+export async function babble(address: string, bytes: Uint8Array): Promise<boolean> {
+  const [, , host = '', , port = ''] = address.split('/')
+  const socket = connect(Number(port), host)
+  socket.on('error', () => {})
+  socket.write(bytes)
+  const cut = await new Promise<boolean>((resolve) => {
+    socket.once('close', () => resolve(true))
+    setTimeout(() => resolve(false), 5_000)
+  })
+  socket.destroy()
+  return cut
+}
+
+/** An encrypter that says that in place of a certificate, after the handshake of tls. */
+export async function babbleInside(address: string, bytes: Uint8Array): Promise<void> {
+  const node = await createLibp2p({
+    transports: [tcp()],
+    streamMuxers: [yamux()],
+    connectionManager: { reconnectRetries: 0 },
+    connectionEncrypters: [
+      (components) => {
+        const inner = tls()(components)
+        return {
+          ...inner,
+          protocol: `${admissionPrefix}${inner.protocol}`,
+          secureInbound: inner.secureInbound.bind(inner),
+          secureOutbound: async (below, options) => {
+            const secured = await inner.secureOutbound(below, options)
+            secured.connection.send(bytes)
+            await new Promise((resolve) => setTimeout(resolve, 1_000))
+            return secured
+          }
+        }
+      }
+    ]
+  })
+  await node.dial(multiaddr(address), { signal: AbortSignal.timeout(8_000) }).catch(() => {})
+  await node.stop()
+}
+
 /** Bytes as an attacker makes them: noise, lengths that lie, deep nesting, and mutants of real frames. */
 function evilBytes(random: Random, samples: readonly Uint8Array[]): Uint8Array {
   const kind = Math.floor(random.next() * 6)
@@ -200,47 +248,73 @@ export interface Flood {
 
 /**
  * Valid envelopes of keys that nobody knows, two contents under each number, sent by an admitted edge
- * peer: each half by a call and half by gossip. Ends after `withinMs`, whatever was sent.
+ * peer: each half by a call and half by gossip.
  */
-export async function unknownEnvelopes(
-  { cluster, addresses, rootKey }: Attack,
-  count: number,
-  withinMs: number
-): Promise<Flood> {
-  const issuer = createIssuer({ cluster, privateKey: rootKey })
-  const edge = await outsider({ rootKey, issuer, cluster, roles: ['edge'] })
-  const victim = addresses[0]?.split('/').at(-1) ?? ''
-  const [target, topic] = [targetOf(cluster, victim), topicOf(cluster)]
-  const until = performance.now() + withinMs
-  let [sent, taken] = [0, 0]
-  const deliver = async (bytes: Uint8Array): Promise<void> => {
+export class UnknownKeys {
+  readonly #edge: Outsider
+  readonly #attack: Attack
+  readonly #victim: string
+  #sent = 0
+  #taken = 0
+
+  private constructor(edge: Outsider, attack: Attack, victim: string) {
+    this.#edge = edge
+    this.#attack = attack
+    this.#victim = victim
+  }
+
+  static async connect(attack: Attack): Promise<UnknownKeys> {
+    const { cluster, addresses, rootKey } = attack
+    const issuer = createIssuer({ cluster, privateKey: rootKey })
+    const edge = await outsider({ rootKey, issuer, cluster, roles: ['edge'] })
+    await edge.dial(addresses)
+    const topic = topicOf(cluster)
+    while (edge.subscribers(topic) === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    return new UnknownKeys(edge, attack, addresses[0]?.split('/').at(-1) ?? '')
+  }
+
+  /** What was sent until now. */
+  get flood(): Flood {
+    return { sent: this.#sent, taken: this.#taken }
+  }
+
+  /** Sends up to a number in all, or until then by the monotonic clock, whatever was sent. */
+  async send(total: number, until: number): Promise<void> {
+    const work = async (): Promise<void> => {
+      // Each worker one key after the other, so that the peer sets the pace.
+      // oxlint-disable-next-line no-await-in-loop
+      while (this.#sent < total && performance.now() < until) await this.#sendOfOneKey()
+    }
+    await Promise.all(Array.from({ length: 128 }, work))
+  }
+
+  /** Ten of one key, so that making keys does not take all the time. */
+  async #sendOfOneKey(): Promise<void> {
+    const { cluster } = this.#attack
+    const [target, topic] = [targetOf(cluster, this.#victim), topicOf(cluster)]
+    const sealer = createSealer({ privateKey: await generateKeyPair('Ed25519') })
+    for (let index = 0; index < 10; index++) {
+      const isCall = index % 4 < 2
+      const channel = isCall ? target : topic
+      const first = 1 + (index >> 2)
+      // oxlint-disable-next-line no-await-in-loop
+      const bytes = await sealedBatch(sealer, String(index), { cluster, channel, first })
+      this.#sent++
+      // oxlint-disable-next-line no-await-in-loop
+      await (isCall ? this.#deliver(bytes) : this.#edge.gossip(topic, bytes))
+    }
+  }
+
+  async #deliver(bytes: Uint8Array): Promise<void> {
     try {
-      await edge.rpc.call(victim, 'signals.deliver', bytes, { timeoutMs: 5_000 })
-      taken++
+      await this.#edge.rpc.call(this.#victim, 'signals.deliver', bytes, { timeoutMs: 5_000 })
+      this.#taken++
     } catch {
       // As it should.
     }
   }
-  const work = async (): Promise<void> => {
-    while (sent < count && performance.now() < until) {
-      // A key for each ten, so that making them does not take all the time.
-      const key = await generateKeyPair('Ed25519')
-      for (let index = 0; index < 10; index++) {
-        const isCall = index % 4 < 2
-        const channel = isCall ? target : topic
-        const first = 1 + (index >> 2)
-        const bytes = await batchOf(key, String(index), { cluster, channel, first })
-        sent++
-        await (isCall ? deliver(bytes) : edge.gossip(topic, bytes))
-      }
-    }
+
+  async stop(): Promise<void> {
+    await this.#edge.stop()
   }
-  try {
-    await edge.dial(addresses)
-    while (edge.subscribers(topic) === 0) await new Promise((resolve) => setTimeout(resolve, 20))
-    await Promise.all(Array.from({ length: 32 }, work))
-  } finally {
-    await edge.stop()
-  }
-  return { sent, taken }
 }

@@ -24,7 +24,7 @@ import { settingsOf } from '../src/settings.ts'
 
 const name = 'vault'
 
-/** The identity of one peer without a network: nobody answers it. */
+/** The identity of one peer without a network: nobody answers it, unless it is said who does. */
 async function identityOf(init: {
   readonly key: Ed25519PrivateKey
   readonly store: Store
@@ -33,6 +33,9 @@ async function identityOf(init: {
   readonly init?: Partial<ClusterInit>
   readonly knows?: (peer: string) => boolean
   readonly clock?: Clock
+  /** Who is connected, and answers so. */
+  readonly connected?: readonly string[]
+  readonly call?: Rpc['call']
 }) {
   const { key, store, knows = () => false, clock = systemClock } = init
   const { identity: certified } = init
@@ -43,7 +46,7 @@ async function identityOf(init: {
     peer: peerOf(key.publicKey),
     handle: () => {},
     unhandle: () => {},
-    call: () => Promise.reject(new Error('nobody is there'))
+    call: init.call ?? (() => Promise.reject(new Error('nobody is there')))
   } as unknown as Rpc
   const admitted = {
     rolesOf: (peer: string) => (knows(peer) ? ['member'] : undefined),
@@ -59,7 +62,7 @@ async function identityOf(init: {
     random,
     store,
     log: (message) => void logged.push(message),
-    connected: () => [],
+    connected: () => init.connected ?? [],
     addresses: () => ['/ip4/127.0.0.1/tcp/9']
   })
   return { identity, credentials, logged }
@@ -170,6 +173,35 @@ describe('a root key that is changed', () => {
     await verifyCertificate(pass, { ...seen, roots: [next.publicKey] })
     const { logged } = await start()
     expect(logged).toEqual([])
+  })
+
+  test('is shown to those who are connected before anybody who comes anew, and to those again who were silent', async () => {
+    const { both, key, store, before, after } = await setup()
+    const shown: string[] = []
+    let own: () => Promise<readonly Uint8Array[]> = () => Promise.resolve([])
+    const { identity, credentials } = await identityOf({
+      key,
+      store,
+      identity: before,
+      connected: ['quick', 'silent'],
+      call: async (peer) => {
+        const [certificate] = await own()
+        const isNext = certificate?.toString() === after.certificate.toString()
+        shown.push(`${peer}, newcomers see the ${isNext ? 'next' : 'old'} one`)
+        if (peer === 'silent') throw new Error('no answer')
+        return new Uint8Array()
+      }
+    })
+    own = () => credentials.certificates()
+    await identity.trust(both)
+    await identity.renew(after.certificate)
+    expect(shown).toEqual([
+      'quick, newcomers see the old one',
+      'silent, newcomers see the old one',
+      'silent, newcomers see the next one',
+      'silent, newcomers see the next one',
+      'silent, newcomers see the next one'
+    ])
   })
 
   test('is not dropped by a peer that shows a certificate of it', async () => {

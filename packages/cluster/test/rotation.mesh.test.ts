@@ -94,8 +94,7 @@ describe('a cluster', () => {
         await new Promise((resolve) => setTimeout(resolve, 200))
       }
     }
-    // What newcomers are shown at once, those who are connected are shown a moment later.
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    // What a newcomer is shown, those who are connected have been shown before.
     for (const peer of peers) await peer.identity?.trust(next.publicKey.raw)
     const { failures } = await stop()
     expect(failures).toEqual([])
@@ -114,5 +113,26 @@ describe('a cluster', () => {
     const late = await start({ invitation: (await founder.identity?.invite()) ?? '', bootstrap })
     await late.ready()
     expect(late.discovery?.connected()).toContain(founder.peerId)
+  })
+
+  it('does not call a peer ready that comes back with a certificate that nobody trusts', async () => {
+    const [root, other] = [await generateKeyPair('Ed25519'), await generateKeyPair('Ed25519')]
+    const inits = [await certified(root), await certified(root), await certified(root)]
+    const [first, , third] = await mesh(inits)
+    if (!first || !third) throw new Error('no peers')
+    const { peerId } = third
+    await third.stop()
+    running.splice(running.indexOf(third), 1)
+    const issuer = createIssuer({ cluster: name, privateKey: other })
+    const identity = {
+      rootPublicKey: other.publicKey.raw,
+      certificate: await issuer.issue(peerId, ['member'])
+    }
+    const shutOut = await start({ ...inits[2], bootstrap: first.addresses, identity })
+    // Its view of before says that it is a member, and that the others are down.
+    expect(shutOut.members()).toHaveLength(3)
+    await expect(shutOut.ready({ signal: AbortSignal.timeout(6_000) })).rejects.toThrow(/not ready/)
+    expect(shutOut.status).toBe('starting')
+    expect(shutOut.discovery?.connected()).toEqual([])
   })
 })

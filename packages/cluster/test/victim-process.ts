@@ -7,7 +7,7 @@ import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { encode } from '@murmuration/codec'
 import { createIssuer, loadOrCreateKey } from '@murmuration/identity'
 import type { Random } from '@murmuration/interface'
-import { fuzz, rogue, unknownEnvelopes } from './hostile.ts'
+import { fuzz, rogue, UnknownKeys } from './hostile.ts'
 import type { Attack, Flood } from './hostile.ts'
 
 /** What the attacked process says of itself, after it has answered a call. */
@@ -17,6 +17,9 @@ export interface Report {
   readonly stallMs: number
   /** After a collection of garbage. */
   readonly rssMb: number
+  /** Of that, what is in use by objects, and by bytes outside of the heap. */
+  readonly heapMb: number
+  readonly outsideMb: number
   readonly connected: readonly string[]
   /** Peers that its view keeps out. */
   readonly revoked: number
@@ -126,25 +129,44 @@ export async function fuzzEverything(
   }
 }
 
+/** What came of a flood, and the reports on the way. */
+export interface Flooded extends Report, Flood {
+  /** From when a quarter was sent. */
+  readonly growthMb: number
+}
+
 /**
- * Valid envelopes of keys that nobody knows, sent by an edge peer. What its memory grew by is counted
- * from when a quarter was sent and all caches are full.
+ * Valid envelopes of keys that nobody knows, sent by an edge peer in so many parts, each of which ends
+ * with a report.
  */
 export async function floodWithUnknown(
   victim: Victim,
   count: number,
-  withinMs: number
-): Promise<Report & Flood & { readonly growthMb: number }> {
-  const first = await unknownEnvelopes(victim.attack, count / 4, withinMs / 4)
-  const before = await victim.report()
-  const then = await unknownEnvelopes(victim.attack, (count * 3) / 4, (withinMs * 3) / 4)
-  const after = await victim.report()
+  withinMs: number,
+  { parts = 4, note }: { parts?: number; note?: (report: Report & Flood) => void } = {}
+): Promise<Flooded> {
+  const flood = await UnknownKeys.connect(victim.attack)
+  const from = performance.now()
+  const reports: Report[] = []
+  try {
+    for (let part = 1; part <= parts; part++) {
+      // oxlint-disable-next-line no-await-in-loop
+      await flood.send((count * part) / parts, from + (withinMs * part) / parts)
+      // oxlint-disable-next-line no-await-in-loop
+      const report = await victim.report()
+      reports.push(report)
+      note?.({ ...report, ...flood.flood })
+    }
+  } finally {
+    await flood.stop()
+  }
+  const [first, last] = [reports[Math.ceil(parts / 4) - 1], reports.at(-1)]
+  if (first === undefined || last === undefined) throw new Error('a flood has parts')
   return {
-    ...after,
-    stallMs: Math.max(before.stallMs, after.stallMs),
-    growthMb: after.rssMb - before.rssMb,
-    sent: first.sent + then.sent,
-    taken: first.taken + then.taken
+    ...last,
+    ...flood.flood,
+    stallMs: Math.max(...reports.map(({ stallMs }) => stallMs)),
+    growthMb: last.rssMb - first.rssMb
   }
 }
 

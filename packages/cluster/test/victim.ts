@@ -79,10 +79,19 @@ process.on('message', (message) => {
     .then((count) => {
       const stalledMs = stallMs
       globalThis.gc?.()
-      const rssMb = process.memoryUsage.rss() / 1_048_576
+      const { rss, heapUsed, external } = process.memoryUsage()
+      const [rssMb, heapMb, outsideMb] = [rss, heapUsed, external].map((bytes) => bytes / 1_048_576)
       const connected = peer.discovery?.connected() ?? []
       const revoked = peer.view?.revoked?.peers.length ?? 0
-      process.send?.({ count, stallMs: stalledMs, rssMb, connected, revoked })
+      process.send?.({
+        count,
+        stallMs: stalledMs,
+        rssMb,
+        heapMb,
+        outsideMb,
+        connected,
+        revoked
+      })
       reset()
     })
 })

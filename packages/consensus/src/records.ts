@@ -162,9 +162,11 @@ export class Records {
     limit: number
   ): Promise<RegisterName[]> {
     const names: RegisterName[] = []
+    // A damaged one is there too, and put aside when it is opened.
+    const take = (key: string): void => void names.push(key.slice(kind.length))
     const range = { prefix: kind, limit, ...(after === undefined ? {} : { after: kind + after }) }
-    for await (const [key] of this.#init.store.entries(range)) {
-      names.push(key.slice(kind.length))
+    for await (const [key] of this.#init.store.entries({ ...range, onDamaged: take })) {
+      take(key)
     }
     return names
   }

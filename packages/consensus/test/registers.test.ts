@@ -235,6 +235,27 @@ test('a record that is on its way to the disk is not overlooked', async () => {
   )
 })
 
+test('a record that the store finds damaged is listed with the others', async () => {
+  const simulation = createSimulation({ seed: 14 })
+  const { store } = simulation.node('a')
+  const corrupt: string[] = []
+  const onCorrupt = ({ message }: Error): void => void corrupt.push(message)
+  const records = new Records({ store, view: () => 1, onCorrupt })
+  const names = ['00001/3//one', '00001/3//three', '00001/3//two']
+  await simulation.wait(
+    (async () => {
+      for (const name of names) {
+        await store.write([{ key: `a/${name}`, value: Uint8Array.of(1) }], { sync: true })
+      }
+      simulation.flipBit('a', `a/${names[1]}`)
+      expect(await records.names(undefined, 'a/', 10)).toEqual(names)
+      const { record } = await records.open(names[1]!)
+      expect(record).toMatchObject({ damagedIn: 1 })
+      expect(corrupt).toEqual([`the record of ${names[1]} is damaged`])
+    })()
+  )
+})
+
 test('a peer that leaves hands over what only it and a lost disk held', async () => {
   const simulation = createSimulation({ seed: 11 })
   const peers = await start(simulation, ['a', 'b'])

@@ -36,7 +36,7 @@ export function kademliaNode(init: KademliaNodeInit): (components: KadDHTCompone
   }
   const { cluster, mode, validators = {}, selectors = {} } = init
   const factory = kadDHT({
-    protocol: `/murmuration/${cluster}/kad/1.0.0`,
+    protocol: kademliaProtocol(cluster),
     clientMode: mode === 'client',
     peerInfoMapper: passthroughMapper,
     // An empty table answers at once instead of blocking a query for minutes.
@@ -61,4 +61,9 @@ export function kademliaNode(init: KademliaNodeInit): (components: KadDHTCompone
     }
     return dht
   }
+}
+
+/** The protocol of the DHT of a cluster. */
+export function kademliaProtocol(cluster: string): string {
+  return `/murmuration/${cluster}/kad/1.0.0`
 }

@@ -1,5 +1,5 @@
 import type { AbortOptions, MessageStream } from '@libp2p/interface'
-import { NotAdmittedError } from '@murmuration/interface'
+import { MalformedMessageError, NotAdmittedError } from '@murmuration/interface'
 import { lpStream } from '@libp2p/utils'
 import type { LengthPrefixedStream } from '@libp2p/utils'
 import { decodeFrame, encodeFrame, nonceLength, transcript } from './core/admission-frames.ts'
@@ -52,7 +52,8 @@ export async function exchange(
 ): Promise<ExchangeResult> {
   const frames = lpStream(secured.connection, {
     maxDataLength: frameBytesMax,
-    maxBufferSize: readBufferBytesMax
+    maxBufferSize: readBufferBytesMax,
+    lengthDecoder: decodeLength
   })
   try {
     const run = side === 'dialler' ? dial : listen
@@ -64,6 +65,23 @@ export async function exchange(
     }
     throw error
   }
+}
+
+/**
+ * Of frames of the admission, as varint. A length that does not end is one that is too long: libp2p's
+ * own decoder would be tried again at each byte, in one turn of the event loop, as long as there are some.
+ */
+function decodeLength(bytes: { subarray(): Uint8Array }): number {
+  let length = 0
+  let place = 1
+  for (const byte of bytes.subarray()) {
+    length += (byte & 0x7f) * place
+    place *= 128
+    if (byte < 0x80) return length
+    if (place > frameBytesMax) throw new MalformedMessageError('the length of a frame has no end')
+  }
+  // What libp2p takes as: with one byte more it may be one.
+  throw new RangeError('the length of a frame goes on')
 }
 
 type Proven = Omit<ExchangeResult, 'connection'>

@@ -22,6 +22,8 @@ import { createAdmittedPeers } from './admitted.ts'
 import type { Admitted, AdmittedPeers } from './admitted.ts'
 import type { Credentials } from './credentials.ts'
 import { admittedMaxDefault, timeoutMsDefault } from './defaults.ts'
+import { guardedProtector } from './negotiation-guard.ts'
+import type { ProtectorFactory } from './negotiation-guard.ts'
 import { createSigner, createVerifier } from './signing.ts'
 import { gatherWrites, sendWhole } from './whole-writes.ts'
 
@@ -44,6 +46,8 @@ export interface AdmissionInit {
   readonly encrypters?: readonly EncrypterFactory[]
   /** Milliseconds for a whole admission, 500 to 30000. @default 5000 */
   readonly timeoutMs?: number
+  /** What everything runs over, as {@link privateNetwork}. @default nothing */
+  readonly connectionProtector?: ProtectorFactory
   /** Peers that can be admitted at one time. @default 16384 */
   readonly admittedMax?: number
 }
@@ -60,6 +64,11 @@ export interface Admission {
     ConnectionGater,
     'denyInboundUpgradedConnection' | 'denyOutboundUpgradedConnection'
   >
+  /**
+   * For libp2p's option of that name: ends connections on which a stranger says anything but a few short
+   * words before the encryption. Without it a few hundred kilobytes of nonsense stall a node for seconds.
+   */
+  readonly connectionProtector: ProtectorFactory
   readonly admitted: Admitted
 }
 
@@ -74,8 +83,8 @@ export interface Admission {
  *
  * @example
  * ```ts
- * const { connectionEncrypters, connectionGater, admitted } = admission(credentials)
- * const node = await createLibp2p({ privateKey, connectionEncrypters, connectionGater, ... })
+ * const { admitted, ...door } = admission(credentials)
+ * const node = await createLibp2p({ privateKey, ...door, ... })
  * admitted.rolesOf(peer) // ['member']
  * ```
  */
@@ -96,12 +105,15 @@ export function admission(credentials: Credentials, init: AdmissionInit = {}): A
     // Its result is who was cut, and each cut connection logs why; it has no failure of its own.
     void admitted.sweep()
   })
+  const protocols = new Set<string>()
   const deny = (peer: PeerId): boolean => admitted.rolesOf(peer.toString()) === undefined
   return {
-    connectionEncrypters: encrypters.map(
-      (encrypter) => (components) =>
-        wrap(encrypter(components), components, { ...context, admitted, timeoutMs })
-    ),
+    connectionEncrypters: encrypters.map((encrypter) => (components) => {
+      const wrapped = wrap(encrypter(components), components, { ...context, admitted, timeoutMs })
+      protocols.add(wrapped.protocol)
+      return wrapped
+    }),
+    connectionProtector: guardedProtector((name) => protocols.has(name), init.connectionProtector),
     connectionGater: {
       denyInboundUpgradedConnection: deny,
       denyOutboundUpgradedConnection: deny

@@ -41,7 +41,9 @@ export interface CertificateService extends Service {
   show(): Promise<void>
   /**
    * Renews the own certificate now, by these where they are given; false if nobody did. Only with a
-   * root key. Throws `InvalidCertificateError` where none of these holds.
+   * root key. Those who are connected are shown the new one before anybody who comes anew, so that a
+   * newcomer that sees it knows that they have it, but for those that did not answer. Resolves when they
+   * were asked again. Throws `InvalidCertificateError` where none of these holds.
    */
   renew(certificates?: Uint8Array | readonly Uint8Array[]): Promise<boolean>
   /** Renews and redeems with this issuer from now on. */
@@ -131,17 +133,27 @@ class CertificateKeeper implements CertificateService {
   }
 
   async show(): Promise<void> {
-    const { credentials, rpc, connected, log } = this.#components
-    const certificates = [...(await credentials.certificates())]
-    const request = Shown.encode({ certificates })
+    const { credentials, connected } = this.#components
+    await this.#show(await credentials.certificates(), connected(), showAttemptsMax)
+  }
+
+  /** Returns who took them. */
+  async #show(
+    certificates: readonly Uint8Array[],
+    peers: readonly string[],
+    attemptsMax: number
+  ): Promise<ReadonlySet<string>> {
+    const { rpc, log } = this.#components
+    const request = Shown.encode({ certificates: [...certificates] })
+    const have = new Set<string>()
     await Promise.all(
-      connected().map(async (peer) => {
-        for (let attempt = 1; attempt <= showAttemptsMax; attempt++) {
+      peers.map(async (peer) => {
+        for (let attempt = 1; attempt <= attemptsMax && !have.has(peer); attempt++) {
           try {
             // One after the other: only what failed is repeated.
             // oxlint-disable-next-line no-await-in-loop
             await rpc.call(peer, certificateMethods.show, request, this.#limits())
-            return
+            have.add(peer)
           } catch (error) {
             // In the end it cuts the connection, and the next one shows the new certificate.
             log('a certificate was not shown', { peer, attempt, reason: String(error) })
@@ -149,17 +161,23 @@ class CertificateKeeper implements CertificateService {
         }
       })
     )
+    return have
   }
 
   async renew(certificates?: Uint8Array | readonly Uint8Array[]): Promise<boolean> {
-    const { credentials, store, log, clock } = this.#components
+    const { connected, credentials, store, log, clock } = this.#components
     if (!isRootKey(credentials)) return false
     const fresh = certificates ?? (await this.#newCertificate(credentials))
     if (fresh === undefined) return false
-    const present = await credentials.rankOf(await credentials.certificates())
+    const rank = await credentials.rankOf([fresh].flat())
+    const isOutdated = async (): Promise<boolean> =>
+      certificates === undefined &&
+      rank < (await credentials.rankOf(await credentials.certificates()))
     // Others were asked, and somebody may have given this peer one of a newer root key meanwhile.
-    if (certificates === undefined && (await credentials.rankOf([fresh].flat())) < present)
-      return false
+    if (await isOutdated()) return false
+    // Once only: who does not answer must not hold it up until the old one expires.
+    const have = rank < 0 ? undefined : await this.#show([fresh].flat(), connected(), 1)
+    if (await isOutdated()) return false
     await credentials.renew(fresh)
     await storeCertificates(store, fresh)
     const [own = new Uint8Array()] = await credentials.certificates()
@@ -167,7 +185,9 @@ class CertificateKeeper implements CertificateService {
     log('renewed the certificate', { until: notAfter })
     this.#failures = 0
     await this.#planRenewal()
-    await this.show()
+    // Those that came meanwhile were shown the old one.
+    const late = connected().filter((peer) => have?.has(peer) !== true)
+    await this.#show([fresh].flat(), late, showAttemptsMax)
     this.#showAgain(notAfter - clock.now())
     return true
   }

@@ -20,6 +20,15 @@ export const frameBytesMax = 8_192
  */
 export const readBufferBytesMax = 1_048_576
 
+/** One word of the negotiation of a protocol. Unit: bytes. libp2p takes no longer ones. */
+export const negotiationBytesMax = 1024
+
+/**
+ * Words until a protocol is agreed on. A peer says one to begin with and then the two that it knows;
+ * higher lets plain libp2p nodes try more in vain, at some 50 µs each.
+ */
+export const negotiationFramesMax = 16
+
 /** Certificates that are shown at once: one per root key of a rotation. */
 export const certificatesMax = 2
 

@@ -31,7 +31,7 @@ export type { CertificateService, CertificateServiceComponents } from './certifi
 export { redeemInvitation } from './redemption.ts'
 export { createEquivocationWatch } from './equivocation.ts'
 export type { Equivocation, EquivocationWatch, Statement } from './equivocation.ts'
-export { createOpener, createSealer } from './sealing.ts'
+export { claimedSigner, createOpener, createSealer } from './sealing.ts'
 export type {
   Envelope,
   Opener,
@@ -57,6 +57,7 @@ export type {
   SecretCredentialsInit
 } from './credentials.ts'
 export { admission, admissionPrefix, notAdmittedError } from './admission.ts'
+export { guardedStreams } from './guarded-streams.ts'
 export type {
   Admission,
   AdmissionInit,

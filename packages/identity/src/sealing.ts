@@ -109,6 +109,23 @@ export function createSealer(init: SealerInit): Sealer {
   }
 }
 
+/**
+ * PeerId (text) of whom an envelope names as its signer, which nothing has proven: to refuse early what
+ * would be refused for its signer, without the cost of a verification. Undefined: it is no envelope.
+ */
+export function claimedSigner(bytes: Uint8Array): string | undefined {
+  const parts = splitSigned(bytes)
+  if (parts === undefined) {
+    return undefined
+  }
+  try {
+    const { signer } = EnvelopeBody.decode(parts.body)
+    return signer.length === 32 ? peerOfPublicKey(signer) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Makes an {@link Opener} with its own bounded caches. Throws `InvalidParametersError`. */
 export function createOpener(init: OpenerInit = {}): Opener {
   return createOpenerOver(createVerifier(), init)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { toString } from 'uint8arrays/to-string'
 import { describe, expect, test } from 'vitest'
-import { createOpener, createSealer } from '../src/index.ts'
+import { claimedSigner, createOpener, createSealer } from '../src/index.ts'
 import { createOpenerOver } from '../src/sealing.ts'
 import { createSigner, createVerifier } from '../src/signing.ts'
 import { keyOf, peerOfSeed } from './keys.ts'
@@ -150,6 +150,19 @@ describe('envelopes', () => {
     expect([await open(a), await open(c), await open(a), await open(b)]).toEqual([2, 3, 3, 4])
     await expect(opener.open(a, { domain: 't' })).rejects.toThrow(invalid)
     expect(verified).toBe(5)
+  })
+
+  test('name a signer without a proof, so that they can be refused early', async () => {
+    const bytes = await sealed()
+    expect(claimedSigner(bytes)).toBe(await peerOfSeed(1))
+    const forged = Uint8Array.from(bytes)
+    // Within the signature: it claims the same and holds no more.
+    forged[5] = (forged[5] ?? 0) ^ 1
+    expect(claimedSigner(forged)).toBe(await peerOfSeed(1))
+    await expect(createOpener().open(forged, { domain: 'signals' })).rejects.toThrow(invalid)
+    for (const length of [0, 1, 64, 70, bytes.length - 1]) {
+      expect(claimedSigner(bytes.subarray(0, length))).toBeUndefined()
+    }
   })
 })
 

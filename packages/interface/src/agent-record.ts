@@ -50,4 +50,11 @@ export interface IdempotencyKey {
   readonly sequence: number
   /** The lowest sequence of this session that is not confirmed to the caller yet. */
   readonly lowest: number
+  /**
+   * What the agent's owner last said of the sessions that it has forgotten, as the `since` of a
+   * `SessionUnknownError`, before this key was sent for the first time. Where it has forgotten some
+   * since, and does not know this one, it cannot tell whether the key counted, and refuses it.
+   * @default the owner has forgotten none
+   */
+  readonly since?: readonly number[]
 }

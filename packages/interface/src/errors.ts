@@ -270,6 +270,20 @@ export class KeyExpiredError extends MurmurationError {
   }
 }
 
+/**
+ * The owner has forgotten sessions, maybe this one, so it cannot tell whether the idempotency key has
+ * counted before. Nothing was done now. With the same key it is refused again; a key that was **never
+ * sent before** is taken with the `since` of this error.
+ */
+export class SessionUnknownError extends MurmurationError {
+  readonly since: readonly number[]
+
+  constructor(message: string, since: readonly number[], detail: ErrorDetail = {}) {
+    super('SessionUnknownError', message, { code: 'ERR_SESSION_UNKNOWN', ...detail })
+    this.since = since
+  }
+}
+
 /** No peer that can be reached defines this agent type, or the type has no such action. */
 export class UnknownAgentError extends MurmurationError {
   constructor(message: string, detail: ErrorDetail = {}) {

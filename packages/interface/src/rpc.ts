@@ -31,7 +31,7 @@ export interface RpcHandlerOptions {
   readonly concurrencyMax?: number
   /**
    * Begins before whatever waits, however busy this peer is: for short work on which the judgement of
-   * others depends, such as heartbeats. @default false
+   * others depends, such as heartbeats, or for which many calls wait, such as hand-overs. @default false
    */
   readonly urgent?: boolean
 }

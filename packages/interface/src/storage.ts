@@ -13,6 +13,11 @@ export interface StoreRange {
   /** At most so many entries; default: no limit. */
   readonly limit?: number
   readonly reverse?: boolean
+  /**
+   * Told of each value that is damaged, with the bytes that were found; the others are still read. A
+   * damaged one counts for the limit. @default the iteration fails at the first of them
+   */
+  readonly onDamaged?: (key: string, found: Uint8Array) => void
 }
 
 export interface WriteOptions {

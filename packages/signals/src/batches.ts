@@ -74,6 +74,20 @@ export class BatchSeal {
     return this.#open(bytes, undefined, undefined)
   }
 
+  /** What an author hands over itself; of others it is refused before anything is verified. */
+  async openFrom(
+    author: string,
+    bytes: Uint8Array,
+    channel: string
+  ): Promise<OpenedBatch | RejectReason> {
+    const claimed = this.#init.signer.claimedBy?.(bytes)
+    if (claimed !== undefined && claimed !== author) {
+      return 'not-the-caller'
+    }
+    const batch = await this.open(bytes, channel)
+    return typeof batch !== 'string' && batch.author !== author ? 'not-the-caller' : batch
+  }
+
   /** Without a channel any one of this cluster will do. */
   open(bytes: Uint8Array, channel?: string): Promise<OpenedBatch | RejectReason> {
     return this.#open(bytes, channel, this.#init.members)

@@ -1,5 +1,6 @@
 import type { Clock, Random, Rpc } from '@murmuration/interface'
 import type { Budget } from './core/budget.ts'
+import type { LoggedStream } from './core/log-index.ts'
 import { Exchange, ExchangeReply } from './core/messages.ts'
 import type { Notes, Version } from './core/messages.ts'
 import type { StreamName } from './core/streams.ts'
@@ -164,15 +165,18 @@ export class Exchanges {
   /** What this log holds of these channels, the newest streams first where there are too many. */
   #heads(channels: readonly string[]): Head[] {
     const places = new Map(channels.map((channel, place) => [channel, place]))
-    const heads: Head[] = []
-    for (const { held, name } of this.#init.log.index.streams()) {
-      const channel = places.get(name.channel)
-      const high = held.list().at(-1)?.to
-      if (channel !== undefined && high !== undefined) {
-        heads.push({ author: name.author, boot: name.boot, channel, high })
+    const told: LoggedStream[] = []
+    for (const stream of this.#init.log.index.streams()) {
+      if (stream.rows.length > 0 && places.has(stream.name.channel)) {
+        told.push(stream)
       }
     }
-    return heads.slice(-defaults.headsMax)
+    return told.slice(-defaults.headsMax).map(({ held, name }) => ({
+      author: name.author,
+      boot: name.boot,
+      channel: places.get(name.channel) ?? 0,
+      high: held.list().at(-1)?.to ?? 0
+    }))
   }
 
   #remember(peer: string, version: Version): void {

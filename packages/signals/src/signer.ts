@@ -1,5 +1,5 @@
 import type { PrivateKey } from '@libp2p/interface'
-import { createOpener, createSealer } from '@murmuration/identity'
+import { claimedSigner, createOpener, createSealer } from '@murmuration/identity'
 import type { Clock } from '@murmuration/interface'
 import { messageBytesMax } from './defaults.ts'
 
@@ -34,6 +34,11 @@ export interface SignalSigner {
   seal(payload: Uint8Array, sequence: number): Uint8Array | Promise<Uint8Array>
   /** Throws `InvalidSignatureError` or `MalformedMessageError`. */
   open(bytes: Uint8Array): OpenedEnvelope | Promise<OpenedEnvelope>
+  /**
+   * PeerId (text) of whom an envelope names as its author, which nothing proves. Undefined: it cannot be
+   * read, or is not told. What is refused for its author then costs no verification.
+   */
+  claimedBy?(bytes: Uint8Array): string | undefined
   /** Told what an author has signed under which number, each time a batch is opened. */
   noted?(statement: SignedStatement): void
 }
@@ -53,6 +58,7 @@ export function createSignalSigner(init: SignalSignerInit): SignalSigner {
   const opener = createOpener()
   return {
     seal: (payload, sequence) => sealer.seal({ domain, type: 'batch', sequence, payload }),
-    open: (bytes) => opener.open(bytes, { domain, bytesMax: messageBytesMax })
+    open: (bytes) => opener.open(bytes, { domain, bytesMax: messageBytesMax }),
+    claimedBy: claimedSigner
   }
 }

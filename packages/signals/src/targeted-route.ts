@@ -297,12 +297,10 @@ export class TargetedRoute {
       counters.count('rejected:over-budget')
       throw new OverloadedError('the peer sends more than its budget')
     }
-    const batch = await seal.open(Uint8Array.from(request), targetName(cluster, self))
+    const target = targetName(cluster, self)
+    const batch = await seal.openFrom(context.peer, Uint8Array.from(request), target)
     if (typeof batch === 'string') {
       throw this.#refuse(batch)
-    }
-    if (batch.author !== context.peer) {
-      throw this.#refuse('not-the-caller')
     }
     if (!(await intake.targeted(batch))) {
       return Delivery.encode({ outcomes: batch.signals.map((): Outcome => 'duplicate') })

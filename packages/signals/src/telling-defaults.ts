@@ -31,6 +31,18 @@ export const progressMax = 65_536
 export const tidyMs = 60_000
 
 /**
+ * Streams that are looked at for that in one turn of the event loop. Unit: streams. All of a log that is full
+ * of authors that said one thing each would take a tenth of a second.
+ */
+export const tidyStreamsMax = 4096
+
+/**
+ * Streams of which no entry is in the log any more, and of which it is remembered how far they went. Unit:
+ * streams, of about 1 KiB each. Higher asks less often for what others still have of them.
+ */
+export const emptiedStreamsMax = 8192
+
+/**
  * How long it is kept what was handled of a stream that has ended, at least; twice the age of the log
  * where that is more. Unit: milliseconds. Shorter keeps less, longer than others may still have it.
  */

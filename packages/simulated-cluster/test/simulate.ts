@@ -59,7 +59,7 @@ export const mutants: readonly Mutant[] = [
     'serve-without-merge',
     'an edge peer merges before it serves',
     { serveWithoutMerge: true },
-    6002
+    6101
   ),
   edgeOwner(
     'counts-itself',

@@ -1,7 +1,16 @@
-import { ClockSkewError, OverloadedError, StorageError } from '@murmuration/interface'
-import type { AgentRecord } from '@murmuration/interface'
+import {
+  ClockSkewError,
+  KeyExpiredError,
+  OverloadedError,
+  SessionUnknownError,
+  StorageError
+} from '@murmuration/interface'
+import type { AgentRecord, IdempotencyKey } from '@murmuration/interface'
 import type { Context } from './context.ts'
+import type { Lookup } from './contract.ts'
+import type { DocumentCopy } from './core/document-copy.ts'
 import { copiesNeeded } from './core/homes.ts'
+import { compareSince, isForgettable } from './core/sessions.ts'
 import { entriesBytesMax } from './defaults.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -52,4 +61,28 @@ export function neededInBranch(
   const branch = membership.view?.branch
   if (branch === undefined) return undefined
   return Math.min(copiesNeeded(branch.agreed.members.length), replicas)
+}
+
+/**
+ * Whether a key that is not there may have been, and was forgotten. It was not if the client knew of
+ * all that was forgotten before its session was opened when it sent the key for the first time.
+ */
+export function isUnknown(
+  { mutants }: Context,
+  copy: DocumentCopy,
+  { session, since = [] }: IdempotencyKey
+): boolean {
+  if (mutants.executeUnknown === true || !isForgettable(session)) return false
+  return compareSince(since, copy.sinceOf(session)) < 0
+}
+
+/** Throws `KeyExpiredError`, `SessionUnknownError`. */
+export function refuseForgotten(found: Lookup, { session, sequence }: IdempotencyKey): void {
+  const name = `${session}/${sequence}`
+  if (found.status === 'expired') {
+    throw new KeyExpiredError(`${name} was confirmed before, and forgotten`)
+  }
+  if (found.status === 'unknown') {
+    throw new SessionUnknownError(`the session of ${name} is not known`, found.since)
+  }
 }

@@ -330,21 +330,21 @@ export class AntiEntropy {
     const { clock, table } = this.#context
     const held = table.get(id)
     const tenure = held?.tenure
-    if (held === undefined) {
-      return digest === damagedDigest ? 'later' : 'want'
-    }
+    if (held === undefined) return digest === damagedDigest ? 'later' : 'want'
     if (held.copy.digestAsText === digest) {
       return tenure?.durable === true ? 'have' : 'later'
     }
-    if (digest === damagedDigest || tenure === undefined) {
+    if (tenure === undefined) return 'later'
+    if (digest === damagedDigest) {
+      // What is left of it counts for nothing until it was replaced, and nobody may update it for long.
+      this.#sendTo(peer, tenure)
       return 'later'
     }
     const isQuiet = clock.monotonic() - held.changedAt >= quietMs
     if (!isQuiet) {
       return this.#busy.isDue(this.#nameOf(peer, id), isReplica ? 1 : 0) ? 'want' : 'later'
     }
-    sendFull(tenure, peer)
-    this.#context.send(tenure)
+    this.#sendTo(peer, tenure)
     return isReplica && this.#isFirst(`${peer} ${id}`) ? 'later' : 'want'
   }
 
@@ -375,18 +375,19 @@ export class AntiEntropy {
         !listed.has(held.id) &&
         held.tenure !== undefined
       ) {
-        sendFull(held.tenure, peer)
-        this.#context.send(held.tenure)
+        this.#sendTo(peer, held.tenure)
       }
     }
   }
-}
 
-function sendFull(tenure: Tenure, peer: string): void {
-  for (const target of tenure.replication.targets) {
-    if (target.peer === peer && target.mode === 'append' && target.queue.length === 0) {
-      tenure.replication.needsFull(target.key)
+  /** Sends the whole copy, unless something is on its way there already. */
+  #sendTo(peer: string, tenure: Tenure): void {
+    for (const target of tenure.replication.targets) {
+      if (target.peer === peer && target.mode === 'append' && target.queue.length === 0) {
+        tenure.replication.needsFull(target.key)
+      }
     }
+    this.#context.send(tenure)
   }
 }
 

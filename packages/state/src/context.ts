@@ -61,6 +61,8 @@ export interface Context {
   crowded(): boolean
   /** A document changed here. */
   changed(held: HeldDocument): void
+  /** What others had was joined with a document that this peer serves. */
+  merged(held: HeldDocument): void
   /** A stream of copies to this peer went on. */
   copying(progress: CopyProgress): void
   /** The tenure has something to send to a peer. */

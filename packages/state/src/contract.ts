@@ -1,5 +1,5 @@
 import type { AbortOptions, ComponentLogger, Metrics, TypedEventTarget } from '@libp2p/interface'
-import type { Document } from '@murmuration/crdt'
+import type { Conflict, Document } from '@murmuration/crdt'
 import type {
   AckLevel,
   AgentRecord,
@@ -95,6 +95,8 @@ export interface StateInit {
   readonly foldIdleMs?: number
   /** Names of owners that a document keeps before those that are done with go. @default 16 */
   readonly collectNames?: number
+  /** Sessions of clients that a document remembers; more, and those idle for longest are forgotten. @default 4096 */
+  readonly sessionsMax?: number
   /** Updates of one document that wait for copies. @default 1024 */
   readonly unacknowledgedMax?: number
   /** Updates of one document above its floors. @default 16384 */
@@ -108,6 +110,12 @@ export interface StateEvents {
   change: CustomEvent<{ readonly id: string }>
   /** This peer began or ceased to serve a document. */
   tenure: CustomEvent<{ readonly id: string; readonly status: 'begun' | 'ended' }>
+  /**
+   * A document that this peer serves has values that exclude each other, written by owners that did not
+   * know of each other, as in a split. Told by its owner when a merge brings them, and once by each later
+   * owner that finds them: until the field is written again.
+   */
+  conflict: CustomEvent<{ readonly id: string; readonly conflicts: readonly Conflict[] }>
   /** A stream that brings copies to this peer began, went on or ended. */
   copying: CustomEvent<CopyProgress>
   /** This peer ceased to serve a document that it changed for its side of a split by itself. */
@@ -165,6 +173,8 @@ export type Lookup =
   | { readonly status: 'new' }
   /** Older than what its session has confirmed; it was executed and forgotten. */
   | { readonly status: 'expired' }
+  /** It was forgotten, or is new: nobody can tell. What was forgotten until `since` may be among it. */
+  | { readonly status: 'unknown'; readonly since: readonly number[] }
   /** Resolves when its first execution is on enough replicas (again). */
   | { readonly status: 'known'; readonly commit: Promise<Commit> }
 
@@ -176,7 +186,10 @@ export interface OwnedDocument {
   readonly signal: AbortSignal
   /** The live document, for reading; drafts come from it. Look it up anew after each await. */
   readonly document: Document
-  lookup(key: IdempotencyKey): Lookup
+  /** The options say with how many copies, and for how long, a commit that is known is waited for. */
+  lookup(key: IdempotencyKey, options?: Pick<CommitOptions, 'ack' | 'timeoutMs'>): Lookup
+  /** For the `since` of keys that are made now. */
+  readonly forgotten: readonly number[]
   /** Whether the document has everything that somebody has seen of it. */
   includes(version: VersionVector): boolean
   /**
@@ -184,8 +197,8 @@ export interface OwnedDocument {
    * resolves when they are on enough replicas and the lease is held.
    *
    * Errors: `FencedError` (the tenure has ended), `UnavailableError` (the lease was not held in time),
-   * `OverloadedError`, `KeyExpiredError`, `InvalidParametersError`, `MessageTooLargeError`,
-   * `ClockSkewError`, `StorageError` (its disk takes no writes): nothing was changed.
+   * `OverloadedError`, `KeyExpiredError`, `SessionUnknownError`, `InvalidParametersError`,
+   * `MessageTooLargeError`, `ClockSkewError`, `StorageError` (its disk takes no writes): nothing was changed.
    * `OutcomeUnknownError`, `AbortedError`, and `FencedError` with `outcomeUnknown`: applied here, and
    * replication goes on.
    */
@@ -214,6 +227,12 @@ export interface ReadOptions extends AbortOptions {
    * acknowledged, and is lost or still on its way from a former owner.
    */
   readonly after?: VersionVector
+  /**
+   * With `stale` or `after`: milliseconds after which one more that may answer is asked as well, where
+   * the one before is silent; the first answer counts. `InvalidParametersError` for other reads, which
+   * only one peer may answer. Default: the next one is asked when the one before has failed.
+   */
+  readonly hedgeAfterMs?: number
 }
 
 /** Options of {@link StrongState}. */

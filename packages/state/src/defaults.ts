@@ -7,6 +7,12 @@ export const commitTimeoutMs = 5000
 /** How long a question to another peer may take. Unit: ms. */
 export const requestTimeoutMs = 2000
 
+/** How late a replica may be before a hedged read asks one more, at most. Unit: ms. */
+export const hedgeAfterMsMax = 60_000
+
+/** Replicas that a hedged read asks besides the first. Unit: peers. Each costs them a whole answer. */
+export const hedgesMax = 2
+
 /**
  * How long a replica waits for what a session has seen, before the owner is asked. Unit: ms. About
  * what an update needs to reach all replicas: longer delays reads of replicas that are behind.
@@ -134,6 +140,12 @@ export const foldIdleMs = 1000
  * one for each start and each take-over of an owner. Fewer means smaller documents and more writing.
  */
 export const collectNames = 16
+
+/**
+ * Sessions of clients that a document remembers. Unit: sessions, of some 100 bytes on disk. More, and a
+ * quarter is forgotten: of them repetitions are refused, and whoever is new there asks once more.
+ */
+export const sessionsMax = 4096
 
 /** Between two comparisons with the same owner. Unit: ms, half of it random. */
 export const compareMs = 3000

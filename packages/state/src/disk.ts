@@ -67,17 +67,22 @@ export class Disk {
   async load(): Promise<Loaded> {
     const { store } = this.#init
     const found = new Findings()
-    for await (const [key, value] of store.entries()) {
+    const putAside = (key: string, value: Uint8Array, cause?: unknown): void => {
+      const id = idOf(key)
+      this.#init.onCorrupt(new CorruptDataError(`damaged value under ${key}`, { cause }))
+      const aside = key.startsWith('q/') ? [] : [{ key: 'q/' + key, value }]
+      this.#extra.push(...aside, { key, value: undefined })
+      if (id !== undefined) {
+        found.damaged.add(id)
+        this.#extra.push({ key: 'd/' + encodeURIComponent(id), value: sealed(encode(true)) })
+      }
+    }
+    // The store has checksums of its own: what is damaged there keeps nothing else from being read.
+    for await (const [key, value] of store.entries({ onDamaged: putAside })) {
       try {
         found.take(key, value)
       } catch (cause) {
-        const id = idOf(key)
-        this.#init.onCorrupt(new CorruptDataError(`damaged value under ${key}`, { cause }))
-        this.#extra.push({ key: 'q/' + key, value }, { key, value: undefined })
-        if (id !== undefined) {
-          found.damaged.add(id)
-          this.#extra.push({ key: 'd/' + encodeURIComponent(id), value: sealed(encode(true)) })
-        }
+        putAside(key, value, cause)
       }
     }
     if (this.#extra.length > 0) {
@@ -215,7 +220,7 @@ class Findings {
       if (record === undefined) {
         continue
       }
-      const floors = new Map(base?.floors)
+      const floors = new Map(base?.floors.map(([session, floor]) => [session, floor]))
       const entries = (this.#entries.get(id) ?? []).filter(
         ({ session, sequence }) => sequence >= (floors.get(session) ?? 0)
       )

@@ -29,6 +29,8 @@ export type {
   StrongState
 } from './contract.ts'
 
+export { lastingSessionPrefix } from './core/sessions.ts'
+export { refuseForgotten } from './admitting.ts'
 export { includesVersion } from './core/versions.ts'
 
 /**

@@ -36,6 +36,7 @@ export interface PartsInit {
   readonly streams: StreamLimits
   readonly counters: Counters
   readonly changed: (held: HeldDocument) => void
+  readonly merged: (held: HeldDocument) => void
   readonly copying: (progress: CopyProgress) => void
   readonly tenureChanged: (tenure: Tenure, status: 'begun' | 'ended') => void
 }
@@ -137,6 +138,7 @@ export class Parts {
         this.settling.touched(held)
         init.changed(held)
       },
+      merged: init.merged,
       copying: init.copying,
       send: (tenure) => this.senders.notify(tenure),
       tenureSynced: (tenure, own) => this.#synced(tenure, own),
@@ -155,8 +157,9 @@ export class Parts {
 
   /** Reads the disk, then answers others. */
   async start(): Promise<void> {
-    const { disk, edge, table } = this.context
-    const loaded = await disk.load()
+    const { disk, edge, mutants, table } = this.context
+    const found = await disk.load()
+    const loaded = mutants.countDamaged === true ? { ...found, damaged: new Set<string>() } : found
     for (const copy of loaded.copies) {
       table.put(copy).damaged = loaded.damaged.has(copy.record.id)
     }
@@ -202,13 +205,16 @@ export class Parts {
     if (round === undefined) {
       return
     }
-    this.context.predecessors.settled(membership.settled)
+    const { settled: number } = membership
+    this.context.predecessors.settled(number)
     this.settling.refold()
-    if (!coverage.complete(round)) {
+    // What was found damaged is short of copies though all were asked: it may need fewer of them now.
+    const isShort = !coverage.complete(round) || round.damaged.size > 0
+    if (isShort && !coverage.knows(number, membership.unsettledViews())) {
       // Replies that were asked for under the older settled view must not count for fewer sets.
       this.#takeOver.begin()
     }
-    if (membership.settled === membership.view?.number) {
+    if (number === membership.view?.number) {
       this.antiEntropy.soon(settings.compareMs / 4)
     }
   }

@@ -1,8 +1,9 @@
 import { decodeDocument } from '@murmuration/crdt'
 import type { Document } from '@murmuration/crdt'
-import { UnavailableError } from '@murmuration/interface'
+import { InvalidParametersError, UnavailableError } from '@murmuration/interface'
 import type { AgentRecord, Epoch, RpcContext, VersionVector, View } from '@murmuration/interface'
 import { serverOf } from '@murmuration/placement'
+import { withHedge } from '@murmuration/resilience'
 import { currentView, pause, withDeadline } from './context.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { DocumentReading, ReadOptions } from './contract.ts'
@@ -11,7 +12,7 @@ import type { DocumentCopy } from './core/document-copy.ts'
 import { readReply, readRequest } from './core/messages.ts'
 import type { ReadReply } from './core/messages.ts'
 import { includesVersion } from './core/versions.ts'
-import { sessionPollMs, stateBytesMax } from './defaults.ts'
+import { hedgeAfterMsMax, hedgesMax, sessionPollMs, stateBytesMax } from './defaults.ts'
 import { edgeOf, placementOf } from './placements.ts'
 import type { Replica } from './replica.ts'
 import { checkRecord } from './settings.ts'
@@ -23,6 +24,9 @@ interface Answer {
   /** The writers that have left its version. */
   readonly closings: Closings
 }
+
+/** Asks one that may have the answer. */
+type Way = (ended: AbortSignal) => Promise<Answer>
 
 /** Reads documents from any peer: the owner answers, or any replica where that is enough. */
 export class Reader {
@@ -67,21 +71,53 @@ export class Reader {
   }
 
   #find(record: AgentRecord, options: ReadOptions, signal: AbortSignal): Promise<Answer> {
-    const { stale = false, after } = options
-    if (stale) return this.#fromAny(record, signal)
-    return after === undefined
-      ? this.#fromOwner(record, signal)
-      : this.#forSession(record, after, signal)
+    const { stale = false, after, hedgeAfterMs } = options
+    checkHedge(hedgeAfterMs)
+    if (stale) return this.#fromAny(record, signal, hedgeAfterMs)
+    if (after !== undefined) return this.#forSession(record, after, signal, hedgeAfterMs)
+    if (hedgeAfterMs === undefined) return this.#fromOwner(record, signal)
+    throw new InvalidParametersError('only the owner may answer this read: it has no hedge')
+  }
+
+  /** The next one is asked when the one before has failed, or also when it is late by that much. */
+  async #firstOf(
+    ways: readonly Way[],
+    signal: AbortSignal,
+    hedgeAfterMs: number | undefined
+  ): Promise<Answer> {
+    if (hedgeAfterMs === undefined || ways.length < 2) return await oneByOne(ways, signal)
+    const failures: unknown[] = []
+    const ask = async (index: number, ended: AbortSignal): Promise<Answer> => {
+      try {
+        return await oneByOne(ways.slice(index, index + 1), ended)
+      } catch (error) {
+        failures[index] = error
+        throw error
+      }
+    }
+    const read = withHedge(ask, {
+      idempotent: true,
+      afterMs: hedgeAfterMs,
+      hedgesMax: Math.min(hedgesMax, ways.length - 1),
+      clock: this.#context.clock
+    })
+    try {
+      return await read({ signal })
+    } catch (error) {
+      // As without a hedge: the last one knows best.
+      throw signal.aborted ? error : failures.at(-1)
+    }
   }
 
   /**
-   * For a session that has seen something: the own copy, or that of one other replica, if it has that
-   * too; and else the owner.
+   * For a session that has seen something: the own copy, or that of one other replica, or of the next
+   * ones with a hedge, if it has that too; and else the owner.
    */
   async #forSession(
     record: AgentRecord,
     after: VersionVector,
-    signal: AbortSignal
+    signal: AbortSignal,
+    hedgeAfterMs: number | undefined
   ): Promise<Answer> {
     const own = this.#context.table.get(record.id)
     const isHere = this.#replicas(record).includes(this.#context.membership.self.peer)
@@ -89,10 +125,19 @@ export class Reader {
     if (isOwn && (await this.#waitFor(own, after, signal))) {
       return { ...answerOf(own.copy), epoch: undefined }
     }
-    const [nearest] = isOwn ? [] : this.#others(record)
-    const found =
-      nearest === undefined ? undefined : await this.#fromReplica(nearest, record, after, signal)
-    if (found !== undefined) return found
+    const near = isOwn
+      ? []
+      : this.#others(record).slice(0, hedgeAfterMs === undefined ? 1 : hedgesMax)
+    const ways = near.map(
+      (peer): Way =>
+        (ended) =>
+          this.#fromReplica(peer, record, after, ended)
+    )
+    ways.push((ended) => this.#ofOwner(record, after, ended))
+    return await this.#firstOf(ways, signal, hedgeAfterMs)
+  }
+
+  async #ofOwner(record: AgentRecord, after: VersionVector, signal: AbortSignal): Promise<Answer> {
     const answer = await this.#fromOwner(record, signal)
     if (hasSeen(answer, after)) return answer
     throw new UnavailableError(
@@ -100,24 +145,24 @@ export class Reader {
     )
   }
 
-  /** Undefined where the replica is behind, or does not answer: the owner will. */
+  /** Throws where the replica is behind, or does not answer: the owner will. */
   async #fromReplica(
     peer: string,
     record: AgentRecord,
     after: VersionVector,
     signal: AbortSignal
-  ): Promise<Answer | undefined> {
+  ): Promise<Answer> {
     try {
       const reply = await this.#ask(peer, record, { stale: true, signal, after })
-      if (reply.status === 'behind' || reply.status === 'absent') return undefined
-      const answer = await this.#answer(peer, record, reply)
-      const isCurrent = hasSeen(answer, after)
-      return isCurrent || this.#context.mutants.ignoreToken === true ? answer : undefined
+      if (reply.status !== 'behind' && reply.status !== 'absent') {
+        const answer = await this.#answer(peer, record, reply)
+        if (hasSeen(answer, after) || this.#context.mutants.ignoreToken === true) return answer
+      }
     } catch (error) {
-      if (signal.aborted) throw error
-      this.#context.log?.('%s did not answer a session: %e', peer, error)
-      return undefined
+      if (!signal.aborted) this.#context.log?.('%s did not answer a session: %e', peer, error)
+      throw error
     }
+    throw new UnavailableError(`${peer} has not got what this session saw of ${record.id}`)
   }
 
   /**
@@ -198,27 +243,26 @@ export class Reader {
    * answers. A copy may be left of a time when this peer was a replica, or wanted to own the
    * document: that one learns of nothing any more, and shows only where no replica answers.
    */
-  async #fromAny(record: AgentRecord, signal: AbortSignal): Promise<Answer> {
+  async #fromAny(
+    record: AgentRecord,
+    signal: AbortSignal,
+    hedgeAfterMs: number | undefined
+  ): Promise<Answer> {
     const held = this.#context.table.get(record.id)
     const own = held === undefined || held.damaged ? undefined : held.copy
     if (own !== undefined && !own.empty && this.#isKeptUpToDate(record)) {
       return { ...answerOf(own), epoch: undefined }
     }
-    let cause: unknown
-    for (const peer of this.#others(record)) {
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- the next one is asked only if this one fails.
-        const reply = await this.#ask(peer, record, { stale: true, signal })
-        // oxlint-disable-next-line no-await-in-loop -- as above.
-        return await this.#answer(peer, record, reply)
-      } catch (error) {
-        cause = error
-      }
+    const ways = this.#others(record).map((peer): Way => async (ended) => {
+      const reply = await this.#ask(peer, record, { stale: true, signal: ended })
+      return await this.#answer(peer, record, reply)
+    })
+    try {
+      return await this.#firstOf(ways, signal, hedgeAfterMs)
+    } catch (cause) {
+      if (own !== undefined) return { ...answerOf(own), epoch: undefined }
+      throw new UnavailableError(`no replica of ${record.id} has an answer`, { cause })
     }
-    if (own !== undefined) {
-      return { ...answerOf(own), epoch: undefined }
-    }
-    throw new UnavailableError(`no replica of ${record.id} has an answer`, { cause })
   }
 
   async #ask(
@@ -290,6 +334,25 @@ export class Reader {
     const { epoch, held } = await this.#own(record, signal)
     return { copy: held.copy, epoch }
   }
+}
+
+/** Throws what the last of them says. */
+async function oneByOne(ways: readonly Way[], signal: AbortSignal): Promise<Answer> {
+  let failure: unknown = new UnavailableError('there is nobody to ask')
+  for (const way of ways) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- the next one is asked only if this one fails.
+      return await way(signal)
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
+function checkHedge(afterMs: number | undefined): void {
+  if (afterMs === undefined || (afterMs >= 0 && afterMs <= hedgeAfterMsMax)) return
+  throw new InvalidParametersError(`hedgeAfterMs must be 0 to ${hedgeAfterMsMax}, not ${afterMs}`)
 }
 
 function answerOf({ closings, live }: DocumentCopy): Pick<Answer, 'closings' | 'document'> {

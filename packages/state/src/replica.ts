@@ -135,6 +135,7 @@ export class Replica {
     if (before !== undefined && !equalDigests(before, held.copy.digest)) {
       if (!isEdges) held.tenure?.merged()
       else if (held.tenure !== undefined) touched(context, held.tenure)
+      if (held.tenure !== undefined) context.merged(held)
     }
     context.changed(held)
     return { verdict, held }

@@ -19,6 +19,7 @@ export function settingsOf(init: StateInit): Settings {
     foldEntries: init.foldEntries ?? defaults.foldEntries,
     foldIdleMs: init.foldIdleMs ?? defaults.foldIdleMs,
     collectNames: init.collectNames ?? defaults.collectNames,
+    sessionsMax: init.sessionsMax ?? defaults.sessionsMax,
     unacknowledgedMax: init.unacknowledgedMax ?? defaults.unacknowledgedMax,
     entriesMax: init.entriesMax ?? defaults.entriesMax,
     documentsMax: init.documentsMax ?? defaults.documentsMax

@@ -157,7 +157,8 @@ export class Settling {
     const { clock, membership } = this.#context
     const { tenure } = held
     if (tenure === undefined) {
-      return held.dropped || held.copy.empty
+      // One of which a record is damaged only looks empty.
+      return held.dropped || (held.copy.empty && !held.damaged)
     }
     if (held.copy.empty) {
       return true

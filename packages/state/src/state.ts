@@ -3,6 +3,7 @@ import { NotStartedError } from '@murmuration/interface'
 import type { AgentRecord } from '@murmuration/interface'
 import type { Placement } from '@murmuration/placement'
 import { TypedEventEmitter } from 'main-event'
+import { Conflicts } from './conflicts.ts'
 import type { HeldDocument } from './context.ts'
 import type {
   DocumentReading,
@@ -33,6 +34,7 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
   readonly #streams: StreamLimits
   readonly #counters: Counters
   readonly #changes = new Set<string>()
+  readonly #conflicts: Conflicts
   #parts: Parts | undefined
   #starting: Promise<void> | undefined
 
@@ -48,6 +50,11 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
     this.#mutants = mutants
     this.#settings = settingsOf(init)
     this.#counters = createCounters(components.metrics, () => this.stats())
+    this.#conflicts = new Conflicts({
+      clock: components.clock,
+      isHeard: () => this.listenerCount('conflict') > 0,
+      tell: ({ id }, conflicts) => this.safeDispatchEvent('conflict', { detail: { id, conflicts } })
+    })
   }
 
   start(): Promise<void> {
@@ -62,6 +69,7 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
     await starting
     const parts = this.#parts
     this.#parts = undefined
+    this.#conflicts.stop()
     membership.removeEventListener('view', this.#onView)
     membership.removeEventListener('settled', this.#onSettled)
     membership.removeEventListener('reachability', this.#onReachability)
@@ -154,6 +162,7 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
       streams: this.#streams,
       counters: this.#counters,
       changed: (held) => this.#changed(held),
+      merged: (held) => this.#conflicts.look(held),
       copying: (detail) => this.safeDispatchEvent('copying', { detail }),
       tenureChanged: (tenure, status) => this.#tenureChanged(tenure, status)
     })
@@ -197,6 +206,7 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
 
   #tenureChanged(tenure: Tenure, status: 'begun' | 'ended'): void {
     this.safeDispatchEvent('tenure', { detail: { id: tenure.record.id, status } })
+    if (status === 'begun') this.#conflicts.look(tenure.held)
     const { branched } = tenure
     if (status === 'ended' && branched !== undefined) {
       this.safeDispatchEvent('branched', { detail: branched })

@@ -40,7 +40,9 @@ export class TakeOver {
 
   register(): void {
     const { rpc } = this.#context
-    rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call, 'member'))
+    // All calls to what moves wait for these answers: they do not wait behind other calls.
+    const options = { urgent: true }
+    rpc.handle('state.collect', (bytes, call) => this.#onCollect(bytes, call, 'member'), options)
     rpc.handle('state.pinned.collect', (bytes, call) => this.#onCollect(bytes, call, 'edge'))
   }
 
@@ -51,7 +53,7 @@ export class TakeOver {
 
   /** Begins a round, with the unsettled views as they are known now; ends the former one. */
   begin(): void {
-    const { coverage, edge, membership, table } = this.#context
+    const { coverage, edge, membership } = this.#context
     if (edge !== undefined && (edge.number === undefined || !this.#isWanting())) {
       return
     }
@@ -66,13 +68,41 @@ export class TakeOver {
     }
     for (const [key, peer] of coverage.membersOf(round)) {
       if (key === this.#self) {
-        coverage.collected(round, key, [...table.damaged])
+        this.#collectOwn(round)
       } else if (peer !== membership.self.peer && !round.collected.has(key)) {
         this.#queue.push(() => this.#ask(round, key, peer))
       }
     }
     this.#progress()
     this.#work()
+  }
+
+  /** The own disk; what is damaged on it may be replaced by its owners meanwhile. */
+  #collectOwn(round: Round): void {
+    const { coverage, table } = this.#context
+    coverage.collected(round, this.#self, [...table.damaged])
+    if (table.damaged.size > 0) {
+      this.#askAgain(round, () => {
+        this.#collectOwn(round)
+        this.#progress()
+        return Promise.resolve()
+      })
+    }
+  }
+
+  /** Who had something damaged counts for less than it may, until that was replaced. */
+  #askAgain(round: Round, ask: () => Promise<void>): void {
+    const { coverage } = this.#context
+    const isDone = (): boolean => coverage.complete(round)
+    this.#askLater(round, () => (isDone() ? Promise.resolve() : ask()))
+  }
+
+  #askLater(round: Round, ask: () => Promise<void>, delayMs = retryMs.longest): void {
+    void pause(this.#context, jittered(this.#context, delayMs)).then(() => {
+      if (!this.#current(round)) return
+      this.#queue.push(ask)
+      this.#work()
+    })
   }
 
   /**
@@ -150,10 +180,7 @@ export class TakeOver {
       }
       this.#context.log?.('hand-over from %s failed, to be tried again: %e', peer, error)
       const delay = Math.min(retryMs.longest, retryMs.first * 2 ** failures)
-      void pause(this.#context, jittered(this.#context, delay)).then(() => {
-        this.#queue.push(() => this.#ask(round, key, peer, Math.min(failures + 1, 10)))
-        this.#work()
-      })
+      this.#askLater(round, () => this.#ask(round, key, peer, Math.min(failures + 1, 10)), delay)
     }
   }
 
@@ -203,6 +230,7 @@ export class TakeOver {
       }
     }
     coverage.collected(round, key, damaged)
+    if (damaged.length > 0) this.#askAgain(round, () => this.#ask(round, key, peer))
   }
 
   /** The peer is further, or another life of the one that was asked: that one cannot answer now. */

@@ -3,7 +3,6 @@ import type { Document } from '@murmuration/crdt'
 import {
   AbortedError,
   FencedError,
-  KeyExpiredError,
   MessageTooLargeError,
   NotOwnerError,
   OutcomeUnknownError,
@@ -19,7 +18,7 @@ import type {
   PeerLease,
   VersionVector
 } from '@murmuration/interface'
-import { judgedNow, makeRoom, neededInBranch } from './admitting.ts'
+import { isUnknown, judgedNow, makeRoom, neededInBranch, refuseForgotten } from './admitting.ts'
 import { Collecting } from './collecting.ts'
 import type { Context, HeldDocument } from './context.ts'
 import type { BranchedDocument, Commit, CommitOptions, Lookup, OwnedDocument } from './contract.ts'
@@ -147,21 +146,24 @@ export class Tenure implements OwnedDocument, HeldTenure {
     this.#context.send(this)
   }
 
-  lookup(key: IdempotencyKey): Lookup {
+  lookup(key: IdempotencyKey, options: CommitOptions = {}): Lookup {
     this.#check(key)
     const { copy } = this.held
-    if (key.sequence < copy.floorOf(key.session)) {
-      return { status: 'expired' }
-    }
+    if (key.sequence < copy.floorOf(key.session)) return { status: 'expired' }
     const entry = copy.get(entryKey(key.session, key.sequence))
-    this.replication.passed(key.session, key.lowest)
-    if (entry === undefined) {
-      return { status: 'new' }
+    if (entry === undefined && isUnknown(this.#context, copy, key)) {
+      return { status: 'unknown', since: copy.sinceOf(key.session) }
     }
-    const commit = this.#acknowledge(entry, {}, true)
+    this.replication.passed(key.session, key.lowest)
+    if (entry === undefined) return { status: 'new' }
+    const commit = this.#acknowledge(entry, options, true)
     // Whoever looked the key up need not wait; whoever does still sees the failure.
     commit.catch(() => {})
     return { status: 'known', commit }
+  }
+
+  get forgotten(): readonly number[] {
+    return this.held.copy.forgotten
   }
 
   includes(version: VersionVector): boolean {
@@ -177,13 +179,11 @@ export class Tenure implements OwnedDocument, HeldTenure {
       throw this.#fenced()
     }
     if (key !== undefined) {
-      const found = this.lookup(key)
+      const found = this.lookup(key, options)
       if (found.status === 'known') {
         return found.commit
       }
-      if (found.status === 'expired') {
-        throw new KeyExpiredError(`${key.session}/${key.sequence} was confirmed and forgotten`)
-      }
+      refuseForgotten(found, key)
     } else {
       this.#check()
     }
@@ -218,7 +218,8 @@ export class Tenure implements OwnedDocument, HeldTenure {
       this.replication.folded(steps)
       this.#context.send(this)
     }
-    if (idle && copy.names >= settings.collectNames) {
+    const isCrowded = copy.sessionCount > settings.sessionsMax
+    if (isCrowded || (idle && copy.names >= settings.collectNames)) {
       this.#collecting ??= new Collecting(this.#context, this)
       this.#collecting.run()
     }
@@ -266,7 +267,7 @@ export class Tenure implements OwnedDocument, HeldTenure {
 
   #copiesFor(level: AckLevel = 'replicated'): Waiter['copies'] {
     if (level === 'local') return 'own'
-    if (level === 'majority') return Math.floor(this.replication.home.length / 2) + 1
+    if (level === 'majority') return 'majority'
     return neededInBranch(this.#context, this.record) ?? 'needed'
   }
 

@@ -45,7 +45,8 @@ export class Transfer {
 
   register(): void {
     const { rpc } = this.#context
-    rpc.handle('state.fetch', (bytes) => this.#onFetch(bytes))
+    // Mostly for a take-over, for which calls wait: these copies do not wait behind other calls.
+    rpc.handle('state.fetch', (bytes) => this.#onFetch(bytes), { urgent: true })
     rpc.handleStream('state.pull', (bytes) => this.#onPull(bytes), { concurrencyMax: 16 })
     // For edge peers, which get what is pinned to them and nothing else.
     rpc.handle('state.pinned.fetch', (bytes, { peer }) => this.#onFetch(bytes, peer))
@@ -187,6 +188,7 @@ export class Transfer {
     const changed = held.copy.merge(copy)
     if (changed) {
       held.tenure?.merged()
+      if (held.tenure !== undefined) context.merged(held)
       context.changed(held)
     }
     return { held, changed, equal: equalDigests(held.copy.digest, copy.digest) }

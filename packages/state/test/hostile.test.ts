@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import { createEntry, decodeEntry } from '../src/core/entry.ts'
 import type { Entry } from '../src/core/entry.ts'
-import { feed } from './hostile.ts'
+import { answer, feed } from './hostile.ts'
 
 const record = { id: 'test/doc/a', placement: 'hash', replicas: 3 } as const
 const schema = { total: counter() }
@@ -31,6 +31,12 @@ test('mutated and forged frames are refused by name, or leave copies that work',
   const { refused, taken } = await feed(1, 500)
   expect(refused).toBeGreaterThan(200)
   expect(taken).toBeGreaterThan(50)
+}, 60_000)
+
+test('mutated answers leave copies that work, and no document is stuck for good', async () => {
+  // Worlds of four peers of which one lies in half of its answers; 20,000 of them in the long form.
+  const { worlds } = await answer(1, 300)
+  expect(worlds).toBeGreaterThan(1)
 }, 60_000)
 
 describe('an entry', () => {

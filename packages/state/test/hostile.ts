@@ -1,14 +1,16 @@
 import { pathToFileURL } from 'node:url'
-import type { Random, RpcContext, RpcHandler } from '@murmuration/interface'
+import type { Random, RpcContext, RpcStreamHandler } from '@murmuration/interface'
 import { createRandom, createSimulation } from '@murmuration/testkit'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import { createEntry, decodeEntry } from '../src/core/entry.ts'
 import { appendRequest, decodeState, encodeState, putRequest } from '../src/core/messages.ts'
+import { smallStreams } from './stream-scenarios.ts'
 import { pick, World } from './world.ts'
 
 /*
- * Mutated frames of a member that has turned, against a replica and an owner with documents. Run:
- * node packages/state/test/hostile.ts [--count 100000] [--seed 1]. Ends with an error at the first frame
+ * Mutated frames of a member that has turned, against a replica and an owner with documents: requests,
+ * openings of streams, and answers to what it was asked. Run:
+ * node packages/state/test/hostile.ts [--count 100000] [--seed 1] [--answers 20000]. Ends with an error at the first frame
  * that crashes, stalls for over 50 ms, leads to an error without a name of ours, or leaves a copy that
  * is not what its parts make of it.
  */
@@ -21,28 +23,45 @@ interface Frame {
   readonly method: string
   readonly bytes: Uint8Array
   readonly call: RpcContext
-  readonly handler: RpcHandler
+  /** Resolves when the handler is done, also one that answers with a stream. */
+  readonly handler: (bytes: Uint8Array, call: RpcContext) => Promise<unknown>
 }
 
-/** A world that has worked for a while, and the frames that its peers have sent each other. */
-async function prepare(): Promise<{ world: World; frames: readonly Frame[] }> {
+/**
+ * A world that has worked for a while, and the frames that its peers have sent each other. With streams
+ * whatever is a whole copy comes as one.
+ */
+async function prepare(isStreaming: boolean): Promise<{ world: World; frames: readonly Frame[] }> {
   const simulation = createSimulation({ seed: 7 })
   const frames: Frame[] = []
   const counts = new Map<string, number>()
   const node = simulation.node.bind(simulation)
   simulation.node = (name) => {
     const made = node(name)
+    const take = (frame: Omit<Frame, 'peer'>): void => {
+      const count = counts.get(frame.method) ?? 0
+      // Some of each kind, early and late ones.
+      if (frame.method.startsWith('state.') && (count < 30 || count % 50 === 0) && count < 3_000) {
+        frames.push({ ...frame, bytes: frame.bytes.slice(), peer: name })
+      }
+      counts.set(frame.method, count + 1)
+    }
     const handle = made.rpc.handle.bind(made.rpc)
     made.rpc.handle = (method, handler, options) =>
       handle(
         method,
         (bytes, call) => {
-          const count = counts.get(method) ?? 0
-          // Some of each kind, early and late ones.
-          if (method.startsWith('state.') && (count < 30 || count % 50 === 0) && count < 3_000) {
-            frames.push({ peer: name, method, bytes: bytes.slice(), call, handler })
-          }
-          counts.set(method, count + 1)
+          take({ method, bytes, call, handler: async (...sent) => handler(...sent) })
+          return handler(bytes, call)
+        },
+        options
+      )
+    const handleStream = made.rpc.handleStream.bind(made.rpc)
+    made.rpc.handleStream = (method, handler, options) =>
+      handleStream(
+        method,
+        (bytes, call) => {
+          take({ method, bytes, call, handler: toEnd(handler) })
           return handler(bytes, call)
         },
         options
@@ -50,6 +69,20 @@ async function prepare(): Promise<{ world: World; frames: readonly Frame[] }> {
     return made
   }
   const world = new World(simulation, 4)
+  if (isStreaming) world.streams = smallStreams
+  await work(world)
+  return { world, frames }
+}
+
+function toEnd(handler: RpcStreamHandler): (bytes: Uint8Array, call: RpcContext) => Promise<void> {
+  return async (bytes, call) => {
+    for await (const _ of handler(bytes, call));
+  }
+}
+
+/** Updates, and views that make its peers hand over. With a liar among them some are not answered. */
+async function work(world: World, hasLiar = false): Promise<void> {
+  const { simulation } = world
   world.newView(world.peers)
   for (const peer of world.peers) await simulation.wait(world.start(peer))
   await simulation.run(200)
@@ -59,7 +92,7 @@ async function prepare(): Promise<{ world: World; frames: readonly Frame[] }> {
       const kind = sequence % 3 === 0 ? ('add' as const) : ('count' as const)
       const update = kind === 'add' ? { kind } : { kind, by: 1 }
       const removal = { kind: 'remove', tag: `s:${sequence - 2}` } as const
-      await simulation.wait(
+      const asked = simulation.wait(
         world.request('c', owner, {
           id,
           session: 's',
@@ -68,13 +101,13 @@ async function prepare(): Promise<{ world: World; frames: readonly Frame[] }> {
           update: sequence % 5 === 2 ? removal : update
         })
       )
+      await (hasLiar ? asked.catch(() => {}) : asked)
     }
     if (sequence === 15) world.newView(world.peers.slice(0, 3))
     await simulation.run(60)
   }
   world.newView(world.peers)
   await simulation.run(3_000)
-  return { world, frames }
 }
 
 function mutated(bytes: Uint8Array, random: Random): Uint8Array {
@@ -157,15 +190,15 @@ export async function feed(
   first: number,
   count: number
 ): Promise<{ refused: number; taken: number; longestMs: number }> {
-  let { world, frames } = await prepare()
+  let { world, frames } = await prepare(false)
   let refused = 0
   let longestMs = 0
   for (let seed = first; seed < first + count; seed++) {
     // What was taken piles up: from time to time a cluster of honest ones goes on.
-    if (seed % 1_000 === 0) ({ world, frames } = await prepare())
+    if (seed % 500 === 0) ({ world, frames } = await prepare(seed % 1_000 === 0))
     const random = createRandom(seed)
     // Most of what there is to break is in those that carry updates.
-    const carries = ({ method }: Frame): boolean => /append|put/.test(method)
+    const carries = ({ method }: Frame): boolean => /append|put|offer/.test(method)
     const frame = pick(random, random.next() < 0.8 ? frames.filter(carries) : frames)
     const bytes = forged(frame, random)
     let took = Infinity
@@ -177,7 +210,7 @@ export async function feed(
     }
     longestMs = Math.max(longestMs, took)
     if (took > STALL_MS) throw new Error(`seed ${seed}: ${frame.method} took ${took} ms`)
-    check(world, frame, seed)
+    check(world, frame.peer, `${frame.method}, seed ${seed}`)
   }
   return { refused, taken: count - refused, longestMs }
 }
@@ -196,8 +229,7 @@ async function attempt(
 ): Promise<boolean> {
   const signal = new AbortController().signal
   try {
-    const answer = handler(bytes, { peer: call.peer, remainingMs: 100, signal })
-    await world.simulation.wait(Promise.resolve(answer))
+    await world.simulation.wait(handler(bytes, { peer: call.peer, remainingMs: 100, signal }))
     return true
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -207,7 +239,7 @@ async function attempt(
 }
 
 /** Every copy is what its parts make of it: else it would be another one after a restart. */
-function check(world: World, { peer, method }: Frame, seed: number): void {
+function check(world: World, peer: string, after: string): void {
   const { state } = world.peer(peer)
   for (const { id } of state?.records() ?? []) {
     const copy = state?.held(id)?.copy
@@ -216,7 +248,67 @@ function check(world: World, { peer, method }: Frame, seed: number): void {
     again.verify()
     const [here, there] = [copy.live.encode(), again.live.encode()]
     if (here.length === there.length && here.every((byte, at) => byte === there[at])) continue
-    throw new Error(`seed ${seed}: ${id} at ${peer} is not what its parts are, after ${method}`)
+    throw new Error(`${id} at ${peer} is not what its parts are, after ${after}`)
+  }
+}
+
+/**
+ * Mutated answers of one peer to whatever the others ask it, in worlds that work, until there were so
+ * many. What the others make of it shows in their copies; what nobody catches ends the process.
+ */
+export async function answer(first: number, count: number): Promise<{ worlds: number }> {
+  let mutations = 0
+  let worlds = 0
+  for (; mutations < count; worlds++) {
+    const seed = first + worlds
+    const random = createRandom(seed)
+    const simulation = createSimulation({ seed })
+    const node = simulation.node.bind(simulation)
+    const liar = `p${seed % 4}`
+    let isLying = true
+    const lie = (method: string, bytes: Uint8Array): Uint8Array => {
+      if (!isLying || !method.startsWith('state.') || random.next() < 0.5) return bytes
+      mutations++
+      return mutated(bytes, random)
+    }
+    simulation.node = (name) => {
+      const { rpc, ...made } = node(name)
+      const call = rpc.call.bind(rpc)
+      const stream = rpc.stream.bind(rpc)
+      rpc.call = async (peer, method, ...rest) => {
+        const reply = await call(peer, method, ...rest)
+        return peer === liar ? lie(method, reply) : reply
+      }
+      rpc.stream = async function* (peer, method, ...rest) {
+        for await (const item of stream(peer, method, ...rest)) {
+          yield peer === liar ? lie(method, item) : item
+        }
+      }
+      return { ...made, rpc }
+    }
+    const world = new World(simulation, 4)
+    if (seed % 2 === 0) world.streams = smallStreams
+    // oxlint-disable-next-line no-await-in-loop -- one world after the other.
+    await work(world, true)
+    isLying = false
+    // oxlint-disable-next-line no-await-in-loop -- as above.
+    await goOn(world, seed)
+    world.peers.forEach(({ name }) => check(world, name, `the answers of ${liar}, seed ${seed}`))
+  }
+  return { worlds }
+}
+
+/** Nothing that a liar said stops a document for good. */
+async function goOn(world: World, seed: number): Promise<void> {
+  await world.simulation.run(5_000)
+  for (const id of IDS) {
+    const update = { kind: 'count', by: 1 } as const
+    const request = { id, session: 'after', sequence: 0, lowest: 0, update }
+    const owner = world.ownerOf(id)?.name ?? ''
+    // oxlint-disable-next-line no-await-in-loop -- one after the other.
+    const reply = await world.simulation.wait(world.request('c', owner, request))
+    if (reply.status !== 'ok')
+      throw new Error(`seed ${seed}: ${id} is stuck, ${JSON.stringify(reply)}`)
   }
 }
 
@@ -226,10 +318,12 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     return at < 0 ? otherwise : Number(process.argv[at + 1])
   }
   const [count, seed] = [option('--count', 100_000), option('--seed', 1)]
+  const answers = option('--answers', Math.ceil(count / 5))
   const began = performance.now()
   const { refused, taken, longestMs } = await feed(seed, count)
+  const { worlds } = await answer(seed, answers)
   const seconds = ((performance.now() - began) / 1_000).toFixed(1)
   console.log(
-    `frames: ${count}, refused: ${refused}, taken: ${taken}, longest: ${longestMs.toFixed(1)} ms, seconds: ${seconds}`
+    `frames: ${count}, refused: ${refused}, taken: ${taken}, longest: ${longestMs.toFixed(1)} ms, answers: ${answers} in ${worlds} worlds, seconds: ${seconds}`
   )
 }

@@ -3,9 +3,9 @@ import { integerBetween } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
 import { DocumentCopy } from '../src/core/document-copy.ts'
 import type { Mutants } from '../src/core/mutants.ts'
-import { DIGITS_MAX, pick, recordOf, schema, tallied, World } from './world.ts'
 import { smallStreams } from './stream-scenarios.ts'
-import type { Peer, Reply, Update } from './world.ts'
+import { DIGITS_MAX, pick, recordOf, schema, tallied, World } from './world.ts'
+import type { Peer, Reply, Request, Update } from './world.ts'
 
 const peersCount = 5
 const faultsMs = 1500
@@ -13,6 +13,9 @@ const faultsMs = 1500
 const few = ['test/doc/a', 'test/pinned/p0']
 /** More of them, so that a stream brings several. */
 const many = [...few, 'test/doc/b', 'test/doc/c', 'test/doc/d']
+
+/** Errors after which nothing was changed. */
+const harmless = new Set(['NotOwnerError', 'UnavailableError', 'OverloadedError'])
 
 interface DocumentValue {
   readonly hits: Readonly<Record<string, number>>
@@ -28,13 +31,17 @@ export async function run(
   options: {
     readonly moving?: boolean
     readonly collecting?: boolean
+    readonly forgetting?: boolean
     readonly streaming?: boolean
+    readonly damaging?: boolean
   } = {}
 ): Promise<Run> {
   const one = new Run(simulation, mutants)
   one.world.moving = options.moving === true
   if (options.collecting === true) one.collect()
+  if (options.forgetting === true) one.forget()
   if (options.streaming === true) one.stream()
+  if (options.damaging === true) one.damage()
   await one.go()
   return one
 }
@@ -55,6 +62,16 @@ class Run {
   /** Time between faults, and for all of them. */
   #pace = { betweenMs: [30, 250] as readonly [number, number], thinkMs: 80, allMs: faultsMs }
   #isCollecting = false
+  #isForgetting = false
+  /** What the clients know of the sessions that a document has forgotten. */
+  readonly #since = new Map<string, readonly number[]>()
+  /** Keys of which no owner knows any more what became of them. */
+  unknown = 0
+  #isDamaging = false
+  /** Peers of which records were damaged that are not replaced yet. */
+  readonly #harmed = new Set<Peer>()
+  /** Records that got a wrong bit. */
+  damages = 0
   /** Part of the executions that are followed by a fault. */
   #strikes = 0
 
@@ -68,6 +85,28 @@ class Run {
     this.#isCollecting = true
     this.#pace = { betweenMs: [60, 900], thinkMs: 500, allMs: 3500 }
     this.world.collectNames = 1
+  }
+
+  /** Most sessions are forgotten all the time, and copies of old requests come late. */
+  forget(): void {
+    this.#isForgetting = true
+    this.#pace = { betweenMs: [60, 900], thinkMs: 400, allMs: 3500 }
+    this.world.collectNames = 4
+    this.world.sessionsMax = 1
+    this.world.isOnce = true
+  }
+
+  /** Bits of records flip while their peer is down. */
+  damage(): void {
+    this.#isDamaging = true
+  }
+
+  /** Documents that have forgotten sessions. */
+  get forgetful(): number {
+    return this.#documents.filter((id) => {
+      const held = this.world.ownerOf(id)?.state?.held(id)
+      return (held?.copy.forgotten.length ?? 0) > 0
+    }).length
   }
 
   /** Copies travel as streams of small items, which break anywhere, also by the end of their source. */
@@ -222,15 +261,34 @@ class Run {
     const { world } = this
     const name = `${session}:${sequence}`
     const history = world.histories.get(name)!
+    const place = `${session} ${history.id}`
+    let since = this.#since.get(place) ?? []
+    let mayHaveCounted = false
     for (let attempt = 0; attempt < 400; attempt++) {
       const request = {
         id: history.id,
         session,
         sequence,
         lowest: Math.min(...open),
-        update: history.update
+        update: history.update,
+        since
+      }
+      if (this.#isForgetting && this.#chance(0.3)) {
+        // It may count whenever it comes, whatever is answered to this attempt.
+        mayHaveCounted = true
+        void this.#late(request)
       }
       const reply = await this.#ask(history.id, (peer) => world.request(session, peer, request))
+      if (reply?.status === 'unknown' && !mayHaveCounted && history.acknowledged === undefined) {
+        since = reply.since
+        this.#since.set(place, since)
+        continue
+      }
+      if (reply?.status === 'unknown' || (reply?.status === 'expired' && this.#isForgetting)) {
+        this.unknown++
+        return
+      }
+      mayHaveCounted ||= reply?.status !== 'failed' || !harmless.has(reply.name)
       if (reply?.status === 'expired') {
         this.#fail(`${name} expired before it was answered`)
         return
@@ -254,6 +312,21 @@ class Run {
       await this.#pause(this.#between(20, 90))
     }
     this.#fail(`${name} was never answered`)
+  }
+
+  /** A copy of a request that was under way for long, so that its client has gone on. */
+  async #late(request: Request): Promise<void> {
+    this.#clients++
+    await this.#pause(this.#between(100, 2500))
+    const reply = await this.#ask(request.id, (peer) =>
+      this.world.request(request.session, peer, request)
+    )
+    const name = `${request.session}:${request.sequence}`
+    const told = this.world.histories.get(name)?.acknowledged
+    if (reply?.status === 'ok' && told !== undefined && told !== reply.result) {
+      this.#fail(`${name} gave ${told}, and later ${reply.result}`)
+    }
+    this.#clients--
   }
 
   async #ask(id: string, send: (peer: string) => Promise<Reply>): Promise<Reply | undefined> {
@@ -362,7 +435,10 @@ class Run {
       return
     }
     const wipe = this.#chance(0.4) && this.#mayLose(peer)
+    const harm = this.#isDamaging && !wipe && this.#mayLose(peer)
     world.crash(peer, { wipe })
+    if (wipe) this.#harmed.delete(peer)
+    if (harm) this.#flipBits(peer)
     this.#simulation.after(this.#between(20, 400), () => this.#restart(peer))
     if (wipe) {
       this.#simulation.after(this.#between(50, 300), () => {
@@ -374,6 +450,19 @@ class Run {
     }
   }
 
+  #flipBits(peer: Peer): void {
+    for (let flips = this.#between(1, 4); flips > 0; flips--) {
+      if (this.#simulation.flipBit(peer.name) === undefined) return
+      this.#harmed.add(peer)
+      this.damages++
+    }
+  }
+
+  /** Nothing of the damage is left: its copies count again. */
+  #isWhole({ state }: Peer): boolean {
+    return state?.stats().damaged === 0
+  }
+
   #restart(peer: Peer): void {
     if (peer.state === undefined && peer !== this.#lost) {
       void this.world.start(peer)
@@ -383,6 +472,9 @@ class Run {
   /** Whether the disk may be lost: at most one of every view that is not settled. */
   #mayLose(peer: Peer): boolean {
     const { world } = this
+    this.#harmed.forEach((one) => this.#isWhole(one) && this.#harmed.delete(one))
+    // What is damaged is lost until it was replaced.
+    if ([...this.#harmed].some((one) => one !== peer)) return false
     const alive = new Set(world.peers.map((one) => one.disk.incarnation))
     return world.views.all.slice(world.views.settled - 1).every(({ members }) => {
       const lost = members.filter(({ incarnation }) => !alive.has(incarnation)).length

@@ -31,6 +31,14 @@ export const workloads: readonly Workload[] = [
     }
   },
   { name: 'state/streams', share: 5, run: streamed({}) },
+  { name: 'state/damage', share: 4, run: damaged({}) },
+  {
+    name: 'state/forgotten-sessions',
+    share: 5,
+    run: async (simulation) => {
+      await run(simulation, {}, { forgetting: true })
+    }
+  },
   {
     name: 'state/sessions',
     share: 6,
@@ -58,10 +66,28 @@ export const mutants: readonly Mutant[] = [
       await runSessions(simulation, { ignoreToken: true })
     }
   },
-  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 10),
+  strong('ignore-keys', 'a strong update counts once for its key', { ignoreKeys: true }, 4),
   strong('no-precondition', 'a strong update is taken on the version that it was computed from', {
     noPrecondition: true
   }),
+  {
+    name: 'state/execute-unknown',
+    rule: 'a key of a session that may have been forgotten is refused',
+    killingSeed: 1,
+    budget: 200,
+    run: async (simulation) => {
+      await run(simulation, { executeUnknown: true }, { forgetting: true })
+    }
+  },
+  {
+    name: 'state/take-forgotten',
+    rule: 'updates of sessions that were forgotten do not count once more',
+    killingSeed: 70,
+    budget: 400,
+    run: async (simulation) => {
+      await run(simulation, { takeForgotten: true }, { forgetting: true })
+    }
+  },
   random('serve-without-merge', 'a new owner merges before it serves', {
     mutants: { serveWithoutMerge: true },
     killingSeed: 1
@@ -78,6 +104,13 @@ export const mutants: readonly Mutant[] = [
     mutants: { collectWithoutFence: true },
     killingSeed: 13
   }),
+  {
+    name: 'state/count-damaged',
+    rule: 'what could not be read is no smaller copy',
+    killingSeed: 15,
+    budget: 200,
+    run: damaged({ countDamaged: true })
+  },
   scripted('cursor-before-write', 'a stream goes on after the last document that was written', {
     mutants: { cursorBeforeWrite: true },
     scenario: streams.takesOverFromBrokenStreams
@@ -139,6 +172,13 @@ export const mutants: readonly Mutant[] = [
 function faulty(broken: Mutants): (simulation: Simulation) => Promise<void> {
   return async (simulation) => {
     await run(simulation, broken)
+  }
+}
+
+/** Records with a wrong bit, found when their peer starts again. */
+function damaged(broken: Mutants): (simulation: Simulation) => Promise<void> {
+  return async (simulation) => {
+    await run(simulation, broken, { damaging: true })
   }
 }
 

@@ -1,5 +1,5 @@
 import { counter, map, set } from '@murmuration/crdt'
-import type { AgentRecord, Random, View } from '@murmuration/interface'
+import type { AgentRecord, IdempotencyKey, Random, View } from '@murmuration/interface'
 import { createPlacement } from '@murmuration/placement'
 import { createSimulation } from '@murmuration/testkit'
 import type { Simulation } from '@murmuration/testkit'
@@ -32,13 +32,18 @@ export interface Request {
   readonly sequence: number
   readonly lowest: number
   readonly update: Update
+  /** What the client knows of the sessions that the owner has forgotten. */
+  readonly since?: readonly number[]
   /** Without a key, and sent only once. */
   readonly isKeyless?: boolean
+  /** Tells what a client has sent from what the network brings twice. */
+  readonly attempt?: number
 }
 
 export type Reply =
   | { readonly status: 'ok'; readonly result: string }
   | { readonly status: 'expired' }
+  | { readonly status: 'unknown'; readonly since: readonly number[] }
   | { readonly status: 'failed'; readonly name: string }
 
 /** Digits of a sum to base 4: how often each update of this kind counted. */
@@ -58,6 +63,10 @@ export function pick<T>(random: Random, from: readonly T[]): T {
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
+
+function keyOf({ session, sequence, lowest, since = [] }: Request): IdempotencyKey {
+  return { session, sequence, lowest, since }
+}
 
 function hasUpdate(state: StateService, name: string, { id, update }: History): boolean {
   const value = state.held(id)?.copy.live.value(schema)
@@ -99,8 +108,14 @@ export class World {
   readonly #mutants: Mutants
   #executions = 0
   readonly #keyless = new Set<string>()
+  #attempts = 0
+  readonly #served = new Set<number>()
+  /** The network brings a request once, as a stream does: what was refused is not done later. */
+  isOnce = false
   /** Names of owners that a document may keep. */
   collectNames = 16
+  /** Sessions that a document remembers. */
+  sessionsMax = 4096
   /** Between two comparisons of a peer with the owners. */
   compareMs = 800
   /** An owner has just executed an update and not told anybody yet. */
@@ -143,12 +158,14 @@ export class World {
       members?: number
       trace?: boolean
       collectNames?: number
+      sessionsMax?: number
       streams?: StreamLimits
     } = {}
   ): Promise<World> {
     const { seed = 1, trace = false } = init
     const world = new World(createSimulation({ seed, trace }), count, init.mutants)
     world.collectNames = init.collectNames ?? world.collectNames
+    world.sessionsMax = init.sessionsMax ?? world.sessionsMax
     world.streams = init.streams
     world.newView(world.peers.slice(0, init.members ?? count))
     for (const peer of world.peers) {
@@ -203,7 +220,8 @@ export class World {
         compareMs: this.compareMs,
         foldIdleMs: 120,
         foldEntries: 4,
-        collectNames: this.collectNames
+        collectNames: this.collectNames,
+        sessionsMax: this.sessionsMax
       },
       this.#mutants,
       this.streams
@@ -287,7 +305,8 @@ export class World {
   async request(client: string, peer: string, request: Request): Promise<Reply> {
     this.note(request)
     const { rpc } = this.simulation.node(client)
-    const bytes = await rpc.call(peer, 'test.update', utf8.encode(JSON.stringify(request)), {
+    const sent: Request = { ...request, attempt: ++this.#attempts }
+    const bytes = await rpc.call(peer, 'test.update', utf8.encode(JSON.stringify(sent)), {
       timeoutMs: 250
     })
     // Made by `#serve`.
@@ -295,10 +314,12 @@ export class World {
   }
 
   async #serve(peer: string, state: State, request: Request): Promise<Reply> {
-    const { id, session, sequence, lowest, update } = request
+    const { id, session, sequence, update, attempt = 0 } = request
     try {
+      if (this.isOnce && this.#served.has(attempt)) throw new Error('it came before')
+      this.#served.add(attempt)
       const owned = await state.own(recordOf(id))
-      const key = { session, sequence, lowest }
+      const key = keyOf(request)
       if (request.isKeyless === true) {
         // The network may bring it twice.
         if (this.#keyless.has(`${session}:${sequence}`)) throw new Error('it was executed')
@@ -341,17 +362,14 @@ export class World {
 
   /** The answer to a key that was executed before. */
   async #known(peer: string, owned: OwnedDocument, request: Request): Promise<Reply | undefined> {
-    const { id, session, sequence, lowest } = request
-    const found = owned.lookup({ session, sequence, lowest })
-    if (found.status === 'expired') {
-      return { status: 'expired' }
-    }
+    const found = owned.lookup(keyOf(request))
+    if (found.status === 'expired' || found.status === 'unknown') return found
     if (found.status === 'new') {
       return undefined
     }
     const commit = await found.commit
     this.#checkAcknowledged(request, commit.epoch.view)
-    this.onAcknowledge(this.peer(peer), id)
+    this.onAcknowledge(this.peer(peer), request.id)
     return { status: 'ok', result: text.decode(commit.result) }
   }
 

@@ -169,7 +169,8 @@ class LevelStore implements Store {
           encodedKey.byteOffset,
           encodedKey.byteLength
         ).toString('utf8')
-        yield [key, unseal(key, stored)]
+        const value = unsealOr(key, stored, range.onDamaged)
+        if (value !== undefined) yield [key, value]
       }
     } catch (error) {
       throw explain(error)
@@ -299,6 +300,21 @@ function unseal(key: string, stored: Uint8Array): Uint8Array {
     }
   }
   throw new CorruptDataError(`the value of ${key} does not match its checksum`)
+}
+
+/** The value, or nothing where somebody is told that it is damaged. */
+function unsealOr(
+  key: string,
+  stored: Uint8Array,
+  onDamaged: StoreRange['onDamaged']
+): Uint8Array | undefined {
+  if (onDamaged === undefined) return unseal(key, stored)
+  try {
+    return unseal(key, stored)
+  } catch {
+    onDamaged(key, new Uint8Array(stored))
+    return undefined
+  }
 }
 
 /** The code of an error of LevelDB; those of opening are wrapped in another error. */

@@ -239,6 +239,13 @@ describe('damage', () => {
       }
     }
     await expect(reading()).rejects.toMatchObject({ name: 'CorruptDataError' })
+    const damaged: string[] = []
+    const keys: string[] = []
+    const onDamaged = (key: string): void => void damaged.push(key)
+    for await (const [key] of store.entries({ onDamaged })) keys.push(key)
+    for await (const [key] of store.sub('w').entries({ onDamaged })) keys.push(key)
+    expect(damaged).toEqual(['short', 'wrong', 'rong'])
+    expect(keys).toEqual(['key-0'])
     await store.close()
   })
 

@@ -183,6 +183,10 @@ async function* readRange(
     found.reverse()
   }
   for (const [key, value] of found.slice(0, range.limit ?? found.length)) {
+    if (range.onDamaged !== undefined && port.isDamaged(key)) {
+      range.onDamaged(key.slice(prefix.length), value.slice())
+      continue
+    }
     refuseDamaged(port, key)
     yield [key.slice(prefix.length), value.slice()]
   }

@@ -123,7 +123,14 @@ export class SimulatedRpc implements Rpc {
         const wait =
           refusal === 'refused' ? this.#network.delay() : Math.min(timeoutMs, dialTimeoutMs)
         const text = `no connection to ${peer}: ${refusal}`
-        this.#process.post(wait, 'timer', () => pending.fail(new PeerUnavailableError(text)))
+        cancels.push(
+          this.#process.post(wait, 'timer', () => pending.fail(new PeerUnavailableError(text)))
+        )
+        const onAbort = (): void => {
+          pending.fail(new AbortedError(`the call of ${method} was aborted before it was sent`))
+        }
+        signal?.addEventListener('abort', onAbort)
+        cancels.push(() => signal?.removeEventListener('abort', onAbort))
       } else {
         cancels.push(
           this.#process.post(timeoutMs, 'timer', () => {

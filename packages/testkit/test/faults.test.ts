@@ -147,15 +147,23 @@ describe('disks', () => {
     expect(simulation.flipBit('a', 'x/2')).toBe('x/2')
     simulation.crash('a')
     await expect(read(simulation, 'x/2')).rejects.toMatchObject({ name: 'CorruptDataError' })
-    const keysOf = async (prefix: string): Promise<readonly string[]> => {
+    const keysOf = async (
+      prefix: string,
+      onDamaged?: (key: string) => void
+    ): Promise<readonly string[]> => {
       const keys: string[] = []
-      for await (const [key] of simulation.node('a').store.entries({ prefix })) {
+      const range = { prefix, ...(onDamaged && { onDamaged }) }
+      for await (const [key] of simulation.node('a').store.entries(range)) {
         keys.push(key)
       }
       return keys
     }
     await expect(simulation.wait(keysOf('x/'))).rejects.toMatchObject({ name: 'CorruptDataError' })
     expect(await simulation.wait(keysOf('y/'))).toEqual(['y/1'])
+    const damaged: string[] = []
+    const onDamaged = (key: string): void => void damaged.push(key)
+    expect(await simulation.wait(keysOf('x/', onDamaged))).toEqual(['x/1'])
+    expect(damaged).toEqual(['x/2'])
     // A new value has a new checksum.
     await simulation.wait(write(simulation, 'x/2', bytes(2)))
     expect(await read(simulation, 'x/2')).toEqual(bytes(2))

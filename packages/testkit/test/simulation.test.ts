@@ -193,6 +193,20 @@ describe('calls', () => {
     ).rejects.toMatchObject({ outcomeUnknown: false })
   })
 
+  test('can be aborted while a silent peer is dialled: streams too, which have no deadline', async () => {
+    const { simulation, a } = pair()
+    simulation.split(['a'], ['b'])
+    const controller = new AbortController()
+    const options = { timeoutMs: Infinity, signal: controller.signal }
+    const outcomes = [
+      a.rpc.call('b', 'any', bytes(), options),
+      a.rpc.stream('b', 'any', bytes(), options)[Symbol.asyncIterator]().next()
+    ].map((outcome) => expect(outcome).rejects.toMatchObject({ name: 'AbortedError' }))
+    simulation.after(50, () => controller.abort())
+    await simulation.wait(Promise.all(outcomes), 60)
+    expect(simulation.now).toBeLessThan(60)
+  })
+
   test('end with the connection when the other process dies', async () => {
     const { simulation, a, b } = pair()
     b.rpc.handle('never', () => new Promise(() => {}))

@@ -20,9 +20,13 @@ export function toPlain(value: unknown): unknown {
   )
 }
 
+/** More than any value may have that can be encoded. */
+const depthMax = 64
+
 /** The value again. @throws InvalidParametersError */
-export function fromPlain(plain: unknown): unknown {
-  if (Array.isArray(plain)) return plain.map(fromPlain)
+export function fromPlain(plain: unknown, depth = 0): unknown {
+  if (depth > depthMax) throw new InvalidParametersError('the values are nested too deeply')
+  if (Array.isArray(plain)) return plain.map((each) => fromPlain(each, depth + 1))
   if (typeof plain !== 'object' || plain === null) return plain
   const entries = Object.entries(plain)
   const [first] = entries
@@ -31,7 +35,10 @@ export function fromPlain(plain: unknown): unknown {
     if (key === BIGINT || key === BYTES) return special(key, text)
   }
   return Object.fromEntries(
-    entries.map(([key, each]) => [key.startsWith('~~') ? key.slice(1) : key, fromPlain(each)])
+    entries.map(([key, each]) => [
+      key.startsWith('~~') ? key.slice(1) : key,
+      fromPlain(each, depth + 1)
+    ])
   )
 }
 

@@ -36,6 +36,8 @@ export interface LoggedStream {
 /** The entries of the log by stream and by age. Knows no bytes. */
 export class LogIndex {
   readonly #streams = new Map<string, LoggedStream>()
+  /** Those that had entries and have none any more, by key, the first of them first. */
+  readonly #emptied = new Map<string, LoggedStream>()
   /** By number, rising. */
   readonly #rows = new Map<number, LogRow>()
   #bytes = 0
@@ -50,6 +52,11 @@ export class LogIndex {
 
   streams(): Iterable<LoggedStream> {
     return this.#streams.values()
+  }
+
+  /** Streams of which entries were here, and none is left; those that ended first come first. */
+  emptied(): ReadonlyMap<string, LoggedStream> {
+    return this.#emptied
   }
 
   /** The stream, which comes to be where it is not known. */
@@ -79,6 +86,7 @@ export class LogIndex {
     stream.top = Math.max(stream.top, last)
     stream.head = Math.max(stream.head, last)
     stream.rows.splice(placeOf(stream.rows, row.first), 0, row)
+    this.#emptied.delete(streamKey(row.stream))
     this.#rows.set(row.number, row)
     this.#bytes += row.bytes
     return true
@@ -92,12 +100,16 @@ export class LogIndex {
     const stream = this.stream(row.stream)
     stream.held.remove(row.first, row.first + row.count - 1)
     stream.rows.splice(stream.rows.indexOf(row), 1)
+    if (stream.rows.length === 0) {
+      this.#emptied.set(streamKey(row.stream), stream)
+    }
   }
 
   /** Forgets a stream of which nothing is left. */
   drop(name: StreamName): void {
     if (this.find(name)?.rows.length === 0) {
       this.#streams.delete(streamKey(name))
+      this.#emptied.delete(streamKey(name))
     }
   }
 

@@ -7,6 +7,8 @@ import { combine, digestBytes, digestText, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
+import { never as neverForgotten } from './sessions.ts'
+import type { Since } from './sessions.ts'
 
 const emptyBase: Uint8Array = createDocument().encode()
 
@@ -24,13 +26,17 @@ export interface BaseState {
   readonly folded: Epoch
   readonly lineage: Lineage
   readonly closed: readonly Closing[]
+  /** When sessions were forgotten last: those that are not known may be among them. */
+  readonly forgotten: Since
 }
 
-/** Takes writers out of a base, where that is exactly this one. */
+/** Takes writers out of a base, and forgets sessions, with all that they have folded. */
 export interface CollectStep {
+  /** Of this very base, and of what {@link EntrySet.digestOfRest} tells: who differs must not follow it. */
   readonly from: Digest
   readonly by: Epoch
   readonly closings: readonly Closing[]
+  readonly sessions: readonly string[]
 }
 
 const never: Epoch = { view: 0, boot: 0 }
@@ -49,6 +55,7 @@ export class Base {
   #folded: Epoch = never
   #lineage: Lineage = noLineage
   #closings = noClosings
+  #forgotten = neverForgotten
   #digest: Digest | undefined
 
   constructor(mutants: Mutants) {
@@ -61,6 +68,7 @@ export class Base {
     base.#folded = state.folded
     base.#lineage = state.lineage
     base.#closings = state.closed.length === 0 ? noClosings : new Closings(state.closed)
+    base.#forgotten = state.forgotten
     return base
   }
 
@@ -75,6 +83,10 @@ export class Base {
 
   get folded(): Epoch {
     return this.#folded
+  }
+
+  get forgotten(): Since {
+    return this.#forgotten
   }
 
   /** Whether writers were taken out. */
@@ -92,8 +104,13 @@ export class Base {
   }
 
   get state(): BaseState {
-    const { list } = this.#closings
-    return { base: this.#bytes, folded: this.#folded, lineage: this.#lineage, closed: list }
+    return {
+      base: this.#bytes,
+      folded: this.#folded,
+      lineage: this.#lineage,
+      closed: this.#closings.list,
+      forgotten: this.#forgotten
+    }
   }
 
   get digest(): Digest {
@@ -148,20 +165,22 @@ export class Base {
     this.#folded = other.#folded
     this.#lineage = other.#lineage
     this.#closings = other.#closings
+    this.#forgotten = other.#forgotten
     this.#digest = undefined
   }
 
-  /** Takes the writers out; false, and nothing is done, where this is another base. */
-  collect(step: CollectStep): boolean {
-    if (!equalDigests(step.from, this.digest)) return false
+  /** Takes the writers out. The caller has compared. */
+  collect(step: CollectStep): void {
     const document = this.decode()
     const closings = this.#closings.with(step.closings)
     collectFrom(document, closings)
     this.#bytes = document.encode()
     this.#closings = closings
     this.#lineage = { ...step.by, count: this.#lineage.count + 1 }
+    if (step.sessions.length > 0) {
+      this.#forgotten = [step.by.view, step.by.boot, this.#lineage.count]
+    }
     this.#advance(step.by)
-    return true
   }
 
   #advance(by: Epoch): void {

@@ -2,6 +2,8 @@ import { collectFrom } from './base.ts'
 import type { Base, CollectStep } from './base.ts'
 import type { Closing } from './closings.ts'
 import { ownSessionPrefix } from './copy-state.ts'
+import { Deriving } from './deriving.ts'
+import { combine } from './digest.ts'
 import type { Entry } from './entry.ts'
 import type { EntrySet } from './entry-set.ts'
 import type { Mutants } from './mutants.ts'
@@ -18,6 +20,8 @@ export interface CollectInit {
   readonly writer: string | undefined
   /** Whether all that a life of a disk ever made is here: it is a replica that holds the same. */
   readonly isWhole: (life: string) => boolean
+  /** To be forgotten: all replicas have what they have. */
+  readonly sessions: readonly string[]
   /** Names that must become free: fewer are not worth it. */
   readonly least: number
 }
@@ -37,11 +41,15 @@ export function planCollection(
   init: CollectInit,
   mutants: Mutants
 ): CollectStep | undefined {
-  const document = base.decode()
+  const { sessions } = init
+  const leaving = sessions.flatMap((name) => entries.below(name, Number.POSITIVE_INFINITY))
+  const document = new Deriving(base, entries).folded(leaving)
   const heads: Record<string, number> = { ...document.heads }
   const open = new Openings()
   if (init.writer !== undefined) open.add(init.writer)
-  for (const { count, first, writer } of entries.values()) {
+  const isLeaving = new Set(sessions)
+  for (const { count, first, session, writer } of entries.values()) {
+    if (isLeaving.has(session)) continue
     if (mutants.collectUnfolded !== true) open.add(writer)
     else heads[writer] = Math.max(heads[writer] ?? 0, first + count - 1)
   }
@@ -60,7 +68,9 @@ export function planCollection(
   const after = known.with(closings)
   const gone = collectFrom(document, after).length
   const floors = ownWriters(entries).filter((name) => after.hasLater(name)).length
-  return gone + floors < init.least ? undefined : { from: base.digest, by: init.by, closings }
+  if (gone + floors < init.least && sessions.length === 0) return undefined
+  const from = combine(base.digest, entries.digestOfRest(sessions))
+  return { from, by: init.by, closings, sessions }
 }
 
 /** Who made the updates without a key, of which floors are kept. */

@@ -3,6 +3,7 @@ import type { AgentRecord, Epoch, Operation } from '@murmuration/interface'
 import type { BaseState } from './base.ts'
 import type { Digest } from './digest.ts'
 import type { Entry, EntryKey } from './entry.ts'
+import type { Since } from './sessions.ts'
 
 /** A session whose keys below `to` are folded into the base, in one step from `from`. */
 export interface FoldStep {
@@ -22,10 +23,13 @@ export interface Changes {
   readonly removed: readonly EntryKey[]
 }
 
+/** What is left of a session below which all is folded, and when it was opened unless that was ever. */
+export type Floor = readonly [session: string, floor: number, since?: Since]
+
 /** The parts of a copy, as they travel and are stored. */
 export interface CopyState extends BaseState {
   readonly record: AgentRecord
-  readonly floors: readonly (readonly [session: string, floor: number])[]
+  readonly floors: readonly Floor[]
   readonly entries: readonly Entry[]
   /** The latest clock reading in it: what comes next must be later. */
   readonly time: Stamp

@@ -103,6 +103,22 @@ export class Coverage {
     return round
   }
 
+  /**
+   * Whether the round of the newest view was begun knowing exactly this: then its replies count. A
+   * view often comes together with the word of which older ones are settled.
+   */
+  knows(settled: number, unsettled: readonly View[]): boolean {
+    const { round, view } = this
+    const views = unsettled.length === 0 ? [view] : unsettled
+    return (
+      round !== undefined &&
+      round.view === view &&
+      round.settled === settled &&
+      round.unsettled.length === views.length &&
+      round.unsettled.every((known, at) => known === views[at])
+    )
+  }
+
   /** Everyone who must be asked in a round, this peer's own disk included; or for some documents. */
   membersOf(round: Round, records?: readonly AgentRecord[]): Map<MemberKey, string> {
     const members = new Map<MemberKey, string>()
@@ -125,8 +141,12 @@ export class Coverage {
     return first !== undefined && last - first.view.number >= roundsMax
   }
 
+  /** A later answer of the same member stands in place of the one before. */
   collected(round: Round, member: MemberKey, damaged: readonly string[]): void {
     round.collected.add(member)
+    for (const [id, keys] of round.damaged) {
+      if (keys.delete(member) && keys.size === 0) round.damaged.delete(id)
+    }
     for (const id of damaged) {
       const keys = round.damaged.get(id) ?? new Set()
       keys.add(member)
@@ -190,11 +210,15 @@ export class Coverage {
 
   /**
    * Whether enough members answered that any document whatever would be covered: then this peer
-   * knows all documents that it owns. (Documents with one replica give that promise up.)
+   * knows all documents that it owns. (Documents with one replica give that promise up.) Who has
+   * something damaged may have lost what nobody names, and counts as one who did not answer.
    */
   complete(round: Round): boolean {
+    const damaged = new Set([...round.damaged.values()].flatMap((keys) => [...keys]))
     return round.unsettled.every(({ branch, members }) => {
-      const absent = members.filter((member) => !round.collected.has(memberKey(member)))
+      const isAbsent = (key: MemberKey): boolean =>
+        !round.collected.has(key) || (branch === undefined && damaged.has(key))
+      const absent = members.filter((member) => isAbsent(memberKey(member)))
       const allowed = branch === undefined ? Math.max(0, copiesNeeded(members.length) - 1) : 0
       return absent.length <= allowed || absent.every((member) => isAbandoned(round.view, member))
     })

@@ -4,19 +4,21 @@ import { InvalidSignatureError, MessageTooLargeError } from '@murmuration/interf
 import type { AgentRecord, Epoch, VersionVector } from '@murmuration/interface'
 import { Base } from './base.ts'
 import type { CollectStep } from './base.ts'
-import type { Closings } from './closings.ts'
 import { countNames, planCollection } from './collecting.ts'
 import type { CollectInit } from './collecting.ts'
+import { CopyView } from './copy-view.ts'
 import { laterOf, ownSessionPrefix } from './copy-state.ts'
 import type { Changes, CopyState, Execution, FoldStep } from './copy-state.ts'
 import { Deriving, forget } from './deriving.ts'
 import { combine, digestToText, equalDigests } from './digest.ts'
 import type { Digest } from './digest.ts'
 import { checkSameEffect, compareEntries, createEntry, ownDotsOf, sameExecution } from './entry.ts'
-import type { Entry, EntryKey } from './entry.ts'
+import type { Entry } from './entry.ts'
 import { EntrySet } from './entry-set.ts'
 import { compareEpochs } from './epoch.ts'
 import type { Mutants } from './mutants.ts'
+import { isLate, latestSince, never } from './sessions.ts'
+import type { Since } from './sessions.ts'
 import { Unsaved } from './unsaved.ts'
 import { includesVersion } from './versions.ts'
 
@@ -29,10 +31,9 @@ import { includesVersion } from './versions.ts'
  * `merge` of two copies is commutative, associative and idempotent. Folding is no merge: the owner
  * does it when all replicas hold the same entries, and the floor then replaces other verdicts.
  */
-export class DocumentCopy {
-  readonly record: AgentRecord
+export class DocumentCopy extends CopyView {
   readonly #mutants: Mutants
-  readonly #entries = new EntrySet()
+  readonly #entries: EntrySet
   readonly #base: Base
   #live: Document | undefined
   #baseDigest: Digest | undefined
@@ -44,8 +45,10 @@ export class DocumentCopy {
   readonly #unsaved = new Unsaved()
 
   constructor(record: AgentRecord, mutants: Mutants = {}, base: Base = new Base(mutants)) {
-    this.record = record
+    const entries = new EntrySet()
+    super(record, base, entries)
     this.#mutants = mutants
+    this.#entries = entries
     this.#base = base
   }
 
@@ -53,9 +56,7 @@ export class DocumentCopy {
   static from(state: CopyState, mutants: Mutants = {}): DocumentCopy {
     const copy = new DocumentCopy(state.record, mutants, Base.from(state, mutants))
     copy.#time = state.time
-    for (const [session, floor] of state.floors) {
-      copy.#entries.setFloor(session, floor)
-    }
+    copy.#entries.replaceFloors(state.floors)
     for (const entry of state.entries) {
       copy.#place(entry)
     }
@@ -73,23 +74,6 @@ export class DocumentCopy {
     return this.#time
   }
 
-  get entryCount(): number {
-    return this.#entries.size
-  }
-
-  get entryBytes(): number {
-    return this.#entries.bytes
-  }
-
-  get baseBytes(): number {
-    return this.#base.bytes.length
-  }
-
-  /** Writers that have left its version. */
-  get closings(): Closings {
-    return this.#base.closings
-  }
-
   /** Nothing was ever written to it. */
   get empty(): boolean {
     return this.#entries.size === 0 && this.#base.isEmpty
@@ -103,23 +87,6 @@ export class DocumentCopy {
 
   get digestAsText(): string {
     return digestToText(this.digest)
-  }
-
-  get(key: EntryKey): Entry | undefined {
-    return this.#entries.get(key)
-  }
-
-  floorOf(session: string): number {
-    return this.#entries.floorOf(session)
-  }
-
-  entries(): IterableIterator<Entry> {
-    return this.#entries.values()
-  }
-
-  /** Sessions with entries above their floor. */
-  openSessions(): IterableIterator<readonly [string, number, ReadonlyMap<number, Entry>]> {
-    return this.#entries.openSessions()
   }
 
   state(): CopyState {
@@ -182,7 +149,9 @@ export class DocumentCopy {
       delta: done.dots.length === 0 ? new Uint8Array(0) : done.delta,
       result,
       time,
-      voids: this.#entries.voidsOf(done.removed)
+      voids: this.#entries.voidsOf(done.removed),
+      since: key === undefined ? never : this.sinceOf(key.session),
+      isOfSide: epoch.branch !== undefined
     })
     this.#place(entry)
     for (const one of this.#entries.voidsOn(entry.key)) {
@@ -208,9 +177,22 @@ export class DocumentCopy {
    * `InvalidSignatureError` for one with dots of others, and changes nothing then.
    */
   add(entry: Entry): Entry | undefined {
-    if (this.#isBelow(entry)) {
-      return undefined
-    }
+    return this.#addOpened(entry, this.#entries.sinceOf(entry.session))
+  }
+
+  #addOpened(entry: Entry, since: Since | undefined): Entry | undefined {
+    if (this.#isBelow(entry, since)) return undefined
+    const { session } = entry
+    const isNew = this.#entries.sinceOf(session) === undefined
+    const standing = this.#take(entry)
+    // Another base may have forgotten more or less than its owner had: it is opened anew here.
+    const opened = since ?? this.opening(session)
+    const entries = this.#entries
+    if (isNew ? entries.open(session, opened) : entries.raise(session, opened)) this.#baseChange()
+    return standing
+  }
+
+  #take(entry: Entry): Entry | undefined {
     if (entry.writer === this.#writer && entry.execution > this.#executions) {
       throw new InvalidSignatureError('an update under the name of this peer that it never made')
     }
@@ -256,10 +238,9 @@ export class DocumentCopy {
     const [first] = due
     if (followed && first !== undefined) {
       const folded = due.flatMap((step) => this.#entries.below(step.session, step.to))
+      const opened = due.map((step) => this.sinceOf(step.session))
       this.#foldEntries(folded, first.by)
-      for (const step of due) {
-        this.#entries.setFloor(step.session, step.to)
-      }
+      due.forEach(({ session, to }, at) => this.#entries.setFloor(session, to, opened[at] ?? never))
       this.#baseChange()
     }
     return followed
@@ -276,16 +257,22 @@ export class DocumentCopy {
     return planCollection(this.#base, this.#entries, plan, this.#mutants)
   }
 
-  /** False, and nothing is done, where the base here is another one. */
+  /** False, and nothing is done, where the base here, or what is known of sessions, is another. */
   collect(step: CollectStep): boolean {
-    if (!this.#base.collect(step)) return false
+    const { by, from, sessions } = step
+    const here = combine(this.#base.digest, this.#entries.digestOfRest(sessions))
+    if (!equalDigests(from, here)) return false
+    const leaving = sessions.flatMap((name) => this.#entries.below(name, Infinity))
+    if (leaving.length > 0) this.#foldEntries(leaving, by)
+    this.#base.collect(step)
+    for (const name of sessions) this.#entries.dropFloor(name)
     for (const [session] of this.#entries.floors()) {
       const isOwn = session.startsWith(ownSessionPrefix)
       if (isOwn && this.#base.isCovered(session.slice(ownSessionPrefix.length))) {
         this.#entries.dropFloor(session)
       }
     }
-    this.#dropLate()
+    this.#dropLate(this.#entries)
     this.#live = undefined
     return true
   }
@@ -302,8 +289,11 @@ export class DocumentCopy {
     if (this.#mergeBase(other)) {
       this.#invalidate()
     }
+    const isAlike = this.#base.isOfSameLineage(other.#base)
     for (const entry of other.entries()) {
-      this.add(entry)
+      // They have forgotten the same then: what one of them knows is not among it.
+      const known = isAlike ? [this.#entries, other.#entries] : [this.#entries]
+      this.#addOpened(entry, latestSince(known.map((one) => one.sinceOf(entry.session))))
     }
     return !equalDigests(before, this.digest)
   }
@@ -314,14 +304,15 @@ export class DocumentCopy {
       if (!this.#base.isBefore(other.#base)) return false
       this.#base.become(other.#base)
       this.#entries.replaceFloors(other.#entries.floors())
-      this.#dropLate()
+      this.#dropLate(other.#entries)
       return true
     }
     let isAnew = false
-    for (const [name, floor] of other.#entries.floors()) {
+    for (const [name, floor, since = never] of other.#entries.floors()) {
       if (floor > this.floorOf(name)) {
         isAnew = this.#raiseFloor(name, floor) || isAnew
       }
+      if (this.#entries.raise(name, since)) this.#baseChange()
     }
     if (this.#base.join(other.#base)) {
       this.#baseChange()
@@ -331,17 +322,23 @@ export class DocumentCopy {
   }
 
   /** Drops the entries on which another base has its verdict. */
-  #dropLate(): void {
+  #dropLate(others: EntrySet): void {
     for (const entry of this.#entries.list()) {
-      if (this.#isBelow(entry)) {
-        this.#drop(entry)
-      }
+      const { session } = entry
+      const since = others.sinceOf(session)
+      const isBelow = this.#isBelow(entry, since)
+      if (isBelow) this.#drop(entry)
+      if (isBelow && since === undefined) this.#entries.dropFloor(session)
+      else this.#entries.open(session, since ?? this.opening(session))
     }
     this.#baseChange()
   }
 
-  #isBelow(entry: Entry): boolean {
-    return entry.sequence < this.floorOf(entry.session) || this.#base.closings.refuses(entry)
+  /** Its session was opened then; undefined: it is not known. */
+  #isBelow(entry: Entry, since: Since = this.#base.forgotten): boolean {
+    if (entry.sequence < this.floorOf(entry.session)) return true
+    if (this.#base.closings.refuses(entry)) return true
+    return this.#mutants.takeForgotten !== true && isLate(entry, since)
   }
 
   /** Gives the decoded document up, until somebody looks at it again. */
@@ -364,11 +361,12 @@ export class DocumentCopy {
 
   /** A floor learnt from another copy: its base carries the verdict on what is dropped here. */
   #raiseFloor(name: string, floor: number): boolean {
+    const since = this.#entries.sinceOf(name) ?? never
     const dropped = this.#entries.below(name, floor)
     for (const entry of dropped) {
       this.#drop(entry)
     }
-    this.#entries.setFloor(name, floor)
+    this.#entries.setFloor(name, floor, since)
     this.#baseChange()
     return dropped.length > 0
   }
@@ -388,13 +386,13 @@ export class DocumentCopy {
   }
 
   #place(entry: Entry): void {
-    this.#entries.place(entry)
+    if (this.#entries.place(entry)) this.#baseChange()
     this.#unsaved.entry(entry.key, entry)
     this.#time = laterOf(this.#time, entry.time)
   }
 
   #drop(entry: Entry): void {
-    this.#entries.displace(entry)
+    if (this.#entries.displace(entry)) this.#baseChange()
     this.#unsaved.entry(entry.key, undefined)
   }
 }

@@ -1,12 +1,19 @@
 import type { Dot } from '@murmuration/crdt'
+import type { Floor } from './copy-state.ts'
 import { combine, digestText, emptyDigest } from './digest.ts'
 import type { Digest } from './digest.ts'
 import type { Entry, EntryKey, Void } from './entry.ts'
+import { compareSince, isForgettable, never } from './sessions.ts'
+import type { Since } from './sessions.ts'
 
 interface Session {
   floor: number
+  /** When it was opened, for the base here; undefined until something tells. */
+  since: Since | undefined
   /** Undefined where there are none: of most sessions only the floor is left. */
   entries: Map<number, Entry> | undefined
+  /** Entries that tell of another opening. */
+  others: number
 }
 
 const noEntries: ReadonlyMap<number, Entry> = new Map()
@@ -46,16 +53,53 @@ export class EntrySet {
     return this.#sessions.get(session)?.floor ?? 0
   }
 
-  setFloor(session: string, floor: number): void {
-    this.#session(session).floor = floor
+  setFloor(name: string, floor: number, since: Since): void {
+    const session = this.#session(name)
+    session.floor = floor
+    session.since ??= since
+    this.open(name, since)
+  }
+
+  /** The session was opened then. True if {@link floors} changed by that. */
+  open(name: string, since: Since): boolean {
+    if (compareSince(this.sinceOf(name) ?? never, since) === 0) return false
+    const session = this.#session(name)
+    const wasListed = isListed(session)
+    session.since = since
+    session.others = 0
+    for (const entry of session.entries?.values() ?? []) {
+      session.others += tellsOther(session, entry)
+    }
+    return wasListed || isListed(session)
+  }
+
+  /** The same, where it was not opened later. */
+  raise(name: string, since: Since): boolean {
+    return compareSince(this.sinceOf(name) ?? never, since) < 0 && this.open(name, since)
+  }
+
+  /** Undefined where nothing is known of the session. */
+  sinceOf(name: string): Since | undefined {
+    const session = this.#sessions.get(name)
+    return session === undefined || isEmpty(session) ? undefined : session.since
+  }
+
+  /** Names of sessions, and how many there are at most. */
+  sessions(): IterableIterator<string> {
+    return this.#sessions.keys()
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size
   }
 
   /** Instead of all floors that were there. */
-  replaceFloors(floors: readonly (readonly [session: string, floor: number])[]): void {
-    for (const [name] of this.floors()) this.dropFloor(name)
-    for (const [name, floor] of floors) this.setFloor(name, floor)
+  replaceFloors(floors: readonly Floor[]): void {
+    for (const name of this.sessions()) this.dropFloor(name)
+    for (const [name, floor, since = never] of floors) this.setFloor(name, floor, since)
   }
 
+  /** Only its entries stay, if there are any. */
   dropFloor(name: string): void {
     const session = this.#sessions.get(name)
     if (session === undefined) return
@@ -63,21 +107,37 @@ export class EntrySet {
     if (session.entries === undefined) this.#sessions.delete(name)
   }
 
-  floors(): [session: string, floor: number][] {
-    const floors: [string, number][] = []
-    for (const [name, { floor }] of this.#sessions) {
-      if (floor > 0) {
-        floors.push([name, floor])
-      }
+  floors(): Floor[] {
+    const floors: Floor[] = []
+    for (const [name, session] of this.#sessions) {
+      const { floor, since = never } = session
+      if (isListed(session)) floors.push(since.length > 0 ? [name, floor, since] : [name, floor])
     }
     return floors
   }
 
   get floorsDigest(): Digest {
     let digest = emptyDigest
-    for (const [name, { floor }] of this.#sessions) {
-      if (floor > 0) {
-        digest = combine(digest, digestText(floor + '|' + name))
+    for (const [name, floor, since] of this.floors()) {
+      const opened = since === undefined ? '' : since.join('.') + '|'
+      digest = combine(digest, digestText(opened + floor + '|' + name))
+    }
+    return digest
+  }
+
+  /**
+   * What these sessions have, and which others of clients there are: a copy that forgets them without
+   * having heard of another one would take that one for forgotten too. Empty where none of them goes.
+   */
+  digestOfRest(leaving: readonly string[]): Digest {
+    if (leaving.length === 0) return emptyDigest
+    const names = new Set(leaving)
+    let digest = emptyDigest
+    for (const [name, { entries, since = never }] of this.#sessions) {
+      if (names.has(name)) {
+        for (const entry of entries?.values() ?? []) digest = combine(digest, entry.digest)
+      } else if (isForgettable(name)) {
+        digest = combine(digest, digestText(`${since.join('.')}|${name}`))
       }
     }
     return digest
@@ -114,15 +174,16 @@ export class EntrySet {
     return found
   }
 
-  /** Puts an entry in its place, instead of the one that stood there. */
-  place(entry: Entry): void {
+  /** Puts an entry in its place, instead of the one there. True if {@link floors} changed by that. */
+  place(entry: Entry): boolean {
     const session = this.#session(entry.session)
+    const wasListed = isListed(session)
     const present = session.entries?.get(entry.sequence)
-    if (present !== undefined) {
-      this.displace(present)
-    }
+    if (present !== undefined) this.#remove(session, present)
+    session.since ??= entry.since
     session.entries ??= new Map()
     session.entries.set(entry.sequence, entry)
+    session.others += tellsOther(session, entry)
     this.#count++
     this.#bytes += entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
@@ -136,14 +197,22 @@ export class EntrySet {
       }
     }
     this.#indexDots(entry)
+    return wasListed !== isListed(session)
   }
 
-  displace(entry: Entry): void {
-    const session = this.#sessions.get(entry.session)
-    session?.entries?.delete(entry.sequence)
-    if (session?.entries?.size === 0) {
-      session.entries = undefined
-    }
+  /** True if {@link floors} changed by that. */
+  displace(entry: Entry): boolean {
+    const session = this.#session(entry.session)
+    const wasListed = isListed(session)
+    this.#remove(session, entry)
+    if (session.entries?.size === 0) session.entries = undefined
+    if (isEmpty(session)) this.#sessions.delete(entry.session)
+    return wasListed !== isListed(session)
+  }
+
+  #remove(session: Session, entry: Entry): void {
+    session.entries?.delete(entry.sequence)
+    session.others -= tellsOther(session, entry)
     this.#count--
     this.#bytes -= entry.bytes.length
     this.#digest = combine(this.#digest, entry.digest)
@@ -197,7 +266,7 @@ export class EntrySet {
   #session(name: string): Session {
     let session = this.#sessions.get(name)
     if (session === undefined) {
-      session = { floor: 0, entries: undefined }
+      session = { floor: 0, since: undefined, entries: undefined, others: 0 }
       this.#sessions.set(name, session)
     }
     return session
@@ -217,4 +286,17 @@ export class EntrySet {
       byCounter.set(entry.first + at, entry)
     }
   }
+}
+
+function isEmpty({ floor, since = never, entries }: Session): boolean {
+  return floor === 0 && since.length === 0 && entries === undefined
+}
+
+/** Whether its entries alone do not tell all of it. */
+function isListed({ floor, since = never, entries, others }: Session): boolean {
+  return floor > 0 || (entries === undefined ? since.length > 0 : others > 0)
+}
+
+function tellsOther({ since = never }: Session, entry: Entry): number {
+  return compareSince(since, entry.since) === 0 ? 0 : 1
 }

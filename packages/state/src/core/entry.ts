@@ -6,6 +6,7 @@ import { compareEpochs } from './epoch.ts'
 import { digestText } from './digest.ts'
 import type { Digest } from './digest.ts'
 import type { Mutants } from './mutants.ts'
+import type { Since } from './sessions.ts'
 
 /** Names the update of one session; `sequence/session` as text. */
 export type EntryKey = string
@@ -59,6 +60,10 @@ export interface Entry {
   /** Of the hybrid logical clock, at execution. */
   readonly time: Stamp
   readonly voids: readonly Void[]
+  /** When its session was opened: what the document had forgotten by then. */
+  readonly since: Since
+  /** Of a side of a split that acted by itself: no other had a say in it. */
+  readonly isOfSide: boolean
   /** Tells executions apart, in short. */
   readonly mark: number
   readonly digest: Digest
@@ -83,7 +88,8 @@ export function createEntry(parts: EntryParts): Entry {
     parts.time.tick,
     parts.delta,
     parts.result,
-    parts.voids.map(({ key, mark, count: of, offsets }) => [key, mark, of, ...offsets])
+    parts.voids.map(({ key, mark, count: of, offsets }) => [key, mark, of, ...offsets]),
+    ...(parts.since.length > 0 || parts.isOfSide ? [[...parts.since], parts.isOfSide] : [])
   ])
   return finishEntry(parts, bytes)
 }
@@ -141,6 +147,10 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   if (!Array.isArray(voids)) {
     throw new MalformedMessageError('entry: expected a list of keys')
   }
+  const since = values[13] ?? []
+  if (!Array.isArray(since) || since.length > 3) {
+    throw new MalformedMessageError('entry: expected a place in time')
+  }
   const parts: EntryParts = {
     session: text(values[0]),
     sequence: whole(values[1]),
@@ -152,7 +162,9 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     time: { time: whole(values[8]), tick: whole(values[9]) },
     delta: bytesOf(values[10]),
     result: bytesOf(values[11]),
-    voids: voids.map((value: unknown) => decodeVoid(value))
+    voids: voids.map((value: unknown) => decodeVoid(value)),
+    since: since.map((value: unknown) => whole(value)),
+    isOfSide: values[14] === true
   }
   const isWhole = parts.count === 0 ? parts.delta.length === 0 : parts.first > 0
   if (!isWhole) throw new MalformedMessageError('entry: a delta and its dots go together')

@@ -36,7 +36,12 @@ export const agentRecord: Shape<AgentRecord> = wireRecord
 const byOf = { high: count, low: count, view: count, boot: count }
 const wireFold = object({ session: sessionText, from: count, to: count, ...byOf })
 const wireClosing = object({ life: text({ max: 16 }), boot: count, number: count, last: count })
-const wireCollection = object({ closings: list(wireClosing, { max: 4096 }), ...byOf })
+const wireCollection = object({
+  closings: list(wireClosing, { max: 4096 }),
+  sessions: optional(list(sessionText, { max: 4096 })),
+  ...byOf
+})
+const wireSince = list(count, { max: 3 })
 
 type WireFold = Infer<typeof wireFold>
 type WireCollection = Infer<typeof wireCollection>
@@ -49,18 +54,20 @@ export function stepFromWire({ session, from, to, high, low, view, boot }: WireF
   return { session, from, to, digest: { high, low }, by: { view, boot } }
 }
 
-export function collectionToWire({ closings, from, by }: CollectStep): WireCollection {
-  return { closings: [...closings], ...from, view: by.view, boot: by.boot }
+export function collectionToWire({ closings, sessions, from, by }: CollectStep): WireCollection {
+  const forgotten = sessions.length > 0 ? { sessions: [...sessions] } : {}
+  return { closings: [...closings], ...forgotten, ...from, view: by.view, boot: by.boot }
 }
 
 export function collectionFromWire({
   closings,
+  sessions = [],
   high,
   low,
   view,
   boot
 }: WireCollection): CollectStep {
-  return { closings, from: { high, low }, by: { view, boot } }
+  return { closings, sessions, from: { high, low }, by: { view, boot } }
 }
 
 /** What every request of an owner says about its sender: the view it acts in, and its place in time. */
@@ -309,11 +316,14 @@ const stateLimits = { bytesMax: 67_108_864, itemsMax: 4_194_304 }
 const baseFields = {
   record: agentRecord,
   base: bytes({ max: stateLimits.bytesMax }),
-  floors: list(object({ session: sessionText, floor: count }), { max: 1_048_576 }),
+  floors: list(object({ session: sessionText, floor: count, since: optional(wireSince) }), {
+    max: 1_048_576
+  }),
   time: count,
   tick: count,
   /** Where it was folded: view and boot of that tenure; and where writers were taken out: how often, and view and boot of the last time. */
   folded: optional(list(count, { max: 5 })),
+  forgotten: optional(wireSince),
   closed: optional(list(wireClosing, { max: 65_536 }))
 }
 const baseMessage = message(baseFields, stateLimits)
@@ -324,20 +334,24 @@ const stateMessage = message(
 
 type WireBase = Infer<typeof baseMessage>
 
-function partsOf({ record, base, floors, time, folded, lineage, closed }: CopyState): WireBase {
+function partsOf(state: CopyState): WireBase {
+  const { record, base, floors, time, folded, lineage, closed, forgotten } = state
   const tenures = [folded.view, folded.boot, lineage.count, lineage.view, lineage.boot]
   return {
     record,
     base,
-    floors: floors.map(([session, floor]) => ({ session, floor })),
+    floors: floors.map(([session, floor, since]) =>
+      since === undefined ? { session, floor } : { session, floor, since: [...since] }
+    ),
     ...time,
     ...(tenures.some((part) => part > 0) ? { folded: tenures } : {}),
-    ...(closed.length > 0 ? { closed: [...closed] } : {})
+    ...(closed.length > 0 ? { closed: [...closed] } : {}),
+    ...(forgotten.length > 0 ? { forgotten: [...forgotten] } : {})
   }
 }
 
 function stateOf(
-  { record, base, floors, time, tick, folded = [], closed = [] }: WireBase,
+  { record, base, floors, time, tick, folded = [], closed = [], forgotten = [] }: WireBase,
   entries: readonly Entry[]
 ): CopyState {
   const [view = 0, boot = 0, collections = 0, collectedIn = 0, collectedBy = 0] = folded
@@ -347,7 +361,10 @@ function stateOf(
     folded: { view, boot },
     lineage: { count: collections, view: collectedIn, boot: collectedBy },
     closed,
-    floors: floors.map(({ session, floor }) => [session, floor] as const),
+    forgotten,
+    floors: floors.map(({ session, floor, since }) =>
+      since === undefined ? ([session, floor] as const) : ([session, floor, since] as const)
+    ),
     entries,
     time: { time, tick }
   }
@@ -378,7 +395,7 @@ export function decodeState(sent: Uint8Array): CopyState {
     decoded,
     decoded.entries.map((entry) => decodeEntry(entry))
   )
-  const floorOf = new Map(state.floors)
+  const floorOf = new Map(state.floors.map(([session, floor]) => [session, floor]))
   if (state.entries.some(({ session, sequence }) => sequence < (floorOf.get(session) ?? 0))) {
     throw new MalformedMessageError('state: an entry below the floor of its session')
   }

@@ -39,12 +39,18 @@ export interface Mutants {
   readonly ignoreSkew?: boolean
   /** The token of a session is not looked at. */
   readonly ignoreToken?: boolean
+  /** A key of a session that is not known counts, whatever was forgotten. */
+  readonly executeUnknown?: boolean
+  /** A copy takes updates of sessions that were forgotten. */
+  readonly takeForgotten?: boolean
   /** A document counts as received with its first piece, so that a stream that goes on leaves it out. */
   readonly cursorBeforeWrite?: boolean
   /** A stream of copies that broke off counts as one that has ended. */
   readonly coverBrokenStream?: boolean
   /** Copies that were offered are confirmed before they have come. */
   readonly confirmOffered?: boolean
+  /** What is left of a copy of which a record was damaged counts as the copy. */
+  readonly countDamaged?: boolean
   /** A strong update is taken from an owner that was replaced. */
   readonly noFence?: boolean
   /** A strong update counts as often as it comes. */

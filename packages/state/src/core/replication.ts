@@ -117,9 +117,7 @@ export class Replication {
   /** A new entry, or one with a new stamp: to be sent to all. */
   added(entry: Entry): void {
     const former = this.#tracks.get(entry.key)
-    if (former !== undefined) {
-      this.#tracks.remove(former)
-    }
+    if (former !== undefined) this.#tracks.remove(former)
     this.#tracks.add({ entry, mask: 0, waiters: former?.waiters ?? [] })
     this.#passed.sending(entry)
     for (const target of this.#targets.values()) {
@@ -229,11 +227,9 @@ export class Replication {
     startOver(target)
     for (const entry of this.#init.copy.entries()) {
       const track = this.#tracks.get(entry.key)
-      if (track === undefined) {
-        this.#tracks.add({ entry, mask: this.#allBits() & ~target.bit, waiters: [] })
-      } else {
-        this.#tracks.setMask(track, track.mask & ~target.bit)
-      }
+      const mask = (track?.mask ?? this.#allBits()) & ~target.bit
+      if (track === undefined) this.#tracks.add({ entry, mask, waiters: [] })
+      else this.#tracks.setMask(track, mask)
     }
   }
 
@@ -250,6 +246,11 @@ export class Replication {
         this.#tracks.settle(track)
       }
     }
+  }
+
+  /** Every replica has it. */
+  isConfirmed(entry: Entry): boolean {
+    return !this.#tracks.has(entry.key)
   }
 
   /** Replicas that hold the full state. */
@@ -306,6 +307,7 @@ export class Replication {
     for (const target of this.#targets.values()) {
       this.#enqueue(target, { kind: 'collect', step })
     }
+    for (const name of step.sessions) this.#passed.folded(name, Number.POSITIVE_INFINITY)
   }
 
   folded(steps: readonly FoldStep[]): void {
@@ -350,9 +352,7 @@ export class Replication {
   }
 
   #enqueue(target: Target, item: SendItem): void {
-    if (target.mode === 'full') {
-      return
-    }
+    if (target.mode === 'full') return
     target.queue.push(item)
     if (target.queue.length > this.#init.queueMax) {
       startOver(target)

@@ -3,10 +3,10 @@ import type { Entry, EntryKey } from './entry.ts'
 /** Whoever waits for copies of an entry. */
 export interface Waiter {
   /**
-   * Copies on members of the home set; `needed`: W of whatever home set there is by then; `own`: the
-   * owner's disk, in the home set or not.
+   * Copies on members of the home set; `needed`: W of whatever home set there is by then; `majority`: more
+   * than half of that; `own`: the owner's disk, in the home set or not.
    */
-  readonly copies: number | 'needed' | 'own'
+  readonly copies: number | 'needed' | 'majority' | 'own'
   readonly confirmed: (copies: number) => void
 }
 
@@ -125,8 +125,10 @@ export class Tracks {
     }
     if (track.waiters.length > 0) {
       const own = (track.mask & this.#bits.self) !== 0
+      const { counted, needed } = this.#bits
+      const enough = { needed, majority: Math.floor(onesIn(counted) / 2) + 1 }
       const met = ({ copies }: Waiter): boolean =>
-        copies === 'own' ? own : count >= (copies === 'needed' ? this.#bits.needed : copies)
+        copies === 'own' ? own : count >= (typeof copies === 'number' ? copies : enough[copies])
       const ready = track.waiters.filter(met)
       track.waiters = track.waiters.filter((waiter) => !met(waiter))
       for (const waiter of ready) {
@@ -139,14 +141,18 @@ export class Tracks {
   }
 
   count({ mask }: Track): number {
-    let count = 0
-    for (let rest = mask & this.#bits.counted; rest !== 0; rest &= rest - 1) {
-      count++
-    }
-    return count
+    return onesIn(mask & this.#bits.counted)
   }
 
   #done({ mask, waiters }: Track): boolean {
     return (mask & this.#bits.all) === this.#bits.all && waiters.length === 0
   }
+}
+
+function onesIn(bits: number): number {
+  let count = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) {
+    count++
+  }
+  return count
 }

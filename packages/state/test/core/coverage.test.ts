@@ -72,6 +72,26 @@ function enough(views: readonly View[], agent: AgentRecord, from: ReadonlySet<st
   })
 }
 
+test('a round knows what it was begun with: less that is unsettled, or another view, is news', () => {
+  const all = peers.slice(0, 3).map((peer) => member(peer))
+  const [first, second, third] = [1, 2, 3].map((number) => viewOf(number, all)) as [
+    View,
+    View,
+    View
+  ]
+  const coverage = coverageOf('p0', [first, second])
+  expect(coverage.knows(1, [first, second])).toBe(false)
+  coverage.begin(1, [first, second])
+  expect(coverage.knows(1, [first, second])).toBe(true)
+  expect(coverage.knows(2, [second])).toBe(false)
+  expect(coverage.knows(1, [second])).toBe(false)
+  coverage.begin(2, [second])
+  expect(coverage.knows(2, [second])).toBe(true)
+  coverage.adopt(third, [second, third])
+  expect(coverage.knows(2, [second])).toBe(false)
+  expect(coverage.knows(2, [second, third])).toBe(false)
+})
+
 describe('a document is served', () => {
   test('by its owner, with R − W + 1 undamaged copies of every unsettled view, else not', () => {
     const some = fc.subarray(everyone)

@@ -46,7 +46,9 @@ const anyParts: fc.Arbitrary<EntryParts> = fc.record({
       offsets: fc.array(small, { maxLength: 3 })
     }),
     { maxLength: 3 }
-  )
+  ),
+  since: fc.array(small, { maxLength: 3 }),
+  isOfSide: fc.boolean()
 })
 
 /** A delta and its dots go together, and a void names dots of its update. */
@@ -162,6 +164,7 @@ describe('states', () => {
           folded: { view: 3, boot: 1 },
           lineage: { count: 2, view: 3, boot: 0 },
           closed: [{ life: 'abcdefgh', boot: 1, number: 0, last: 9 }],
+          forgotten: [3, 0, 2],
           floors: below,
           entries,
           time: { time: 7, tick: 1 }

@@ -181,6 +181,24 @@ describe('an update is acknowledged', () => {
     expect(heard).toEqual([3])
   })
 
+  test('by a majority of the replicas that there are by then, not of those before', () => {
+    const owner = new Owner([member('o')])
+    owner.syncAll()
+    const entry = owner.execute()
+    const heard = owner.wait(entry, 'majority')
+    owner.rebase(inside)
+    owner.replication.confirm(self, [entry])
+    expect(heard).toEqual([])
+    owner.sync('q#0')
+    expect(heard).toEqual([2])
+    owner.syncAll()
+    const later = owner.execute()
+    const also = owner.wait(later, 'majority')
+    owner.rebase([member('o')])
+    owner.replication.confirm(self, [later])
+    expect(also).toEqual([1])
+  })
+
   test('not by a replica that came back with an empty disk', () => {
     const owner = new Owner(inside)
     owner.syncAll()

@@ -34,10 +34,12 @@ async function* entriesBelow(
   range: StoreRange
 ): AsyncGenerator<readonly [string, Uint8Array]> {
   checkRange(range)
+  const { after, onDamaged } = range
   const inner: StoreRange = {
     ...range,
     prefix: prefix + (range.prefix ?? ''),
-    ...(range.after === undefined ? {} : { after: prefix + range.after })
+    ...(after === undefined ? {} : { after: prefix + after }),
+    ...(onDamaged && { onDamaged: (key, found) => onDamaged(key.slice(prefix.length), found) })
   }
   for await (const [key, value] of parent.entries(inner)) {
     yield [key.slice(prefix.length), value]
