@@ -11,6 +11,8 @@ export interface SignalProcessInit {
   readonly bootstrap: readonly string[]
   /** Where a receiver keeps its notes. */
   readonly notes?: string
+  /** A job whose handler does not end before this process is killed. */
+  readonly holds?: number
 }
 
 /** What it is asked to do, with a number that comes back in the answer. */
@@ -35,7 +37,7 @@ const peer = await createCluster({
   listen: ['/ip4/127.0.0.1/tcp/0']
 })
 await peer.ready()
-const { notes } = init
+const { holds, notes } = init
 if (notes !== undefined) {
   await peer.signals.subscribeDurably(
     'job.*',
@@ -43,7 +45,7 @@ if (notes !== undefined) {
       const job = Number(data)
       appendFileSync(notes, `begun ${job}\n`)
       if (isBad(job)) throw new Error(`job ${job} is bad`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await new Promise((resolve) => setTimeout(resolve, job === holds ? 60_000 : 20))
       appendFileSync(notes, `done ${job}\n`)
     },
     { name: 'worker', attemptsMax: 2 }

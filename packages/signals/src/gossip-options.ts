@@ -21,6 +21,9 @@ export function gossipOptions(init: GossipOptionsInit = {}): Partial<GossipsubOp
     globalSignaturePolicy: 'StrictNoSign',
     msgIdFn: messageId,
     allowPublishToZeroTopicPeers: true,
+    // Copies of a message come within 5 heartbeats. What comes later is known by its number; to know it by
+    // its hash for two minutes only takes memory. Unit: milliseconds.
+    seenTTL: 30_000,
     ignoreDuplicatePublishError: true,
     // Authors send to all subscribers they know: shortest way, and no wait for the mesh to form.
     floodPublish: true,
