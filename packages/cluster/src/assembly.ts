@@ -117,7 +117,7 @@ function openMotion(
 ): { readonly motion?: ClusterMotion; readonly firstAgents?: FirstAgents } {
   if (role !== 'member' || !distributed) return {}
   const all = { ...parts, rpc, clock, random }
-  return { motion: new ClusterMotion(all, motion), firstAgents: new FirstAgents(all) }
+  return { motion: new ClusterMotion(all, motion), firstAgents: new FirstAgents(all, motion) }
 }
 
 /** Documents on the disk of this peer. */

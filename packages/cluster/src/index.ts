@@ -126,14 +126,18 @@ export interface ClusterInit {
   /**
    * How agents come to this peer when it joins or its weight changes, and go before it leaves. Each
    * view moves at most `perView` of them (1 to 2048), and the next one comes when all members have
-   * what the last one moved, and after a pause of `pauseMs` milliseconds on average, jittered by half.
-   * With `hold` none come by themselves, until `placement.motion.resume()`.
+   * what the last one moved, or after `patienceMs` milliseconds, and after a pause of `pauseMs` on
+   * average, jittered by half. Until nobody has joined or left for `startMs`, a cluster is starting,
+   * and its agents come at once. With `hold` none come by themselves, until `placement.motion.resume()`.
+   * Times are from 0 to 60,000.
    *
-   * @default { perView: 256, pauseMs: 200, hold: false }
+   * @default { perView: 256, pauseMs: 200, patienceMs: 2000, startMs: 10000, hold: false }
    */
   readonly motion?: {
     readonly perView?: number
     readonly pauseMs?: number
+    readonly patienceMs?: number
+    readonly startMs?: number
     readonly hold?: boolean
   }
   /** What this peer has of the resources that agent types declare, such as `{ gpu: 2 }`. @default {} */

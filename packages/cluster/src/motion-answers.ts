@@ -33,11 +33,9 @@ export class MotionAnswers {
 
   start(): void {
     const { rpc } = this.#parts
-    rpc.handle('placement.offers', (bytes) => this.#onOffers(bytes))
-    rpc.handle('placement.ask', (bytes) => {
-      const { peer, ids } = AskRequest.decode(bytes)
-      return AskReply.encode({ refused: this.refused(ids, peer) })
-    })
+    // Whoever is so busy that it sheds what waits needs most that others take agents from it.
+    rpc.handle('placement.offers', (bytes) => this.#onOffers(bytes), { urgent: true })
+    rpc.handle('placement.ask', (bytes) => this.#onAsk(bytes), { urgent: true })
   }
 
   stop(): void {
@@ -59,6 +57,11 @@ export class MotionAnswers {
       log(`mayMove failed: ${String(error)}`, { id, peer })
       return false
     }
+  }
+
+  #onAsk(bytes: Uint8Array): Uint8Array {
+    const { peer, ids } = AskRequest.decode(bytes)
+    return AskReply.encode({ refused: this.refused(ids, peer) })
   }
 
   #onOffers(bytes: Uint8Array): Uint8Array {

@@ -23,6 +23,8 @@ export interface MotionParts extends Omit<AnswerParts, 'rests'> {
 export interface MotionSettings {
   readonly perView: number
   readonly pauseMs: number
+  readonly patienceMs: number
+  readonly startMs: number
   readonly hold: boolean
 }
 
@@ -49,6 +51,8 @@ export class ClusterMotion implements Motion {
   #isRunning = false
   /** The newest view in which others were members or owned by other weights, and when it came. */
   #changed = { number: 0, at: 0, fingerprint: -1 }
+  /** Since when a step of those that rise might begin; undefined while it may not. */
+  #openSince: number | undefined
 
   #progress: MotionProgress = idle
   /** Ends what is under way before a view was proposed. */
@@ -134,6 +138,7 @@ export class ClusterMotion implements Motion {
     const fingerprint = view === undefined ? -1 : fingerprintOf(view)
     if (fingerprint !== this.#changed.fingerprint) {
       this.#changed = { number: view?.number ?? 0, at: clock.monotonic(), fingerprint }
+      this.#openSince = undefined
     }
     this.#run()
   }
@@ -156,15 +161,26 @@ export class ClusterMotion implements Motion {
   /**
    * One of the members that rise moves agents for all of them, the first by name; where it does not,
    * because it is held or slow, the next does after a while. The others ask nobody: where many join
-   * together, each would ask all owners after every view.
+   * together, each would ask all owners after every view. Turns begin when a step might: counted from
+   * the last join, all would be over when it may, and all would take the same step.
    */
-  #isTurn(view: View): boolean {
+  #isTurn(view: View, since: number): boolean {
     const { rpc, clock } = this.#parts
     const rising = view.members.filter(
       ({ weight, ownerWeight }) => ownerWeight !== undefined && ownerWeight < 1000 * weight
     )
     const rank = rising.findIndex(({ peer }) => peer === rpc.peer)
-    return clock.monotonic() - this.#changed.at >= rank * defaults.motionTurnMs
+    return clock.monotonic() - since >= rank * defaults.motionTurnMs
+  }
+
+  /**
+   * What the former step or a join has moved is on enough disks before the next one moves more, or the
+   * patience for that is over: those that own too much are the ones that are slow to settle.
+   */
+  #isSettled(): boolean {
+    const { clock, membership } = this.#parts
+    const { number, at } = this.#changed
+    return membership.settled >= number || clock.monotonic() - at >= this.#settings.patienceMs
   }
 
   #run(): void {
@@ -216,14 +232,17 @@ export class ClusterMotion implements Motion {
     signal: AbortSignal
   ): Promise<Step> {
     const parts: StepParts = { ...this.#parts, answers: this.answers, signal }
-    const { clock, membership, partition } = this.#parts
-    // What the former step has moved is on enough disks before the next one moves more.
-    const isSettled = membership.settled >= this.#changed.number
+    const { clock, partition } = this.#parts
+    const isSettled = this.#isSettled()
     if (target > own) {
       // Nobody is asked for anything before it may move.
-      if (!this.#isTurn(view)) return Promise.resolve({ type: 'turn' })
-      if (partition.status !== 'whole') return Promise.resolve({ type: 'split' })
-      if (!isSettled) return Promise.resolve({ type: 'unsettled' })
+      const isWhole = partition.status === 'whole'
+      if (!isWhole || !isSettled) {
+        this.#openSince = undefined
+        return Promise.resolve({ type: isWhole ? 'unsettled' : 'split' })
+      }
+      this.#openSince ??= clock.monotonic()
+      if (!this.#isTurn(view, this.#openSince)) return Promise.resolve({ type: 'turn' })
       return grow(parts, { view, agentsMax: this.#settings.perView })
     }
     const leaving = this.#leaving

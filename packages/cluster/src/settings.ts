@@ -80,15 +80,22 @@ export function settingsOf(init: ClusterInit): Settings {
 }
 
 function motionOf(init: ClusterInit['motion'] = {}): Settings['motion'] {
-  const { perView = defaults.movesPerView, pauseMs = defaults.movePauseMs, hold = false } = init
+  const { perView = defaults.movesPerView, hold = false } = init
+  const times = {
+    pauseMs: init.pauseMs ?? defaults.movePauseMs,
+    patienceMs: init.patienceMs ?? defaults.motionPatienceMs,
+    startMs: init.startMs ?? defaults.motionStartMs
+  }
   if (!Number.isInteger(perView) || perView < 1 || perView > defaults.perViewMax) {
     const range = `from 1 to ${defaults.perViewMax}`
     throw new InvalidParametersError(`motion.perView must be a whole number ${range}`)
   }
-  if (!(pauseMs >= 0 && pauseMs <= 60_000)) {
-    throw new InvalidParametersError('motion.pauseMs must be a number from 0 to 60000')
+  for (const [name, ms] of Object.entries(times)) {
+    if (!(ms >= 0 && ms <= 60_000)) {
+      throw new InvalidParametersError(`motion.${name} must be a number from 0 to 60000`)
+    }
   }
-  return { perView, pauseMs, hold }
+  return { perView, ...times, hold }
 }
 
 /** Without credentials everybody who reaches a port may come in, so it must be a port of loopback. */

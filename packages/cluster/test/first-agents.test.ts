@@ -12,20 +12,29 @@ class World {
   settled = 4
   inUse: true | undefined
   refuses = false
+  members = ['a']
+  readonly #watchers = new EventTarget()
   readonly proposals: ViewProposal[] = []
 
-  start(): FirstAgents {
+  join(peer: string): void {
+    this.members.push(peer)
+    this.#watchers.dispatchEvent(new Event('view'))
+  }
+
+  start(startMs = 0): FirstAgents {
     const { clock, random } = this.simulation.node('a')
     const membership = {
       propose: async (proposal: ViewProposal) => {
         this.proposals.push(proposal)
         if (this.refuses) throw new UnavailableError('a majority is lost')
         this.inUse = proposal.inUse
-      }
+      },
+      addEventListener: this.#watchers.addEventListener.bind(this.#watchers),
+      removeEventListener: this.#watchers.removeEventListener.bind(this.#watchers)
     }
     const parts = {
       membership: Object.defineProperties(membership, {
-        view: { get: () => ({ number: 4, members: [], inUse: this.inUse }) },
+        view: { get: () => this.view },
         settled: { get: () => this.settled }
       }),
       state: { records: () => this.records },
@@ -34,9 +43,13 @@ class World {
       random
     }
     // Of the rest nothing is used.
-    const first = new FirstAgents(parts as unknown as FirstAgentsParts)
+    const first = new FirstAgents(parts as unknown as FirstAgentsParts, { startMs })
     first.start()
     return first
+  }
+
+  get view(): object {
+    return { number: 4, members: this.members.map((peer) => ({ peer })), inUse: this.inUse }
   }
 }
 
@@ -73,6 +86,21 @@ it('waits for the end of joins and splits, and tries again where nothing is deci
   const { length } = world.proposals
   await world.simulation.run(10_000)
   expect(world.proposals).toHaveLength(length)
+})
+
+it('waits until nobody has joined for a while', async () => {
+  const world = new World()
+  const { simulation } = world
+  world.records = [light]
+  world.start(8_000)
+  await simulation.run(6_000)
+  world.join('b')
+  await simulation.run(7_000)
+  world.join('c')
+  await simulation.run(7_900)
+  expect(world.proposals).toEqual([])
+  await simulation.run(2_000)
+  expect(world.proposals).toEqual([{ inUse: true }])
 })
 
 it('says nothing when it is stopped', async () => {

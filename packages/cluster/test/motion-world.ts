@@ -82,7 +82,7 @@ export class MotionWorld {
     const { settings } = this.#init
     const motion = new ClusterMotion(
       { rpc: this.#counted(rpc), clock, random, log: () => {}, ...this.#partsOf(peer) },
-      { perView: 8, pauseMs: 100, hold: false, ...settings }
+      { perView: 8, pauseMs: 100, patienceMs: 2_000, startMs: 0, hold: false, ...settings }
     )
     this.motions.set(peer, motion)
     return motion

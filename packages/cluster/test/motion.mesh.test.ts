@@ -10,7 +10,7 @@ afterEach(async () => {
 
 async function peer(more: Partial<ClusterInit> = {}): Promise<Cluster> {
   const init = { name: 'motion', agents: [station], listen: ['/ip4/127.0.0.1/tcp/0'] }
-  const motion = { perView: 20, pauseMs: 50 }
+  const motion = { perView: 20, pauseMs: 50, startMs: 500 }
   const cluster = await createCluster({ ...init, motion, ...more })
   running.push(cluster)
   await cluster.ready()
@@ -29,6 +29,8 @@ describe('agents that are called all the time', () => {
     await until(() => keys.every((key) => (callers.counts.get(key) ?? 0) > 0))
     const stubbornly = first.placement.ownerOf(station.id('stubborn'))
 
+    // What joins before that moves at once.
+    await until(() => first.view?.inUse === true)
     const fourth = await peer({ bootstrap })
     expect(fourth.status).toBe('ready')
     await until(() => fourth.placement.motion.progress.moved > 0)

@@ -130,11 +130,35 @@ describe('a member that joins', () => {
   )
 
   it('gets none while copies of what moved before are not made, and asks nobody', async () => {
-    const world = made({ members: joining('d'), agents: 100, settled: 0 })
+    const settings = { patienceMs: 60_000 }
+    const world = made({ members: joining('d'), agents: 100, settled: 0, settings })
     await world.simulation.run(10_000)
     expect([world.messages, world.proposals, world.share('d')]).toEqual([0, 0, 0])
     world.settled = 1
     await world.untilStill('d')
+  })
+
+  it('waits for copies no longer than its patience, from the last change on', async () => {
+    const world = made({ members: joining('d'), agents: 20, settled: 0, settleMs: 60_000 })
+    const { simulation } = world
+    await simulation.run(1_500)
+    world.join('e')
+    await simulation.run(1_900)
+    expect([world.messages, world.proposals]).toEqual([0, 0])
+    expect(world.of('d').progress.reason).toBe('copies are being made')
+    await simulation.run(300)
+    expect(world.proposals).toBe(1)
+    await world.untilStill('d')
+    await world.untilStill('e')
+    for (const { settled } of world.views()) expect(settled).toBe(0)
+    assertMadeBefore(world, 8)
+  })
+
+  it('waits for members that are not reached, whatever its patience', async () => {
+    const status = 'majority'
+    const world = made({ members: joining('d'), agents: 20, status, settings: { patienceMs: 0 } })
+    await world.simulation.run(10_000)
+    expect([world.messages, world.proposals]).toEqual([0, 0])
   })
 
   it('gets none of which it cannot have copies', async () => {
@@ -213,6 +237,17 @@ describe('members that join together', () => {
     expect(Math.max(...counts.values())).toBe(1)
     expect(world.of('d').progress.moved).toBe(counts.size)
     expect(world.of('e').progress.moved).toBe(0)
+  })
+
+  it('are asked for by one of them alone, however long the copies before take', async () => {
+    const names = ['d', 'e', 'f', 'g']
+    const settings = { patienceMs: 20_000 }
+    const world = made({ members: joining(...names), agents: 0, settled: 0, settings })
+    await world.simulation.run(15_000)
+    world.settled = 1
+    for (const name of names) await world.untilStill(name, 1_000)
+    expect(world.proposals).toBe(1)
+    expect(world.messages).toBe(old.length + names.length)
   })
 
   it('go on without one that is held, whichever it is', async () => {

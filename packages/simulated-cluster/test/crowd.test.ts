@@ -41,7 +41,7 @@ async function crowdOf(count: number, agents: number): Promise<Crowd> {
   for (let at = 0; at < agents; at++) {
     await simulation.wait(cluster.peer(name(0)).agent(tagged, `k${at}`).call('add', 'x'))
   }
-  if (agents > 0) await simulation.run(3_000)
+  if (agents > 0) await simulation.run(13_000)
   const names = Array.from({ length: count }, (_, at) => name(at))
   await simulation.wait(Promise.all(names.slice(1).map((each) => cluster.start(each))))
   await cluster.ready(names)

@@ -16,11 +16,13 @@ const keys = Array.from({ length: 12 }, (_, at) => `k${at}`)
 export async function runJoins(simulation: Simulation): Promise<void> {
   const { random } = simulation
   const perView = integerBetween(random, 1, 4)
+  // Mostly each step waits for the copies of the one before.
+  const patienceMs = random.next() < 0.7 ? 2_000 : 0
   const cluster = await createSimulatedCluster({
     simulation,
     peers: founders,
     agents: [tagged],
-    optionsOf: () => ({ motion: { perView, pauseMs: 40 } })
+    optionsOf: () => ({ motion: { perView, pauseMs: 40, patienceMs, startMs: 500 } })
   })
   const callers = new Callers(cluster, keys)
   callers.start()
