@@ -54,8 +54,11 @@ export const defaults = Object.freeze({
   motionStartMs: 10_000,
   /** Milliseconds between two looks at whether the next step may begin. */
   motionPollMs: 100,
-  /** Milliseconds after which the next member in order moves agents, if the one before it does not. */
-  motionTurnMs: 3_000,
+  /**
+   * Milliseconds after which the next member in order moves agents, if the one before it does not:
+   * longer than a step on a busy machine (4 s at a load of 12), or both take the same one.
+   */
+  motionTurnMs: 5_000,
   /** Milliseconds that a step takes, about: so many fit into the time that a peer has to leave. */
   motionStepMs: 1_000,
   /** Mean of the milliseconds between two looks at whether a cluster that had no agents has some. */

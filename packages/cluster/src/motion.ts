@@ -53,6 +53,8 @@ export class ClusterMotion implements Motion {
   #changed = { number: 0, at: 0, fingerprint: -1 }
   /** Since when a step of those that rise might begin; undefined while it may not. */
   #openSince: number | undefined
+  /** It took the last step, and takes the next one out of turn: who comes before it is held or slow. */
+  #leads = false
 
   #progress: MotionProgress = idle
   /** Ends what is under way before a view was proposed. */
@@ -165,6 +167,7 @@ export class ClusterMotion implements Motion {
    * the last join, all would be over when it may, and all would take the same step.
    */
   #isTurn(view: View, since: number): boolean {
+    if (this.#leads) return true
     const { rpc, clock } = this.#parts
     const rising = view.members.filter(
       ({ weight, ownerWeight }) => ownerWeight !== undefined && ownerWeight < 1000 * weight
@@ -200,6 +203,7 @@ export class ClusterMotion implements Motion {
       const isHeld = this.#isHeld && this.#leaving === undefined
       if (this.#isStopped || way === undefined || isHeld) {
         this.#isRunning = false
+        this.#leads = false
         const { moved, refused } = this.#progress
         if (way === undefined) this.#tell({ ...idle, moved, refused })
         else this.#tell({ status: 'held', reason: undefined })
@@ -213,6 +217,7 @@ export class ClusterMotion implements Motion {
         failures = 0
         delayMs = this.#follow(step)
       } catch (error) {
+        this.#leads = false
         if (signal.aborted) continue
         const reason = String(error)
         log(`a step of agents failed: ${reason}`)
@@ -274,6 +279,7 @@ export class ClusterMotion implements Motion {
       this.#tell({ status: 'waiting', reason: reasons[step.type] })
       return defaults.motionPollMs
     }
+    this.#leads = true
     const { moved, left, refused } = step
     const total = this.#progress.moved + moved
     this.#tell({ status: 'moving', reason: undefined, moved: total, left, refused })
