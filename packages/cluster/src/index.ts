@@ -28,11 +28,13 @@ import type { RebalancePlan } from '@murmuration/placement'
 import type { HomeFinder } from '@murmuration/registry'
 import type { SignalsInit } from '@murmuration/signals'
 import type { State } from '@murmuration/state'
+import type { Motion, MotionInit } from './motion-contract.ts'
 import type { Platform } from './platform.ts'
 import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
 export type { Platform } from './platform.ts'
+export type { Motion, MotionInit, MotionProgress, PeerMotion } from './motion-contract.ts'
 export { isClusterName } from './settings.ts'
 
 /** Membership by certificate: the root key stays offline. */
@@ -123,23 +125,7 @@ export interface ClusterInit {
   readonly labels?: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. @default 100 */
   readonly weight?: number
-  /**
-   * How agents come to this peer when it joins or its weight changes, and go before it leaves. Each
-   * view moves at most `perView` of them (1 to 2048), and the next one comes when all members have
-   * what the last one moved, or after `patienceMs` milliseconds, and after a pause of `pauseMs` on
-   * average, jittered by half. Until nobody has joined or left for `startMs`, a cluster is starting,
-   * and its agents come at once. With `hold` none come by themselves, until `placement.motion.resume()`.
-   * Times are from 0 to 60,000.
-   *
-   * @default { perView: 256, pauseMs: 200, patienceMs: 2000, startMs: 10000, hold: false }
-   */
-  readonly motion?: {
-    readonly perView?: number
-    readonly pauseMs?: number
-    readonly patienceMs?: number
-    readonly startMs?: number
-    readonly hold?: boolean
-  }
+  readonly motion?: MotionInit
   /** What this peer has of the resources that agent types declare, such as `{ gpu: 2 }`. @default {} */
   readonly capacity?: Readonly<Record<string, number>>
   /** Agents running on this peer at once. @default 100000 */
@@ -290,40 +276,6 @@ export interface LostDisks {
 /** The view in which it is done. */
 export interface GivenUp {
   readonly view: number
-}
-
-/** Agents on their way to or from a member that has joined, will leave, or has another weight. */
-export interface Motion {
-  /** How far this peer is. */
-  readonly progress: MotionProgress
-  /** All members on such a way, by the agreed view. */
-  peers(): readonly PeerMotion[]
-  /**
-   * Cancels what is not under way yet: agents that have come to this peer stay, and no others come
-   * or go until `resume`. A drain goes on; it is ended by its signal.
-   */
-  hold(): void
-  resume(): void
-}
-
-export interface MotionProgress {
-  /** `waiting`: for the reason given; tried again by itself. */
-  readonly status: 'idle' | 'waiting' | 'moving' | 'held'
-  /** Agents moved since the last way began. */
-  readonly moved: number
-  /** Agents that still have to move. */
-  readonly left: number
-  /** Ids of agents whose type refused in the last step: they stay where they are. */
-  readonly refused: readonly string[]
-  readonly reason: string | undefined
-}
-
-export interface PeerMotion {
-  /** PeerId (text). */
-  readonly peer: string
-  /** The weight by which agents run on it now. */
-  readonly ownerWeight: number
-  readonly weight: number
 }
 
 /** Where agents belong by the current view, and how they are moved. */

@@ -188,28 +188,6 @@ export const offerRequest: Message<OfferRequest> = message({
   documents: list(indexEntry)
 })
 
-export interface FetchRequest {
-  readonly ids: readonly string[]
-  /** Digests of the copies that the asker has, one for each id: equal ones are not sent. */
-  readonly known?: readonly string[]
-}
-export interface FetchReply {
-  readonly states: readonly Uint8Array[]
-  /** Ids that did not fit: they come as a stream. */
-  readonly rest: readonly string[]
-  /** Ids that are not held (any more). */
-  readonly absent: readonly string[]
-}
-export const fetchRequest: Message<FetchRequest> = message({
-  ids: list(idText),
-  known: optional(list(text({ max: 64 })))
-})
-export const fetchReply: Message<FetchReply> = message({
-  states: list(bytes()),
-  rest: list(idText),
-  absent: list(idText)
-})
-
 /** Asks for copies of documents to be fetched from their owner, before a view moves them. */
 export interface PrepareRequest {
   readonly owner: string
