@@ -29,6 +29,8 @@ export const defaults = Object.freeze({
   movesPerView: 256,
   /** Mean of the milliseconds between two such views. */
   movePauseMs: 200,
+  /** Milliseconds that an owner has to say which of its agents may be moved by hand; after that whoever moves them asks their type. */
+  moveAskMs: 2_000,
   /** Milliseconds that a view has to come which moves agents. */
   moveTimeoutMs: 10_000,
   /**
@@ -36,8 +38,11 @@ export const defaults = Object.freeze({
    * names 2048 moved agents.
    */
   perViewMax: 2048,
-  /** Milliseconds that an owner has to say which of its agents a joiner would have. */
-  motionAskMs: 2_000,
+  /**
+   * Milliseconds that an owner has to say which of its agents a joiner would have. The one that has
+   * most is asked while its event loop stands still for seconds; who is silent for longer is no member.
+   */
+  motionAskMs: 5_000,
   /** Milliseconds before a step that failed is tried again; doubled up to the longest. */
   motionRetryMs: { first: 100, longest: 1_000 },
   /**

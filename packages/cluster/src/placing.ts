@@ -205,7 +205,7 @@ export class Placing implements ClusterPlacement {
     if (owner !== undefined && owner !== rpc.peer) {
       try {
         const request = AskRequest.encode({ peer, ids })
-        const timeoutMs = defaults.motionAskMs
+        const timeoutMs = defaults.moveAskMs
         return AskReply.decode(await rpc.call(owner, 'placement.ask', request, { timeoutMs }))
           .refused
       } catch {
