@@ -29,7 +29,10 @@ export const defaults = Object.freeze({
   movesPerView: 256,
   /** Mean of the milliseconds between two such views. */
   movePauseMs: 200,
-  /** Milliseconds that an owner has to say which of its agents may be moved by hand; after that whoever moves them asks their type. */
+  /**
+   * Milliseconds that an owner has to say which of its agents may be moved by hand. Of a silent one,
+   * who moves them asks their type.
+   */
   moveAskMs: 2_000,
   /** Milliseconds that a view has to come which moves agents. */
   moveTimeoutMs: 10_000,
