@@ -150,7 +150,11 @@ export interface AgentDefinition<
   readonly labels?: Readonly<Record<string, string>>
   /** What each running agent takes of the capacity of its peer. @default {} */
   readonly resources?: Readonly<Record<string, number>>
-  /** Whether an agent may be moved to a peer now; told to who asks for the move. @default always */
+  /**
+   * Whether an agent may be moved to a peer now. Asked where it runs, before a move by hand and before
+   * what joins, drains and changed weights move; where it refuses or throws, it stays. Not asked when its
+   * peer has died, or leaves because the time of its drain is up. @default always
+   */
   readonly mayMove?: (id: string, peer: string) => boolean
   /**
    * How often handlers may fail unexpectedly (with errors that have no `code`) before the agent rests

@@ -516,7 +516,9 @@ export class FakeState extends TypedEventEmitter<StateEvents> implements State {
   stats(): never {
     throw new Error('not used')
   }
-  async prepare(): Promise<void> {}
+  async prepare(): Promise<boolean> {
+    return true
+  }
   movingFrom(): undefined {}
   placement(): ReturnType<State['placement']> {
     return createPlacement(this.#self.view)

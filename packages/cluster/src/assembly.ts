@@ -11,7 +11,10 @@ import type { State, StateComponents } from '@murmuration/state'
 import { openAgents } from './agents.ts'
 import type { Closers } from './closers.ts'
 import { mayPinOf, openEdges } from './edges.ts'
+import { ClusterMotion } from './motion.ts'
+import type { MotionParts } from './motion.ts'
 import { MergeReports } from './merge-report.ts'
+import { FirstAgents } from './first-agents.ts'
 import { offersOf } from './offers.ts'
 import type { PeerParts } from './peer.ts'
 import type { Platform } from './platform.ts'
@@ -67,9 +70,11 @@ export async function assemble(
     sink
   })
   const hints = settings.role === 'member' ? platform.hints?.publish(membership) : undefined
+  const moving = { membership, partition, state, agents, log: sink('motion') }
+  const { motion, firstAgents } = openMotion(platform, settings, moving)
   const recovery = openRecovery(settings, { rpc, membership, state, discovery })
   const lower = [partition, branches, state, registers, ...services, agents, signals, registry]
-  for (const service of [...lower, hints, reports, recovery]) {
+  for (const service of [...lower, hints, reports, recovery, motion, firstAgents]) {
     if (service !== undefined) await start(closers, service)
   }
   if (discovery !== undefined) {
@@ -87,6 +92,7 @@ export async function assemble(
     agents,
     registry,
     recovery,
+    motion,
     log: sink('cluster')
   }
 }
@@ -101,6 +107,17 @@ async function startMembership(
   if (identity === undefined) return
   identity.follow(membership)
   await start(closers, identity)
+}
+
+/** Only members own agents; alone there is nobody to have them from. */
+function openMotion(
+  { rpc, clock, random }: Platform,
+  { role, distributed, motion }: Settings,
+  parts: Omit<MotionParts, 'rpc' | 'clock' | 'random'>
+): { readonly motion?: ClusterMotion; readonly firstAgents?: FirstAgents } {
+  if (role !== 'member' || !distributed) return {}
+  const all = { ...parts, rpc, clock, random }
+  return { motion: new ClusterMotion(all, motion), firstAgents: new FirstAgents(all, motion) }
 }
 
 /** Documents on the disk of this peer. */
@@ -163,6 +180,7 @@ function openMembership(platform: Platform, settings: Settings): JoiningMembersh
     cluster: settings.name,
     labels: settings.labels,
     weight: settings.weight,
+    gradual: true,
     addresses: () => platform.addresses?.() ?? [],
     found: platform.found ?? true,
     // A view is settled when the data of both is where it belongs.

@@ -4,6 +4,27 @@ import { createMemoryStore } from '@murmuration/storage'
 import { defaults } from './defaults.ts'
 import type { PeerParts } from './peer.ts'
 
+export interface DrainOptions extends AbortOptions {
+  readonly timeoutMs?: number
+}
+
+export function drainDeadline({ platform }: PeerParts, { timeoutMs }: DrainOptions): number {
+  return platform.clock.monotonic() + (timeoutMs ?? defaults.drainTimeoutMs)
+}
+
+/**
+ * Gives the agents of this peer to others while it still is a member: with copies ahead and step by
+ * step, so that little is left to move when it leaves. Half of the time is kept for that.
+ */
+export async function giveAway(
+  { motion, membership, platform }: PeerParts,
+  { timeoutMs = defaults.drainTimeoutMs, signal }: DrainOptions
+): Promise<void> {
+  const members = membership.view?.members ?? []
+  if (motion === undefined || members.every(({ peer }) => peer === platform.peer)) return
+  await motion.giveAway(timeoutMs / 2, signal === undefined ? {} : { signal })
+}
+
 /**
  * Leaves the view and waits until the others have everything: a view without this peer is settled,
  * so all that this peer holds is on enough replicas of it. After the deadline it returns all the
@@ -11,15 +32,14 @@ import type { PeerParts } from './peer.ts'
  */
 export async function drain(
   parts: PeerParts,
-  options: AbortOptions & { readonly timeoutMs?: number }
+  options: AbortOptions & { readonly deadline: number }
 ): Promise<void> {
   const { membership, platform, settings, log } = parts
   const { rpc, discovery, clock, random } = platform
   const others = (membership.view?.members ?? []).filter(({ peer }) => peer !== rpc.peer)
   if (others.length === 0) return
-  const deadline = clock.monotonic() + (options.timeoutMs ?? defaults.drainTimeoutMs)
   const late = new AbortController()
-  const cancel = clock.schedule(deadline - clock.monotonic(), () => late.abort())
+  const cancel = clock.schedule(options.deadline - clock.monotonic(), () => late.abort())
   const signal =
     options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal])
   // This peer is no member any more, so it sees what the members agree on as an outsider does.

@@ -28,11 +28,13 @@ import type { RebalancePlan } from '@murmuration/placement'
 import type { HomeFinder } from '@murmuration/registry'
 import type { SignalsInit } from '@murmuration/signals'
 import type { State } from '@murmuration/state'
+import type { Motion, MotionInit } from './motion-contract.ts'
 import type { Platform } from './platform.ts'
 import { startCluster, startClusterOn } from './start.ts'
 
 export { defaults } from './defaults.ts'
 export type { Platform } from './platform.ts'
+export type { Motion, MotionInit, MotionProgress, PeerMotion } from './motion-contract.ts'
 export { isClusterName } from './settings.ts'
 
 /** Membership by certificate: the root key stays offline. */
@@ -123,6 +125,7 @@ export interface ClusterInit {
   readonly labels?: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. @default 100 */
   readonly weight?: number
+  readonly motion?: MotionInit
   /** What this peer has of the resources that agent types declare, such as `{ gpu: 2 }`. @default {} */
   readonly capacity?: Readonly<Record<string, number>>
   /** Agents running on this peer at once. @default 100000 */
@@ -179,9 +182,11 @@ export interface Cluster extends AsyncDisposable {
   /** For operators: what is waited for, and giving it up. */
   readonly recovery: ClusterRecovery
   /**
-   * Says `draining`, leaves the view (as one that left, not one that failed), waits until the others
-   * have taken over everything, at most `timeoutMs`, then disconnects and stops. It does not come
-   * back by itself. @default 10000 ms
+   * Says `draining`, gives its agents away step by step in at most half of `timeoutMs`, leaves the
+   * view (as one that left, not one that failed), waits for the rest of it until the others have
+   * taken over everything, then disconnects and stops. It does not come back by itself. A signal that
+   * fires while it gives agents away makes it stay and take them back: then it rejects with
+   * `AbortedError`. @default 10000 ms
    */
   drain(options?: AbortOptions & { readonly timeoutMs?: number }): Promise<void>
   /** Stops without leaving: the peer may come back with its data directory. */
@@ -275,6 +280,7 @@ export interface GivenUp {
 
 /** Where agents belong by the current view, and how they are moved. */
 export interface ClusterPlacement {
+  readonly motion: Motion
   /** PeerIds (text) of the replicas, the owner first where it is one of them. */
   homeOf(agent: string | AgentRecord): readonly string[]
   ownerOf(agent: string | AgentRecord): string | undefined
@@ -333,7 +339,16 @@ export function createCluster(init: ClusterInit): Promise<Cluster> {
 /** Options that do not depend on what a peer stands on. */
 export type PlatformClusterInit = Pick<
   ClusterInit,
-  'name' | 'agents' | 'role' | 'routes' | 'signals' | 'labels' | 'weight' | 'capacity' | 'agentsMax'
+  | 'name'
+  | 'agents'
+  | 'role'
+  | 'routes'
+  | 'signals'
+  | 'labels'
+  | 'weight'
+  | 'motion'
+  | 'capacity'
+  | 'agentsMax'
 >
 
 /**

@@ -18,7 +18,7 @@ import type { HomeFinder } from '@murmuration/registry'
 import type { State } from '@murmuration/state'
 import type { Closers } from './closers.ts'
 import { defaults } from './defaults.ts'
-import { drain } from './drain.ts'
+import { drain, drainDeadline, giveAway } from './drain.ts'
 import type {
   Cluster,
   ClusterIdentity,
@@ -26,6 +26,7 @@ import type {
   ClusterRecovery,
   ClusterStatus
 } from './index.ts'
+import type { ClusterMotion } from './motion.ts'
 import { Placing } from './placing.ts'
 import type { Platform } from './platform.ts'
 import type { Settings } from './settings.ts'
@@ -42,6 +43,8 @@ export interface PeerParts {
   readonly agents: Agents
   readonly registry: Registry
   readonly recovery: ClusterRecovery
+  /** Undefined on a peer that is alone or no member. */
+  readonly motion: ClusterMotion | undefined
   readonly log: LogSink
 }
 
@@ -188,8 +191,15 @@ export class Peer implements Cluster {
 
   async drain(options: AbortOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#isDraining = true
+    const deadline = drainDeadline(this.#parts, options)
     try {
-      await drain(this.#parts, options)
+      await giveAway(this.#parts, options)
+    } catch (error) {
+      this.#isDraining = false
+      throw error
+    }
+    try {
+      await drain(this.#parts, { ...options, deadline })
     } finally {
       await this.stop()
     }

@@ -1,11 +1,21 @@
 import type { Agents, PeerLoad } from '@murmuration/agent'
 import { InvalidParametersError } from '@murmuration/interface'
-import type { AgentRecord, Clock, Member, Random, View, ViewControl } from '@murmuration/interface'
-import { planRebalance } from '@murmuration/placement'
+import type {
+  AgentRecord,
+  Clock,
+  Member,
+  Random,
+  Rpc,
+  View,
+  ViewControl
+} from '@murmuration/interface'
+import { arrived, planRebalance } from '@murmuration/placement'
 import type { Placement, RebalancePlan } from '@murmuration/placement'
 import type { State } from '@murmuration/state'
 import { defaults } from './defaults.ts'
-import type { ClusterPlacement, MoveOptions, MoveReport, PlanOptions } from './index.ts'
+import type { ClusterPlacement, Motion, MoveOptions, MoveReport, PlanOptions } from './index.ts'
+import { stillness } from './motion.ts'
+import { AskReply, AskRequest } from './motion-messages.ts'
 
 export interface PlacingParts {
   readonly agents: Agents
@@ -15,6 +25,9 @@ export interface PlacingParts {
     placement(): Placement | undefined
     prepare: State['prepare']
   }
+  /** Undefined where no agents come or go by themselves. */
+  readonly motion: Motion | undefined
+  readonly rpc: Rpc
   readonly clock: Clock
   readonly random: Random
 }
@@ -28,9 +41,11 @@ interface Wanted {
 /** Where agents belong, and how they are moved. */
 export class Placing implements ClusterPlacement {
   readonly #parts: PlacingParts
+  readonly motion: Motion
 
   constructor(parts: PlacingParts) {
     this.#parts = parts
+    this.motion = parts.motion ?? stillness
   }
 
   homeOf(agent: string | AgentRecord): readonly string[] {
@@ -53,16 +68,18 @@ export class Placing implements ClusterPlacement {
       const since = view.number + 1
       return { peer: `joins-${at + 1}`, incarnation: '', addresses: [], labels, weight, since }
     })
-    const { moved: _, ...rest } = view
-    const isSame = leave.length === 0 && join.length === 0
-    const after: View = {
-      // Without a change of members: what it takes to have everything where hashing puts it.
-      ...(isSame ? rest : view),
-      number: view.number + 1,
-      members: [...stay, ...joined].toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
-    }
     const records = agents?.map((agent) => this.#recordOf(agent)) ?? this.#parts.state.records()
-    return planRebalance(view, after, records)
+    const number = view.number + 1
+    if (leave.length === 0 && join.length === 0) {
+      // Without a change of members: what it takes to have everything where hashing puts it.
+      const { moved: _, ...rest } = view
+      return planRebalance(view, { ...rest, number }, records)
+    }
+    const members = [...stay, ...joined]
+      // Where it ends, and not on the way.
+      .map(arrived)
+      .toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
+    return planRebalance(view, { ...view, number, members }, records)
   }
 
   async move(
@@ -101,11 +118,8 @@ export class Placing implements ClusterPlacement {
         refused.push(...batch.map(({ id }) => ({ id, reason: 'the moves were cancelled' })))
         continue
       }
-      const allowed = batch.filter(({ id, peer }) => {
-        const reason = this.#refusal(id, peer)
-        if (reason !== undefined) refused.push({ id, reason })
-        return reason === undefined
-      })
+      // oxlint-disable-next-line no-await-in-loop -- a view moves one batch.
+      const allowed = await this.#allowed(batch, refused)
       const copied = await this.#copy(allowed, refused, signal)
       if (copied.length === 0) continue
       const { timeoutMs = defaults.moveTimeoutMs } = options
@@ -155,7 +169,7 @@ export class Placing implements ClusterPlacement {
     const moves = new Map<string, string[]>()
     for (const { id, peer } of wanted) {
       const record = this.#recordOf(id)
-      const target = this.homeOf(record)[0] === peer ? '' : peer
+      const target = this.#hashedOwner(record) === peer ? '' : peer
       const keys = moves.get(target) ?? []
       moves.set(target, keys)
       keys.push(record.shardKey ?? id)
@@ -163,10 +177,48 @@ export class Placing implements ClusterPlacement {
     return [...moves].map(([peer, keys]) => ({ peer, keys }))
   }
 
-  #refusal(id: string, peer: string): string | undefined {
-    const record = this.#recordOf(id)
-    if (record.placement === 'pinned') return 'it is pinned'
-    return this.#parts.agents.mayMove(id, peer) ? undefined : 'its type refuses the move'
+  /** Those that may move now, by the word of their types where they run. */
+  async #allowed(
+    wanted: readonly Wanted[],
+    refused: { id: string; reason: string }[]
+  ): Promise<readonly Wanted[]> {
+    const isPinned = ({ id }: Wanted): boolean => this.#recordOf(id).placement === 'pinned'
+    const reasons = new Map<string, string>()
+    for (const one of wanted) if (isPinned(one)) reasons.set(one.id, 'it is pinned')
+    const rest = wanted.filter(({ id }) => !reasons.has(id))
+    const groups = Map.groupBy(rest, ({ id, peer }) => `${this.ownerOf(id) ?? ''} ${peer}`)
+    await Promise.all(
+      [...groups.values()].map(async (group) => {
+        for (const id of await this.#refusedBy(group)) reasons.set(id, 'its type refuses the move')
+      })
+    )
+    refused.push(...[...reasons].map(([id, reason]) => ({ id, reason })))
+    return wanted.filter(({ id }) => !reasons.has(id))
+  }
+
+  /** Those of one owner that may not go to one peer. */
+  async #refusedBy(group: readonly Wanted[]): Promise<readonly string[]> {
+    const { agents, rpc } = this.#parts
+    const { id: first = '', peer = '' } = group[0] ?? {}
+    const owner = this.ownerOf(first)
+    const ids = group.map(({ id }) => id)
+    if (owner !== undefined && owner !== rpc.peer) {
+      try {
+        const request = AskRequest.encode({ peer, ids })
+        const timeoutMs = defaults.moveAskMs
+        return AskReply.decode(await rpc.call(owner, 'placement.ask', request, { timeoutMs }))
+          .refused
+      } catch {
+        // A silent owner must not keep its agents; what their type says here counts.
+      }
+    }
+    return ids.filter((id) => !agents.mayMove(id, peer))
+  }
+
+  /** Who would own it if no view had moved it. */
+  #hashedOwner(record: AgentRecord): string | undefined {
+    const placement = this.#placement
+    return placement?.ownerOfSlot(placement.slotOf(record))?.peer
   }
 
   async #pause(pauseMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -14,6 +14,7 @@ export interface Settings extends ClusterInit {
   readonly role: Role
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
+  readonly motion: Required<NonNullable<ClusterInit['motion']>>
   readonly distributed: boolean
   readonly privateNetwork: boolean
   /** Whether others have to prove that they belong to the cluster. */
@@ -71,10 +72,30 @@ export function settingsOf(init: ClusterInit): Settings {
     role,
     labels: init.labels ?? {},
     weight,
+    motion: motionOf(init.motion),
     distributed,
     privateNetwork: init.privateNetwork ?? false,
     guarded
   }
+}
+
+function motionOf(init: ClusterInit['motion'] = {}): Settings['motion'] {
+  const { perView = defaults.movesPerView, hold = false } = init
+  const times = {
+    pauseMs: init.pauseMs ?? defaults.movePauseMs,
+    patienceMs: init.patienceMs ?? defaults.motionPatienceMs,
+    startMs: init.startMs ?? defaults.motionStartMs
+  }
+  if (!Number.isInteger(perView) || perView < 1 || perView > defaults.perViewMax) {
+    const range = `from 1 to ${defaults.perViewMax}`
+    throw new InvalidParametersError(`motion.perView must be a whole number ${range}`)
+  }
+  for (const [name, ms] of Object.entries(times)) {
+    if (!(ms >= 0 && ms <= 60_000)) {
+      throw new InvalidParametersError(`motion.${name} must be a number from 0 to 60000`)
+    }
+  }
+  return { perView, ...times, hold }
 }
 
 /** Without credentials everybody who reaches a port may come in, so it must be a port of loopback. */

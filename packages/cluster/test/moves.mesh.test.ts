@@ -1,25 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
-import { defineAgent } from '@murmuration/agent'
 import { createCluster } from '@murmuration/cluster'
 import type { Cluster, ClusterInit } from '@murmuration/cluster'
-import { counter } from '@murmuration/crdt'
-
-const station = defineAgent({
-  type: 'station',
-  state: { readings: counter() },
-  mayMove: (id) => !id.endsWith('/stubborn'),
-  actions: {
-    add: {
-      input: z.number(),
-      output: z.number(),
-      run({ input, state }) {
-        state.readings.increment(input)
-        return state.readings.value
-      }
-    }
-  }
-})
+import { Callers, station, until, wait } from './callers.ts'
 
 const running: Cluster[] = []
 afterEach(async () => {
@@ -39,47 +21,6 @@ async function mesh(count: number): Promise<Cluster[]> {
   const all = [first, ...rest]
   await Promise.all(all.map((each) => each.ready()))
   return all
-}
-
-/** Calls agents all the time, and counts what came of it. */
-class Callers {
-  readonly counts = new Map<string, number>()
-  readonly failures: unknown[] = []
-  #isCalling = true
-  readonly #tasks: Promise<void>[] = []
-
-  start(peers: readonly Cluster[], keys: readonly string[]): void {
-    for (const [at, key] of keys.entries()) {
-      const peer = peers[at % peers.length]
-      if (peer !== undefined) this.#tasks.push(this.#call(peer, key))
-    }
-  }
-
-  async #call(peer: Cluster, key: string): Promise<void> {
-    const agent = peer.agent(station, key)
-    while (this.#isCalling) {
-      try {
-        await agent.call('add', 1)
-        this.counts.set(key, (this.counts.get(key) ?? 0) + 1)
-      } catch (error) {
-        this.failures.push(error)
-      }
-      await wait(20)
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#isCalling = false
-    await Promise.all(this.#tasks)
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await wait(10)
-}
-
-async function wait(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 describe('a move of agents that are called all the time', () => {

@@ -14,6 +14,11 @@ const refused: readonly (readonly [why: string, init: ClusterInit, message: RegE
     /give one of secret, identity/
   ],
   ['a weight of nothing', { name: 'f', weight: 0 }, /weight must be/],
+  ['steps of no agents', { name: 'f', motion: { perView: 0 } }, /motion.perView must be/],
+  ['steps too large for a view', { name: 'f', motion: { perView: 2049 } }, /motion.perView/],
+  ['a pause before now', { name: 'f', motion: { pauseMs: -1 } }, /motion.pauseMs must be/],
+  ['no patience at all', { name: 'f', motion: { patienceMs: Number.NaN } }, /motion.patienceMs/],
+  ['a start of hours', { name: 'f', motion: { startMs: 7_200_000 } }, /motion.startMs must be/],
   [
     'an open port without credentials',
     { name: 'f', listen: ['/ip4/0.0.0.0/tcp/0'] },

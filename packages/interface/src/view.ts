@@ -19,6 +19,12 @@ export interface Member {
   readonly labels: Readonly<Record<string, string>>
   /** Share of agents relative to other members, 1 to 1000. */
   readonly weight: number
+  /**
+   * The weight by which agents run on it, in thousandths, while that is on its way to `weight`: from
+   * 0 for one that has joined, to 0 for one that will leave. What it keeps copies of follows
+   * `weight`, and so is there before. 0 to 1,000,000. @default 1000 × weight
+   */
+  readonly ownerWeight?: number
   /** Number of the view in which this incarnation was first a member. */
   readonly since: number
   /** What its certificate allowed when it was admitted. @default ['member'] */
@@ -82,6 +88,14 @@ export interface MovedAgents {
   readonly keys: readonly string[]
 }
 
+/** How far a member's {@link Member.ownerWeight} has come. */
+export interface OwnerShare {
+  /** PeerId (text) of a member; nothing happens for others. */
+  readonly peer: string
+  /** In thousandths; 1000 × its weight ends the way. */
+  readonly ownerWeight: number
+}
+
 /** A numbered set of members on which a majority of the previous view agreed. */
 export interface View {
   readonly cluster: string
@@ -97,6 +111,11 @@ export interface View {
    * view gives them back to hashing. @default none
    */
   readonly moved?: readonly MovedAgents[]
+  /**
+   * There are agents, or have been: from here on they come step by step to members that join, which
+   * get their share at once as long as there is nothing to move. @default false
+   */
+  readonly inUse?: boolean
   /**
    * Milliseconds for which one renewal of a peer's lease counts. It grows with the cluster and never
    * shrinks again, so that whoever waits for a lease to end knows how long. @default 1500
@@ -180,6 +199,16 @@ export interface ViewProposal {
   readonly abandon?: Abandonment
   /** Moves agents to these members; keys under the peer `''` go back to where hashing puts them. */
   readonly move?: readonly MovedAgents[]
+  /** Says that there are agents; there is no way back. */
+  readonly inUse?: true
+  /** Gives these members more or fewer agents. */
+  readonly share?: readonly OwnerShare[]
+  /**
+   * All of it while all members own agents by exactly these weights, or not at all, so that it
+   * changes exactly what its maker has looked at; where another share, a join or a leave comes first,
+   * `propose` rejects with `UnavailableError`. @default in whatever view
+   */
+  readonly among?: readonly OwnerShare[]
 }
 
 /** Where a majority of replicas is lost, their last known data would be waited for, for ever. */

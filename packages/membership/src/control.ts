@@ -7,7 +7,8 @@ import {
 import type { ForcedView, View, ViewProposal } from '@murmuration/interface'
 import { isMajority } from './core/quorum.ts'
 import { placesOf, withMoves } from './core/moves.ts'
-import { withProposal } from './core/view-change.ts'
+import { isAmong } from './core/shares.ts'
+import { isProposalIn, withProposal } from './core/view-change.ts'
 import type { Machine } from './core/machine.ts'
 import {
   abandonedMax,
@@ -18,7 +19,8 @@ import {
   movedTextMax,
   proposalsMax,
   revokedMax,
-  textMax
+  textMax,
+  weightMax
 } from './defaults.ts'
 import type { Wire } from './wire.ts'
 
@@ -40,6 +42,7 @@ export function checkProposal(
     throw new InvalidParametersError('acknowledgeForced must be the number of a view')
   }
   checkMoves(view, proposal)
+  checkShares(view, proposal)
   checkAbandoned(view, unsettled, proposal)
   const { revoked } = withProposal(view, proposal)
   if (Math.max(revoked?.peers.length ?? 0, revoked?.serials.length ?? 0) > revokedMax) {
@@ -69,6 +72,17 @@ function checkMoves(view: View, proposal: ViewProposal): void {
     throw new OverloadedError(
       `a view holds ${movedMax} moved agents of ${movedTextMax} characters in all: move some back`
     )
+  }
+}
+
+function checkShares(view: View, { share = [] }: ViewProposal): void {
+  for (const { peer, ownerWeight } of share) {
+    if (view.members.every((member) => member.peer !== peer)) {
+      throw new InvalidParametersError(`${peer} is no member of view ${view.number}`)
+    }
+    if (!Number.isSafeInteger(ownerWeight) || ownerWeight < 0 || ownerWeight > 1000 * weightMax) {
+      throw new InvalidParametersError(`ownerWeight is a whole number of 0 to ${1000 * weightMax}`)
+    }
   }
 }
 
@@ -102,6 +116,21 @@ function checkAbandoned(view: View, unsettled: readonly View[], { abandon }: Vie
       `at most ${abandonedMax} disks can be given up, and ${forcedMax} marks wait to be acknowledged`
     )
   }
+}
+
+/** The view that has a proposal, or in which it cannot come any more. */
+export function overIn(view: View | undefined, proposal: ViewProposal): View | undefined {
+  return view !== undefined && (isProposalIn(view, proposal) || !isAmong(view, proposal.among))
+    ? view
+    : undefined
+}
+
+/** Throws where another view came first. */
+export function checkIn(view: View, proposal: ViewProposal): View {
+  if (!isProposalIn(view, proposal)) {
+    throw new UnavailableError(`view ${view.number} came first, with other shares`)
+  }
+  return view
 }
 
 export function checkTaken(isTaken: boolean): void {

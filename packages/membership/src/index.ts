@@ -76,6 +76,11 @@ export interface MembershipInit {
    */
   readonly weight?: number | (() => number)
   /**
+   * Whether agents come to this peer bit by bit, as somebody proposes by `share`, and not all with
+   * the view that it joins in or that changes its weight; once a view is `inUse`. @default false
+   */
+  readonly gradual?: boolean
+  /**
    * Chosen when the cluster is founded; a joiner with other ones is refused.
    *
    * @default { hash: 'sha256-hrw-1', slots: 16384, zoneLabel: 'zone' }

@@ -19,13 +19,12 @@ import type {
 } from '@murmuration/interface'
 import type { AbortOptions, Logger } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
-import { checkForced, checkProposal, checkTaken, highestView } from './control.ts'
+import { checkForced, checkIn, checkProposal, checkTaken, highestView, overIn } from './control.ts'
 import { Machine } from './core/machine.ts'
 import type { RefusalReason } from './core/messages.ts'
 import type { Answered, Effect, Sent } from './core/outbox.ts'
 import { Reports } from './core/reports.ts'
 import type { Rules } from './core/rules.ts'
-import { isProposalIn } from './core/view-change.ts'
 import { backlogMax, catchUpTimeoutMs } from './defaults.ts'
 import { Engine } from './engine.ts'
 import { JoinRefusedError, lastingRefusals } from './errors.ts'
@@ -184,10 +183,10 @@ export class MembershipService
     }
     this.#engine.enter((machine, now) => checkTaken(machine.proposals.add(proposal, now)))
     const what = 'a proposal'
-    const isThere = (): View | undefined =>
-      this.view !== undefined && isProposalIn(this.view, proposal) ? this.view : undefined
+    const isOver = (): View | undefined => overIn(this.view, proposal)
     try {
-      return await this.#waiters.until(isThere, { what, ...waitOf(what, options) })
+      const over = await this.#waiters.until(isOver, { what, ...waitOf(what, options) })
+      return checkIn(over, proposal)
     } finally {
       this.#engine.enter((machine) => machine.proposals.remove(proposal))
     }

@@ -62,7 +62,8 @@ function profileOf(init: MembershipInit, first: Pick<Profile, 'labels' | 'weight
     } catch {
       // There is nobody to throw it to; the former values are still right ones.
     }
-    return { ...last, addresses: addressesOf(init) }
+    const way = init.gradual === true ? { gradual: true } : {}
+    return { ...last, ...way, addresses: addressesOf(init) }
   }
 }
 

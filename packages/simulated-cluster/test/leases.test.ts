@@ -124,7 +124,6 @@ describe('an agent is served again', () => {
     expect(await untilAnswered(other)).toBeLessThan(200)
     await simulation.wait(cluster.peer(owner).placement.move(id, owner))
     expect(await untilAnswered(other)).toBeLessThan(200)
-    const from = simulation.now
     const leaving = cluster.peer(owner).drain()
     const isOut = (): boolean =>
       cluster
@@ -132,6 +131,7 @@ describe('an agent is served again', () => {
         .members()
         .every(({ peer }) => peer !== owner)
     expect(await simulation.until(isOut, 5000)).toBe(true)
+    const from = simulation.now
     expect(await untilAnswered(other)).toBeLessThan(200)
     await simulation.wait(leaving)
     // The view without it is settled without a wait for its lease.

@@ -5,6 +5,7 @@ import { runClaims } from './claims.ts'
 import type { ClaimsMutants } from './claims.ts'
 import { runEdges } from './edges.ts'
 import type { EdgesMutants } from './edges.ts'
+import { runJoins } from './joins.ts'
 import { runMoves } from './moves.ts'
 import { runSplits } from './splits.ts'
 
@@ -37,7 +38,8 @@ export const workloads: readonly Workload[] = [
     run: async (simulation) => {
       await runEdges(simulation)
     }
-  }
+  },
+  { name: 'simulated-cluster/joins', share: 1, run: runJoins }
 ]
 
 export const mutants: readonly Mutant[] = [
@@ -49,7 +51,7 @@ export const mutants: readonly Mutant[] = [
     },
     2
   ),
-  owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }),
+  owner('ignore-lease', 'an owner acts only while it holds its lease', { ignoreLease: true }, 16),
   split('merge-twice', 'the claim of a side is merged once', { mergeTwice: true }, 2),
   split('merge-on-both-sides', 'a merge is told by one side', { mergeOnBothSides: true }, 2),
   split('forget-side', 'what both sides registered is there after the heal', { forgetSide: true }),
@@ -69,7 +71,7 @@ export const mutants: readonly Mutant[] = [
     'own-boots',
     'lives of an edge peer are told apart by what members agree on',
     { boots: true },
-    6101
+    2
   ),
   {
     name: 'simulated-cluster/repeats-without-key',

@@ -328,14 +328,15 @@ export interface State extends TypedEventTarget<StateEvents>, Service {
   read(record: AgentRecord, options?: ReadOptions): Promise<DocumentReading>
   /**
    * Has a peer fetch copies of documents from their owner, so that a view that moves them there makes
-   * calls wait only for what has changed since. Rejects where one of the two does not answer.
+   * calls wait only for what has changed since. Rejects where the peer does not answer, and gives
+   * false where it could not fetch all of them.
    */
   prepare(
     peer: string,
     owner: string,
     ids: readonly string[],
     options?: AbortOptions
-  ): Promise<void>
+  ): Promise<boolean>
   /**
    * Who owned a document in the view before, while this peer has got it by the present one, holds a
    * copy, and does not serve it yet.

@@ -24,25 +24,28 @@ export class Preparing {
     this.#context.rpc.unhandle('state.prepare')
   }
 
-  /** Has `peer` fetch copies from their owner; rejects where it does not answer. */
+  /** Has `peer` fetch copies from their owner; rejects where it does not answer, false if it cannot. */
   async prepare(
     peer: string,
     owner: string,
     ids: readonly string[],
     { signal = this.#context.signal }: AbortOptions = {}
-  ): Promise<void> {
+  ): Promise<boolean> {
+    let areCopied = true
     for (let at = 0; at < ids.length; at += preparedMax) {
       const request = { owner, ids: ids.slice(at, at + preparedMax) }
       if (peer === this.#context.rpc.peer) {
         // oxlint-disable-next-line no-await-in-loop -- as many at a time as one message may name.
-        await this.#fetch(request, signal)
+        areCopied = (await this.#fetch(request, signal)) && areCopied
       } else {
         const bytes = prepareRequest.encode(request)
         const options = { timeoutMs: prepareTimeoutMs, signal }
         // oxlint-disable-next-line no-await-in-loop -- as above.
-        await this.#context.rpc.call(peer, 'state.prepare', bytes, options)
+        const reply = await this.#context.rpc.call(peer, 'state.prepare', bytes, options)
+        areCopied = prepareReply.decode(reply).copied && areCopied
       }
     }
+    return areCopied
   }
 
   async #onPrepare(bytes: Uint8Array, call: RpcContext): Promise<Uint8Array> {
@@ -61,7 +64,7 @@ export class Preparing {
     const { log, rpc, transfer } = this.#context
     if (owner === rpc.peer) return true
     try {
-      await transfer.fetch(owner, ids, { signal })
+      await transfer.fetch(owner, ids, { signal, isDifferingOnly: true })
       return true
     } catch (error) {
       // An owner that is silent must not keep its agents: they are merged from their replicas then.

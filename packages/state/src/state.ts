@@ -90,8 +90,8 @@ export class StateService extends TypedEventEmitter<StateEvents> implements Stat
     owner: string,
     ids: readonly string[],
     options: AbortOptions = {}
-  ): Promise<void> {
-    await this.#started().preparing.prepare(peer, owner, ids, options)
+  ): Promise<boolean> {
+    return await this.#started().preparing.prepare(peer, owner, ids, options)
   }
 
   movingFrom(record: AgentRecord): string | undefined {

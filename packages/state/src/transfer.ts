@@ -6,7 +6,9 @@ import type { Pulled, PullOptions } from './copy-puller.ts'
 import { CopySource, heldFor } from './copy-source.ts'
 import { equalDigests } from './core/digest.ts'
 import { DocumentCopy } from './core/document-copy.ts'
-import { decodeState, encodeState, fetchReply, fetchRequest, pullRequest } from './core/messages.ts'
+import { fetchReply, fetchRequest } from './core/copy-messages.ts'
+import type { FetchRequest } from './core/copy-messages.ts'
+import { decodeState, encodeState, pullRequest } from './core/messages.ts'
 import { chunkBytes, documentBytesMax } from './defaults.ts'
 import { progressing } from './streams.ts'
 
@@ -111,15 +113,22 @@ export class Transfer {
   async fetch(
     peer: string,
     ids: readonly string[],
-    options: { readonly signal: AbortSignal; readonly isNeeded?: () => boolean }
+    options: {
+      readonly signal: AbortSignal
+      readonly isNeeded?: () => boolean
+      /** Those that are the same here need not come, as far as one call holds all. */
+      readonly isDifferingOnly?: boolean
+    }
   ): Promise<Fetched> {
-    const { signal, isNeeded = () => true } = options
+    const { signal, isNeeded = () => true, isDifferingOnly = false } = options
     if (ids.length === 0) return { absent: [], changed: false }
     const absent: string[] = []
     let rest = ids
     let changed = false
     if (pageOf(ids, 0).length === ids.length) {
-      const reply = await this.#fetchSome(peer, ids, signal)
+      const digestOf = (id: string): string => this.#context.table.get(id)?.copy.digestAsText ?? ''
+      const known = isDifferingOnly ? { known: ids.map((id) => digestOf(id)) } : {}
+      const reply = await this.#fetchSome(peer, { ids, ...known }, signal)
       absent.push(...reply.absent)
       changed = this.merge(reply.states).some((one) => one.changed)
       rest = reply.rest
@@ -137,17 +146,17 @@ export class Transfer {
 
   async #fetchSome(
     peer: string,
-    ids: readonly string[],
+    request: FetchRequest,
     signal: AbortSignal
   ): Promise<ReturnType<typeof fetchReply.decode>> {
     const { edge, rpc, settings } = this.#context
     const method = edge === undefined ? 'state.fetch' : 'state.pinned.fetch'
-    const bytes = await rpc.call(peer, method, fetchRequest.encode({ ids }), {
+    const bytes = await rpc.call(peer, method, fetchRequest.encode(request), {
       timeoutMs: settings.requestTimeoutMs,
       signal
     })
     const reply = fetchReply.decode(bytes)
-    const asked = new Set(ids)
+    const asked = new Set(request.ids)
     if (!reply.rest.every((id) => asked.has(id))) {
       throw new MalformedMessageError(`${peer} names documents that it was not asked for`)
     }
@@ -188,15 +197,17 @@ export class Transfer {
 
   #onFetch(bytes: Uint8Array, edge?: string): Uint8Array {
     const { messageBytes } = this.#context.streams
-    const { ids } = fetchRequest.decode(bytes)
+    const { ids, known = [] } = fetchRequest.decode(bytes)
     const states: Uint8Array[] = []
     const rest: string[] = []
     const absent: string[] = []
     let total = 0
-    for (const id of ids) {
+    for (const [at, id] of ids.entries()) {
       const held = heldFor(this.#context, id, edge)
       if (held === undefined) {
         absent.push(id)
+      } else if (held.copy.digestAsText === known[at]) {
+        continue
       } else if (rest.length > 0) {
         // The first one that does not fit is encoded in vain, and no other.
         rest.push(id)

@@ -19,6 +19,7 @@ export interface Profile {
   readonly addresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
+  readonly gradual?: boolean
 }
 
 /** What the state machine is told once. */

@@ -112,6 +112,8 @@ export interface Candidate {
   /** Filled in by the member that admits it, from its certificate. */
   readonly roles?: readonly Role[]
   readonly protocols?: ProtocolRange
+  /** Its agents come to it by {@link Member.ownerWeight}, and not all with its record. */
+  readonly gradual?: boolean
   /** The highest view number that it has seen: its next view must be above. */
   readonly after: number
 }
@@ -184,7 +186,11 @@ const packed: Shape<Packed> = object({
   ...decisionFields
 })
 
-const candidate: Shape<Candidate> = object({ ...profileFields, after: count })
+const candidate: Shape<Candidate> = object({
+  ...profileFields,
+  gradual: optional(boolean()),
+  after: count
+})
 
 export const Beat: Message<Beat> = message({
   standing,

@@ -1,6 +1,7 @@
 import type { View, ViewProposal } from '@murmuration/interface'
 import { proposalsMax } from '../defaults.ts'
 import type { Context } from './context.ts'
+import { isAmong } from './shares.ts'
 import { isProposalIn } from './view-change.ts'
 
 /** What people asked this peer to change in the view, until a view has it. */
@@ -29,7 +30,9 @@ export class Proposals {
 
   /** What this view lacks. */
   missingIn(view: View): readonly ViewProposal[] {
-    return [...this.#waiting].filter((proposal) => !isProposalIn(view, proposal))
+    return [...this.#waiting].filter(
+      (proposal) => isAmong(view, proposal.among) && !isProposalIn(view, proposal)
+    )
   }
 
   /** Members that are out because their certificate was revoked, or their name. */

@@ -1,4 +1,5 @@
 import {
+  boolean,
   bytes,
   integer,
   list,
@@ -93,7 +94,11 @@ export const profileFields = {
   protocols: optional(protocols)
 }
 
-export const member: Shape<Member> = object({ ...profileFields, since: count })
+export const member: Shape<Member> = object({
+  ...profileFields,
+  ownerWeight: optional(integer({ min: 0, max: 1000 * weightMax })),
+  since: count
+})
 
 export const placement: Shape<PlacementParameters> = object({
   hash: oneOf('sha256-hrw-1'),
@@ -127,6 +132,7 @@ export const viewFields = {
   tieBreaker: name,
   placement,
   moved: optional(list(movedAgents, { max: membersMax })),
+  inUse: optional(boolean()),
   leaseMs: optional(count),
   protocols: optional(protocols),
   revoked: optional(revocations),

@@ -13,6 +13,7 @@ import { protocolVersions } from '../defaults.ts'
 import type { Candidate } from './messages.ts'
 import { withAbandoned } from './abandoning.ts'
 import { movesAmong, withMoves } from './moves.ts'
+import { withShares, withUse, withoutStep } from './shares.ts'
 import { leaseMsOf, paceOf } from './pace.ts'
 import type { Decision } from './records.ts'
 
@@ -50,7 +51,8 @@ export function firstDecision(
 /** The view that follows by this change. A member with a new incarnation replaces the old one. */
 export function nextDecision(view: View, change: Change): Decision {
   const number = view.number + 1
-  const members = new Map(view.members.map((member) => [member.peer, member]))
+  const controlled = (change.proposals ?? []).reduce(withProposal, view)
+  const members = new Map(controlled.members.map((member) => [member.peer, member]))
   for (const peer of [...change.remove, ...change.leave, ...(change.expelled ?? [])]) {
     members.delete(peer)
   }
@@ -60,9 +62,9 @@ export function nextDecision(view: View, change: Change): Decision {
     const record = memberOf(candidate, same ? present.since : number)
     // Its roles were read from its certificate when it came; its own word does not change them.
     const roles = same ? present.roles : candidate.roles
-    members.set(candidate.peer, { ...record, ...(roles && { roles }) })
+    const share = withoutStep(view, present, candidate)
+    members.set(candidate.peer, { ...record, ...share, ...(roles && { roles }) })
   }
-  const controlled = (change.proposals ?? []).reduce(withProposal, view)
   for (const peer of controlled.revoked?.peers ?? []) {
     members.delete(peer)
   }
@@ -105,7 +107,8 @@ export function withProposal(view: View, proposal: ViewProposal): View {
     serials.join('\n') === revoked.serials.join('\n') &&
     unsafe.length === (view.unsafe?.length ?? 0)
   const controlled = isSame ? view : { ...view, revoked, unsafe }
-  return withMoves(withAbandoned(controlled, proposal.abandon), proposal.move)
+  const moved = withMoves(withAbandoned(controlled, proposal.abandon), proposal.move)
+  return withShares(withUse(moved, proposal.inUse), proposal.share)
 }
 
 function changed(

@@ -1,6 +1,7 @@
 import { InvalidParametersError } from '@murmuration/interface'
 import type { AgentRecord, Member, View } from '@murmuration/interface'
 import { membersMax, replicasMax, slotCacheMax, weightMax, weightMin } from '../defaults.ts'
+import { isInMotion, OwnerRanking } from './owners.ts'
 import { Ranking } from './ranking.ts'
 import { checkSlots, hashToSlot } from './slot.ts'
 
@@ -15,12 +16,16 @@ export interface Placement {
    * for R. Empty if the view has no members. Throws `InvalidParametersError` on bad `replicas`.
    */
   homeOf(agent: AgentRecord): readonly Member[]
+  /** {@link ownerOf} of the agents of a slot that are neither pinned nor moved. */
+  ownerOfSlot(slot: number): Member | undefined
   /** {@link homeOf} of all agents of a slot. */
   homeOfSlot(slot: number, replicas: number): readonly Member[]
   /**
    * The member that runs the agent: for `pinned` agents the one whose PeerId is the key part of the
    * id, and undefined if it is not in the view; in a branch, for agents of the types that its steward
-   * takes, the steward; for others the one to which the view has moved it, else the first of its home.
+   * takes, the steward; for others the one to which the view has moved it, else the first in rank by
+   * the weights by which members own agents: the first of its home, unless a member is on its way to
+   * its weight.
    */
   ownerOf(agent: AgentRecord): Member | undefined
 }
@@ -64,6 +69,7 @@ class Table implements Placement {
   readonly view: View
   readonly #slots: number
   readonly #ranking: Ranking
+  readonly #owners: OwnerRanking | undefined
   readonly #byPeer: ReadonlyMap<string, Member>
   /** Who runs the agents that are not where hashing puts them, by shard key or id. */
   readonly #moved: ReadonlyMap<string, Member>
@@ -82,6 +88,7 @@ class Table implements Placement {
     this.view = view
     this.#slots = view.placement.slots
     this.#ranking = new Ranking(view.members, view.placement.zoneLabel)
+    this.#owners = isInMotion(view) ? new OwnerRanking(view.members, this.#slots) : undefined
     this.#byPeer = new Map(view.members.map((member) => [member.peer, member]))
     this.#moved = movedOf(view, this.#byPeer)
     this.#steward = stewardOf(view, this.#byPeer)
@@ -122,7 +129,11 @@ class Table implements Placement {
     }
     // Most views move nothing.
     const moved = this.#moved.size === 0 ? undefined : this.#moved.get(agent.shardKey ?? agent.id)
-    return moved ?? this.homeOf(agent)[0]
+    return moved ?? this.ownerOfSlot(this.slotOf(agent))
+  }
+
+  ownerOfSlot(slot: number): Member | undefined {
+    return this.#owners?.firstOf(slot) ?? this.homeOfSlot(slot, 1)[0]
   }
 
   #makeHome(slot: number, replicas: number): readonly Member[] {
@@ -199,7 +210,7 @@ function checkView({ members, placement }: View): void {
     throw new InvalidParametersError(`a view can have ${membersMax} members at most`)
   }
   const peers = new Set<string>()
-  for (const { peer, weight } of members) {
+  for (const { peer, weight, ownerWeight = 0 } of members) {
     if (peers.has(peer)) {
       throw new InvalidParametersError(`the peer ${peer} is in the view twice`)
     }
@@ -207,6 +218,11 @@ function checkView({ members, placement }: View): void {
     if (!(weight >= weightMin && weight <= weightMax)) {
       throw new InvalidParametersError(
         `the weight of ${peer} must be a number of ${weightMin} to ${weightMax}`
+      )
+    }
+    if (!(ownerWeight >= 0 && ownerWeight <= 1000 * weightMax)) {
+      throw new InvalidParametersError(
+        `the ownerWeight of ${peer} must be a number of 0 to ${1000 * weightMax}`
       )
     }
   }

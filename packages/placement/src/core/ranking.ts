@@ -27,7 +27,8 @@ export class Ranking {
   readonly #first: Uint16Array
   readonly #leaders: Int32Array
 
-  constructor(members: readonly Member[], zoneLabel: string) {
+  /** Without a label each member is a zone of its own. */
+  constructor(members: readonly Member[], zoneLabel: string | undefined) {
     const count = members.length
     this.#members = members
     this.width = Math.min(replicasMax, count)
@@ -46,7 +47,7 @@ export class Ranking {
       this.#low[index] = seed.low
       this.#weights[index] = member.weight
       // Without a label a member is a zone of its own: nothing is known that it shares.
-      const label = member.labels[zoneLabel]
+      const label = zoneLabel === undefined ? undefined : member.labels[zoneLabel]
       const zone = label === undefined ? `peer ${member.peer}` : `zone ${label}`
       const number = zones.get(zone) ?? zones.size
       zones.set(zone, number)
@@ -68,6 +69,20 @@ export class Ranking {
       return
     }
     this.#rankByZone(order)
+  }
+
+  /**
+   * How good the best of the first `count` members is for a slot, and the best of the others: at
+   * first / second of their weights the former would be as good.
+   */
+  leads(slot: number, count: number): { readonly first: number; readonly second: number } {
+    this.#hash(slot)
+    let [first, second] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    for (const [member, cost] of this.#costs.entries()) {
+      if (member < count) first = Math.min(first, cost)
+      else second = Math.min(second, cost)
+    }
+    return { first, second }
   }
 
   #hash(slot: number): void {

@@ -1,4 +1,5 @@
 import type { AgentRecord, Member, View } from '@murmuration/interface'
+import { isInMotion, ownerWeightOf } from './owners.ts'
 import { createPlacement } from './placement.ts'
 
 /** What changes for one agent. */
@@ -18,7 +19,7 @@ export interface AgentMove {
 export interface MoveCount {
   readonly total: number
   readonly moved: number
-  /** Moves between members that neither joined, left nor changed weight or zone. */
+  /** Moves between members that neither joined, left nor changed a weight or zone. */
   readonly needless: number
 }
 
@@ -42,7 +43,7 @@ export function planRebalance(from: View, to: View, agents: Iterable<AgentRecord
   const before = createPlacement(from)
   const after = createPlacement(to)
   const changed = changedPeers(from, to)
-  const isMoving = from.moved !== undefined || to.moved !== undefined
+  const isMoving = [from, to].some((view) => view.moved !== undefined || isInMotion(view))
   const moves: AgentMove[] = []
   const owners = { total: 0, moved: 0, needless: 0 }
   const replicas = { total: 0, moved: 0, needless: 0 }
@@ -97,7 +98,7 @@ function needlessCopies(
   return Math.min(arrivals, departures)
 }
 
-/** Peers that are in one view only, or whose weight or zone differs. */
+/** Peers that are in one view only, or whose weight, owner weight or zone differs. */
 function changedPeers(from: View, to: View): ReadonlySet<string> {
   const before = traitsOf(from)
   const after = traitsOf(to)
@@ -109,7 +110,10 @@ function changedPeers(from: View, to: View): ReadonlySet<string> {
 function traitsOf({ members, placement }: View): ReadonlyMap<string, string> {
   const { zoneLabel } = placement
   return new Map(
-    members.map(({ peer, weight, labels }) => [peer, `${weight} ${labels[zoneLabel]}`])
+    members.map((member) => {
+      const { peer, weight, labels } = member
+      return [peer, `${weight} ${ownerWeightOf(member)} ${labels[zoneLabel]}`]
+    })
   )
 }
 
@@ -127,6 +131,6 @@ function idealShare(from: View, to: View): number {
 }
 
 function sharesOf({ members }: View): ReadonlyMap<string, number> {
-  const sum = members.reduce((total, member) => total + member.weight, 0)
-  return new Map(members.map(({ peer, weight }) => [peer, weight / sum]))
+  const sum = members.reduce((total, member) => total + ownerWeightOf(member), 0)
+  return new Map(members.map((member) => [member.peer, ownerWeightOf(member) / sum]))
 }

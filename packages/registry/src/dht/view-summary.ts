@@ -1,4 +1,4 @@
-import { integer, list, message, object, record, text } from '@murmuration/codec'
+import { integer, list, message, object, optional, record, text } from '@murmuration/codec'
 import type { Infer } from '@murmuration/codec'
 import { createOpener, createSealer } from '@murmuration/identity'
 import type { Opener } from '@murmuration/identity'
@@ -27,6 +27,7 @@ const ViewSummary = message({
       addresses: list(text({ max: 512 }), { max: 16 }),
       labels: record(name, { max: 64 }),
       weight: integer({ min: 1, max: 1_000 }),
+      ownerWeight: optional(integer({ min: 0, max: 1_000_000 })),
       since: integer({ min: 0 })
     }),
     { max: 4_096 }
@@ -48,8 +49,11 @@ export async function sealView(
     number: view.number,
     slots: view.placement.slots,
     zoneLabel: view.placement.zoneLabel,
-    members: view.members.map(({ peer, incarnation, addresses, labels, weight, since }) => {
-      return { peer, incarnation, addresses: [...addresses], labels: { ...labels }, weight, since }
+    members: view.members.map((member) => {
+      const { peer, incarnation, weight, ownerWeight, since } = member
+      const [addresses, labels] = [[...member.addresses], { ...member.labels }]
+      const share = ownerWeight === undefined ? {} : { ownerWeight }
+      return { peer, incarnation, addresses, labels, weight, since, ...share }
     }),
     moved: (view.moved ?? []).map(({ peer, keys }) => ({ peer, keys: [...keys] }))
   })

@@ -58,3 +58,26 @@ export const copiesItem: Message<CopiesItem> = message({
 export function checkOf(part: Uint8Array): string {
   return digestToText(digestBytes(part))
 }
+
+/** Asks for copies that are small. */
+export interface FetchRequest {
+  readonly ids: readonly string[]
+  /** Digests of the copies that the asker has, one for each id: equal ones are not sent. */
+  readonly known?: readonly string[]
+}
+export interface FetchReply {
+  readonly states: readonly Uint8Array[]
+  /** Ids that did not fit: they come as a stream. */
+  readonly rest: readonly string[]
+  /** Ids that are not held (any more). */
+  readonly absent: readonly string[]
+}
+export const fetchRequest: Message<FetchRequest> = message({
+  ids: list(idText),
+  known: optional(list(text({ max: 64 })))
+})
+export const fetchReply: Message<FetchReply> = message({
+  states: list(bytes()),
+  rest: list(idText),
+  absent: list(idText)
+})

@@ -188,23 +188,6 @@ export const offerRequest: Message<OfferRequest> = message({
   documents: list(indexEntry)
 })
 
-export interface FetchRequest {
-  readonly ids: readonly string[]
-}
-export interface FetchReply {
-  readonly states: readonly Uint8Array[]
-  /** Ids that did not fit: they come as a stream. */
-  readonly rest: readonly string[]
-  /** Ids that are not held (any more). */
-  readonly absent: readonly string[]
-}
-export const fetchRequest: Message<FetchRequest> = message({ ids: list(idText) })
-export const fetchReply: Message<FetchReply> = message({
-  states: list(bytes()),
-  rest: list(idText),
-  absent: list(idText)
-})
-
 /** Asks for copies of documents to be fetched from their owner, before a view moves them. */
 export interface PrepareRequest {
   readonly owner: string
