@@ -4,6 +4,7 @@ import { textOf } from './codes.ts'
 import { assignee } from './core/assignment.ts'
 import type { Mutants } from './core/mutants.ts'
 import { typeSegments } from './core/pattern.ts'
+import type { LoggedStream, LogRow } from './core/log-index.ts'
 import { streamKey } from './core/streams.ts'
 import type { StreamName } from './core/streams.ts'
 import { PatternTrie } from './core/trie.ts'
@@ -59,6 +60,11 @@ export class DurablePump {
   readonly #running = new Map<string, boolean>()
   /** Where a group goes on; what others have to handle is left behind it. */
   readonly #read = new Map<string, number>()
+  /**
+   * Whether something was met of a stream that was sent since this subscription has begun. All that follows
+   * is for it, whatever its author's clock says: that may be set back.
+   */
+  readonly #met = new WeakMap<LoggedStream, boolean>()
   readonly #stop = new AbortController()
 
   constructor(init: DurablePumpInit) {
@@ -162,7 +168,7 @@ export class DurablePump {
       }
       const ahead = stream.held.nextPresent(next)
       const row = ahead === undefined ? undefined : log.index.rowOf(name, ahead)
-      if (row !== undefined && row.time < since) {
+      if (row !== undefined && this.#isBefore(stream, row, since)) {
         progress.pass(id, name, next, row.first + row.count - 1)
         continue
       }
@@ -192,6 +198,15 @@ export class DurablePump {
         this.#read.set(key, next)
       }
     }
+  }
+
+  /** Whether an entry was sent before the subscription has begun, and so is not for it. */
+  #isBefore(stream: LoggedStream, { first, time }: LogRow, since: number): boolean {
+    const met =
+      time >= since ||
+      (this.#met.get(stream) ?? stream.rows.some((row) => row.first < first && row.time >= since))
+    this.#met.set(stream, met)
+    return !met
   }
 
   async #batch(name: StreamName, batch: OpenedBatch, from: number): Promise<void> {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createSignals } from '../src/index.ts'
 import type { Gossip } from '../src/index.ts'
 import { atLeastOnce, durably, during } from './durably.ts'
-import { settle, testCluster, VirtualClock } from './fakes.ts'
+import { fakeSigner, settle, testCluster, VirtualClock } from './fakes.ts'
 import type { TestCluster } from './fakes.ts'
 
 /** Gossip of a peer, the parts of which can be taken over. */
@@ -143,6 +143,26 @@ describe('a durable subscription', () => {
     await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
     await cluster.clock.advance(10_000)
     expect(got).toEqual([1])
+  })
+
+  it('goes on with what an author sends whose clock was set back to before it has begun', async () => {
+    const cluster = testCluster()
+    const { clock } = cluster
+    let aheadMs = 0
+    const signer = fakeSigner('a', { now: () => clock.now() + aheadMs })
+    const a = await cluster.bus('a', { components: { signer } })
+    const b = await cluster.bus('b')
+    const got: unknown[] = []
+    await durably(cluster, b, got)
+    await during(cluster, a.bus.publish({ type: 'order.created', data: 1 }, atLeastOnce))
+    aheadMs = -3_600_000
+    const late = await during(
+      cluster,
+      a.bus.publish({ type: 'order.created', data: 2 }, atLeastOnce)
+    )
+    await cluster.clock.advance(20_000)
+    expect(late.accepted).toBe(true)
+    expect(got).toEqual([1, 2])
   })
 
   it('begins there also where it meets others only later', async () => {
