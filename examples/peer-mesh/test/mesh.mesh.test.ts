@@ -14,7 +14,7 @@ describe('the mesh with a feed', () => {
   })
 
   it('hands over what a stopping peer has', async () => {
-    const feed = makeFeed(800, 50, 7)
+    const feed = makeFeed(1_500, 50, 7)
     const report = join(folder, 'stop.json')
     const run = await runMesh(['--feed', fileOf(feed), '--stop', '4@30%', '--report', report])
     expect(run.code, run.stderr).toBe(0)
@@ -23,7 +23,7 @@ describe('the mesh with a feed', () => {
   })
 
   it('goes on from its data at a second start', async () => {
-    const feed = makeFeed(400, 20, 3)
+    const feed = makeFeed(600, 20, 3)
     const data = join(folder, 'data')
     const path = fileOf(feed)
     const first = await runMesh(['--feed', path, '--data', data, '--kill', '5@60%', '--peers', '5'])

@@ -60,11 +60,6 @@ export class DurablePump {
   readonly #running = new Map<string, boolean>()
   /** Where a group goes on; what others have to handle is left behind it. */
   readonly #read = new Map<string, number>()
-  /**
-   * Whether something was met of a stream that was sent since this subscription has begun. All that follows
-   * is for it, whatever its author's clock says: that may be set back.
-   */
-  readonly #met = new WeakMap<LoggedStream, boolean>()
   readonly #stop = new AbortController()
 
   constructor(init: DurablePumpInit) {
@@ -168,8 +163,9 @@ export class DurablePump {
       }
       const ahead = stream.held.nextPresent(next)
       const row = ahead === undefined ? undefined : log.index.rowOf(name, ahead)
-      if (row !== undefined && this.#isBefore(stream, row, since)) {
-        progress.pass(id, name, next, row.first + row.count - 1)
+      const older = row !== undefined && row.time < since ? endOfOlder(stream, since) : 0
+      if (next <= older) {
+        progress.pass(id, name, next, older)
         continue
       }
       // The next one only when this one is done: that is the order.
@@ -198,15 +194,6 @@ export class DurablePump {
         this.#read.set(key, next)
       }
     }
-  }
-
-  /** Whether an entry was sent before the subscription has begun, and so is not for it. */
-  #isBefore(stream: LoggedStream, { first, time }: LogRow, since: number): boolean {
-    const met =
-      time >= since ||
-      (this.#met.get(stream) ?? stream.rows.some((row) => row.first < first && row.time >= since))
-    this.#met.set(stream, met)
-    return !met
   }
 
   async #batch(name: StreamName, batch: OpenedBatch, from: number): Promise<void> {
@@ -329,4 +316,14 @@ export class DurablePump {
 /** Unique by the rules of CloudEvents. */
 function idOf({ id, source }: Signal): string {
   return `${source}\n${id}`
+}
+
+/**
+ * The last sequence that was sent before a subscription has begun, and so is not for it. What follows one
+ * that was sent since is for it, whatever the clock of its author says: that may be set back.
+ */
+function endOfOlder({ rows }: LoggedStream, since: number): number {
+  const at = rows.findIndex(({ time }) => time >= since)
+  const last = at === -1 ? rows.at(-1) : rows[at - 1]
+  return last === undefined ? 0 : last.first + last.count - 1
 }
